@@ -1,0 +1,645 @@
+/*
+ * panthera.h — the kernels of Panthera behind one C11 interface.
+ *
+ * CONVENTIONS, valid for every function unless its own comment says otherwise
+ *
+ * Status     Every call returns a pan_status: PAN_OK (0) or the cause of failure. pan_last_error() then holds a text
+ *            with the function, the offending value and what was expected. Nothing here prints, exits or aborts.
+ * Layout     Arrays are dense and row-major; the last dimension is contiguous. Where a stride is given it is the
+ *            distance, in elements, between consecutive entries of that dimension, and at least the extent of what
+ *            it steps over. (batch, length, channels) arrays seen as (rows, channels) have rows = batch * length.
+ * Types      Activations are `const void *` / `void *` of the descriptor's dtype. Parameters, statistics and parameter
+ *            gradients are f32. Token ids, labels and counts are int32. On PAN_BACKEND_REFERENCE_F64, which exists to
+ *            check everything else, every floating-point array holds f64, whatever pointer type the prototype shows.
+ * Gradients  A function computes y from x; its `_backward` computes dx = J^T dy. Gradients of activations are written;
+ *            gradients of PARAMETERS ARE ADDED to what the array holds. A gradient pointer that may be NULL is then
+ *            not computed.
+ * Aliasing   No output may overlap any other array, except where "may alias" is said: then it starts at the same
+ *            address with the same strides.
+ * Alignment  Every array is aligned to its element size, every workspace to PAN_ALIGNMENT bytes.
+ * Memory     The caller owns every array. A call allocates nothing (a GEMM library's packing buffers excepted). Where
+ *            scratch is needed, `_workspace_size` says how many bytes; its contents need not be kept between calls.
+ * Streams    Work is ordered by its stream. On a CPU stream a call is done on return; on a CUDA stream it is
+ *            asynchronous. What changes from step to step (random counter, learning rate, number of labelled rows) is
+ *            read through pointers to device memory, so that a sequence of calls can be captured once and replayed.
+ * Threads    Any number of threads may use different streams. One stream belongs to one thread at a time.
+ * Results    On the CPU results are bitwise equal for any number of threads and across runs, and no example of a batch
+ *            depends on another. NaN and Inf pass through as the formula says; the thread's floating-point mode is
+ *            never changed. Ids out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified.
+ * Structs    A descriptor starts with struct_size = sizeof of the struct the caller was compiled with. There is no
+ *            implicit padding; fields named `reserved` are 0.
+ */
+#ifndef PANTHERA_H
+#define PANTHERA_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define PAN_API __attribute__((visibility("default")))
+#else
+#define PAN_API
+#endif
+
+/** Version of this interface. A client compares it with pan_abi_version() before any other call. */
+#define PAN_ABI_VERSION 1
+/** Alignment, in bytes, of memory from pan_memory_allocate() and of every workspace. */
+#define PAN_ALIGNMENT 64
+/** Most dimensions of an element-wise operation. */
+#define PAN_MAX_RANK 6
+/** A label with this value is ignored by the losses. */
+#define PAN_IGNORE_LABEL (-100)
+
+/** Outcome of a call: PAN_OK or one of the causes below. */
+typedef int32_t pan_status;
+enum {
+    PAN_OK = 0,
+    PAN_INVALID_ARGUMENT = 1, /**< a null, size, stride, alignment, overlap or id is wrong */
+    PAN_UNSUPPORTED = 2,      /**< valid, but this backend has no such kernel, dtype or option */
+    PAN_OUT_OF_MEMORY = 3,
+    PAN_NO_DEVICE = 4,    /**< the backend's library, driver or device is not there */
+    PAN_DEVICE_ERROR = 5, /**< the device reported a failure */
+    PAN_INTERNAL = 6      /**< a defect of this library */
+};
+
+/** Element type of activations. */
+typedef int32_t pan_dtype;
+enum { PAN_F32 = 0, PAN_BF16 = 1, PAN_F64 = 2 };
+
+/** Where kernels run. */
+typedef int32_t pan_backend;
+enum {
+    PAN_BACKEND_CPU = 0,           /**< vectorised, multi-threaded, f32 */
+    PAN_BACKEND_CUDA = 1,          /**< one NVIDIA device */
+    PAN_BACKEND_REFERENCE = 2,     /**< plain scalar code: f32 storage, f64 accumulation, one thread */
+    PAN_BACKEND_REFERENCE_F64 = 3, /**< the same code with f64 storage: the yardstick of all others */
+    PAN_BACKEND_COUNT = 4
+};
+
+/** Instruction-set tier of the CPU backend. */
+typedef int32_t pan_isa;
+enum {
+    PAN_ISA_BEST = 0,     /**< the best that the processor has and PANTHERA_MAX_ISA allows */
+    PAN_ISA_BASELINE = 1, /**< x86-64 (SSE2) */
+    PAN_ISA_AVX2 = 2,     /**< AVX2 and FMA */
+    PAN_ISA_AVX512 = 3    /**< AVX-512 F, BW, DQ, VL */
+};
+
+/** A place where kernels run, with its own worker threads. Opaque. */
+typedef struct pan_device pan_device;
+/** An ordered queue of work on one device. Opaque. */
+typedef struct pan_stream pan_stream;
+
+/* ------------------------------------------------------------------------------------------------ library */
+
+/** PAN_ABI_VERSION of the loaded library. */
+PAN_API uint32_t pan_abi_version(void);
+
+/** Version of the library as text, for example "0.1.0". Static storage. */
+PAN_API const char *pan_version(void);
+
+/** Name of a status, for example "PAN_OUT_OF_MEMORY"; "unknown status" for any other value. Static storage. */
+PAN_API const char *pan_status_name(pan_status status);
+
+/** Text of the calling thread's last failure; empty if none. Valid until the thread's next failing call. */
+PAN_API const char *pan_last_error(void);
+
+/** Number of entries of the op table. */
+PAN_API int32_t pan_op_count(void);
+
+/** Name of op `op` (0 <= op < pan_op_count()), for example "linear_forward"; NULL out of range. Static storage. */
+PAN_API const char *pan_op_name(int32_t op);
+
+/** 1 if `backend` has a kernel for op `op`, else 0. For CUDA: 0 for all where its library cannot be opened. */
+PAN_API int32_t pan_op_supported(pan_backend backend, int32_t op);
+
+/** Whether devices of `backend` can be opened: PAN_OK, or the cause with the reason in pan_last_error(). */
+PAN_API pan_status pan_backend_status(pan_backend backend);
+
+/** Best tier that this processor can run, not capped by PANTHERA_MAX_ISA. */
+PAN_API pan_isa pan_isa_available(void);
+
+/** Name of a tier: "baseline", "avx2", "avx512" (the words PANTHERA_MAX_ISA takes); NULL for any other value. */
+PAN_API const char *pan_isa_name(pan_isa isa);
+
+/** The GEMM implementation of the CPU backend and its version, for example "oneDNN 3.13.0". Static storage. */
+PAN_API const char *pan_gemm_name(void);
+
+/* ------------------------------------------------------------------------------------------------ devices */
+
+typedef struct pan_device_options {
+    uint32_t struct_size;
+    pan_backend backend;
+    int32_t index;   /**< which device of the backend; 0 where there is only one */
+    int32_t threads; /**< CPU: threads that work, the caller's included; 0: one per available core (at most 1024) */
+    pan_isa isa;     /**< CPU: tier to use; PAN_ISA_BEST is right outside tests */
+    int32_t reserved;
+} pan_device_options;
+
+typedef struct pan_device_info {
+    uint32_t struct_size;
+    pan_backend backend;
+    int32_t index;
+    int32_t threads;
+    pan_isa isa;                /**< tier in use; 0 where it has no meaning */
+    int32_t compute_capability; /**< CUDA: 10 * major + minor; else 0 */
+    int64_t total_bytes;        /**< memory of the device (CPU: of the machine) */
+    int64_t live_allocations;   /**< blocks from pan_memory_allocate() that were not freed */
+    char name[128];             /**< for example "cpu:avx512" or the GPU's name, NUL-terminated */
+} pan_device_info;
+
+/**
+ * Opens a device. The environment variable PANTHERA_MAX_ISA (baseline | avx2 | avx512) caps the CPU tier and the GEMM
+ * library's; another value is PAN_INVALID_ARGUMENT. The device must be closed with pan_device_close().
+ */
+PAN_API pan_status pan_device_open(const pan_device_options *options, pan_device **device);
+
+/** Joins the workers and frees the device. Its streams and memory must be gone: otherwise PAN_INVALID_ARGUMENT. */
+PAN_API pan_status pan_device_close(pan_device *device);
+
+PAN_API pan_status pan_device_query(const pan_device *device, pan_device_info *info);
+
+PAN_API pan_status pan_stream_create(pan_device *device, pan_stream **stream);
+
+/** Waits for the stream's work and frees it. */
+PAN_API pan_status pan_stream_destroy(pan_stream *stream);
+
+/** Waits until all work of the stream is done; reports the first failure of asynchronous work since the last call. */
+PAN_API pan_status pan_stream_synchronize(pan_stream *stream);
+
+/** Allocates bytes >= 1 of device memory, PAN_ALIGNMENT-aligned, contents undefined. */
+PAN_API pan_status pan_memory_allocate(pan_device *device, int64_t bytes, void **address);
+
+/** Frees memory of pan_memory_allocate() of the same device. */
+PAN_API pan_status pan_memory_free(pan_device *device, void *address);
+
+/** Copies bytes >= 0 from host memory to the stream's device. The source may be reused on return. */
+PAN_API pan_status pan_copy_to_device(pan_stream *stream, void *device_address, const void *host_address,
+                                      int64_t bytes);
+
+/** Copies bytes >= 0 from the stream's device to host memory; complete on return. */
+PAN_API pan_status pan_copy_to_host(pan_stream *stream, void *host_address, const void *device_address,
+                                    int64_t bytes);
+
+/** Copies bytes >= 0 within the stream's device. */
+PAN_API pan_status pan_copy(pan_stream *stream, void *target, const void *source, int64_t bytes);
+
+/** Sets bytes >= 0 of device memory to zero. */
+PAN_API pan_status pan_zero(pan_stream *stream, void *target, int64_t bytes);
+
+/* --------------------------------------------------------------------------------------------- randomness */
+
+/**
+ * Device memory that names the current draw. An element's random number is a pure function of (seed, step, the op's
+ * key, the element's row, its column): masks are recomputed in backward, never stored, and do not depend on tiling or
+ * threads. The function is specified in native/src/core/random.h and shared by all backends.
+ */
+typedef struct pan_random_state {
+    uint64_t seed;
+    uint64_t step;
+} pan_random_state;
+
+/* ------------------------------------------------------------------------------------------------- linear */
+
+typedef struct pan_linear_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t rows;
+    int64_t in_features;
+    int64_t out_features;
+    int64_t x_stride; /**< between rows of x and dx; >= in_features */
+    int64_t y_stride; /**< between rows of y and dy; >= out_features */
+} pan_linear_desc;
+
+/**
+ * Affine map of every row.
+ *
+ *     y[r,o] = sum_i x[r,i] weight[o,i] + bias[o]
+ *
+ * x       (rows, in_features) of dtype
+ * weight  (out_features, in_features) f32
+ * bias    (out_features) f32, may be NULL: 0
+ * y       (rows, out_features) of dtype
+ */
+PAN_API pan_status pan_linear_forward(pan_stream *stream, const pan_linear_desc *desc, const void *x,
+                                      const float *weight, const float *bias, void *y);
+
+PAN_API pan_status pan_linear_backward_workspace_size(pan_stream *stream, const pan_linear_desc *desc,
+                                                      int64_t *bytes);
+
+/**
+ *     dx[r,i] = sum_o dy[r,o] weight[o,i]      dweight[o,i] += sum_r dy[r,o] x[r,i]      dbias[o] += sum_r dy[r,o]
+ *
+ * dx, dweight, dbias may be NULL. The sums over rows have an order fixed by the shape.
+ */
+PAN_API pan_status pan_linear_backward(pan_stream *stream, const pan_linear_desc *desc, const void *x,
+                                       const float *weight, const void *dy, void *dx, float *dweight, float *dbias,
+                                       void *workspace, int64_t workspace_bytes);
+
+/* ---------------------------------------------------------------------------------------------- embedding */
+
+typedef struct pan_embedding_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+    int64_t vocab_size;
+    int64_t positions; /**< rows of the position table, >= length; 0 without one */
+} pan_embedding_desc;
+
+/**
+ * Token embedding, plus a learned absolute position where there is a table of them.
+ *
+ *     y[b,t,c] = table[ids[b,t],c] + position_table[t,c]
+ *
+ * ids             (batch, length) int32 in [0, vocab_size)
+ * table           (vocab_size, channels) f32
+ * position_table  (positions, channels) f32; NULL exactly if positions is 0
+ * y               (batch, length, channels) of dtype
+ */
+PAN_API pan_status pan_embedding_forward(pan_stream *stream, const pan_embedding_desc *desc, const int32_t *ids,
+                                         const float *table, const float *position_table, void *y);
+
+/**
+ *     dtable[v,c] += sum_{b,t: ids[b,t] = v} dy[b,t,c]      dposition_table[t,c] += sum_b dy[b,t,c]
+ *
+ * Each sum runs in the order of (b, t), so the scatter is deterministic. Either gradient may be NULL.
+ */
+PAN_API pan_status pan_embedding_backward(pan_stream *stream, const pan_embedding_desc *desc, const int32_t *ids,
+                                          const void *dy, float *dtable, float *dposition_table);
+
+/* --------------------------------------------------------------------------------------------------- norms */
+
+typedef int32_t pan_norm_kind;
+enum { PAN_NORM_LAYER = 0, PAN_NORM_RMS = 1 };
+
+typedef struct pan_norm_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_norm_kind kind;
+    float epsilon; /**< added to the variance (layer) or mean square (RMS); >= 0 */
+    int64_t rows;
+    int64_t channels;
+    int64_t stride; /**< between rows of x, residual, sum, y and of their gradients; >= channels */
+} pan_norm_desc;
+
+/**
+ * Normalisation of every row, fused with the residual addition in front of it.
+ *
+ *     sum[r,c]  = x[r,c] + residual[r,c]
+ *     layer:  y = (sum - mean[r]) * rstd[r] * weight[c] + bias[c],  rstd = 1 / sqrt(var + epsilon), biased variance
+ *     RMS:    y = sum * rstd[r] * weight[c] + bias[c],              rstd = 1 / sqrt(mean(sum^2) + epsilon)
+ *
+ * residual  may be NULL: 0. sum: may be NULL exactly if residual is; may alias x or residual.
+ * weight    (channels) f32; bias (channels) f32, may be NULL: 0
+ * mean      (rows) f32, output for backward; NULL exactly for RMS. rstd: (rows) f32, output for backward.
+ * Source: Ba et al. 2016 (arXiv 1607.06450), eq. 3; Zhang and Sennrich 2019 (arXiv 1910.07467), eq. 4.
+ */
+PAN_API pan_status pan_norm_forward(pan_stream *stream, const pan_norm_desc *desc, const void *x,
+                                    const void *residual, const float *weight, const float *bias, void *sum, void *y,
+                                    float *mean, float *rstd);
+
+PAN_API pan_status pan_norm_backward_workspace_size(pan_stream *stream, const pan_norm_desc *desc, int64_t *bytes);
+
+/**
+ * Gradient of pan_norm_forward. With g = dy * weight and n the normalised row,
+ *
+ *     layer:  dx = dsum + rstd * (g - mean_c(g) - n * mean_c(g n))
+ *     RMS:    dx = dsum + rstd * (g - n * mean_c(g n))
+ *     dweight[c] += sum_r dy n      dbias[c] += sum_r dy
+ *
+ * sum   what forward normalised: its `sum`, or x where residual was NULL
+ * dsum  gradient of the output `sum`, may be NULL: 0. dy: gradient of y.
+ * dx    gradient of x and, being the same, of residual; may alias dsum or dy; may be NULL.
+ * dweight, dbias may be NULL.
+ */
+PAN_API pan_status pan_norm_backward(pan_stream *stream, const pan_norm_desc *desc, const void *sum,
+                                     const float *weight, const float *mean, const float *rstd, const void *dsum,
+                                     const void *dy, void *dx, float *dweight, float *dbias, void *workspace,
+                                     int64_t workspace_bytes);
+
+/* --------------------------------------------------------------------------------------------- activations */
+
+typedef int32_t pan_activation;
+enum {
+    PAN_ACTIVATION_IDENTITY = 0,  /**< x */
+    PAN_ACTIVATION_GELU = 1,      /**< x Phi(x), Phi by erf (Hendrycks and Gimpel 2016, arXiv 1606.08415) */
+    PAN_ACTIVATION_GELU_TANH = 2, /**< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    PAN_ACTIVATION_SILU = 3,      /**< x sigmoid(x) */
+    PAN_ACTIVATION_SIGMOID = 4,   /**< 1 / (1 + exp(-x)) */
+    PAN_ACTIVATION_SINE = 5,      /**< sin(x), x in radians */
+    PAN_ACTIVATION_COUNT = 6
+};
+
+typedef struct pan_activation_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_activation kind;
+    int32_t reserved;
+    int64_t count;
+} pan_activation_desc;
+
+/** y[i] = f(x[i]), i < count; y may alias x. */
+PAN_API pan_status pan_activation_forward(pan_stream *stream, const pan_activation_desc *desc, const void *x,
+                                          void *y);
+
+/** dx[i] = f'(x[i]) dy[i]; dx may alias dy or x. */
+PAN_API pan_status pan_activation_backward(pan_stream *stream, const pan_activation_desc *desc, const void *x,
+                                           const void *dy, void *dx);
+
+/* --------------------------------------------------------------------------- arithmetic with broadcasting */
+
+typedef int32_t pan_arithmetic_kind;
+enum { PAN_ADD = 0, PAN_SUBTRACT = 1, PAN_MULTIPLY = 2, PAN_DIVIDE = 3 };
+
+typedef struct pan_arithmetic_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_arithmetic_kind kind;
+    int32_t rank;                   /**< 1..PAN_MAX_RANK */
+    int64_t shape[PAN_MAX_RANK];    /**< of y, which is dense; entries past rank are ignored */
+    int64_t a_stride[PAN_MAX_RANK]; /**< per dimension of shape; 0 where a is broadcast */
+    int64_t b_stride[PAN_MAX_RANK]; /**< likewise; the last entry of either is 0 or 1 */
+} pan_arithmetic_desc;
+
+/**
+ *     y = a + b,  a - b,  a * b  or  a / b        element by element, with broadcasting
+ *
+ * y may alias an operand of the same dense layout.
+ */
+PAN_API pan_status pan_arithmetic_forward(pan_stream *stream, const pan_arithmetic_desc *desc, const void *a,
+                                          const void *b, void *y);
+
+/**
+ * Gradients of pan_arithmetic_forward; where an operand was broadcast, summed over the dimensions of stride 0 in
+ * row-major order.
+ *
+ *     add: da = dy, db = dy    subtract: da = dy, db = -dy    multiply: da = dy b, db = dy a
+ *     divide: da = dy / b, db = -dy a / b^2
+ *
+ * da, db  have the strides of a and b; may be NULL. a and b may be NULL for add and subtract.
+ */
+PAN_API pan_status pan_arithmetic_backward(pan_stream *stream, const pan_arithmetic_desc *desc, const void *a,
+                                           const void *b, const void *dy, void *da, void *db);
+
+/* ------------------------------------------------------------------------------------------------- gating */
+
+typedef struct pan_gate_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_activation activation;
+    int32_t reserved;
+    int64_t rows;
+    int64_t channels;
+    int64_t a_stride; /**< between rows of a and da; likewise below; each >= channels */
+    int64_t b_stride;
+    int64_t c_stride; /**< ignored where c is NULL */
+    int64_t y_stride;
+} pan_gate_desc;
+
+/**
+ * Gating in one pass: GLU variants (Shazeer 2020, arXiv 2002.05202) and gated convolutions.
+ *
+ *     y[r,j] = f(a[r,j]) * b[r,j] + c[r,j]
+ *
+ * c may be NULL: 0. y may alias a, b or c.
+ */
+PAN_API pan_status pan_gate_forward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b,
+                                    const void *c, void *y);
+
+/** da = f'(a) b dy,  db = f(a) dy  (and dc = dy, which needs no call). da, db may be NULL. */
+PAN_API pan_status pan_gate_backward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b,
+                                     const void *dy, void *da, void *db);
+
+/* ------------------------------------------------------------------------------------------------ dropout */
+
+typedef struct pan_dropout_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float probability;      /**< of dropping an element, in [0, 1) */
+    float path_probability; /**< of dropping a whole example (stochastic depth), in [0, 1) */
+    int64_t rows;
+    int64_t channels;
+    int64_t rows_per_example; /**< rows [k n, (k+1) n) form example k; divides rows */
+    uint64_t key;             /**< tells apart the dropouts of one step */
+} pan_dropout_desc;
+
+/**
+ * Dropout and row-wise drop path from a counter.
+ *
+ *     y[r,c] = x[r,c] * keep(r,c) / (1 - probability) * keep_path(r / rows_per_example) / (1 - path_probability)
+ *
+ * Linear in x and its own adjoint: backward is this function applied to dy. y may alias x.
+ * Source: Srivastava et al. 2014; Huang et al. 2016 (arXiv 1603.09382).
+ */
+PAN_API pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const pan_random_state *random,
+                               const void *x, void *y);
+
+/* ------------------------------------------------------------------------------------------------ softmax */
+
+typedef struct pan_softmax_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t rows;
+    int64_t columns;
+} pan_softmax_desc;
+
+/** y[r,c] = exp(x[r,c] - max_c x) / sum_c exp(x[r,c] - max_c x) over dense rows; y may alias x. */
+PAN_API pan_status pan_softmax_forward(pan_stream *stream, const pan_softmax_desc *desc, const void *x, void *y);
+
+/** dx[r,c] = y[r,c] (dy[r,c] - sum_j dy[r,j] y[r,j]); dx may alias dy. */
+PAN_API pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_desc *desc, const void *y,
+                                        const void *dy, void *dx);
+
+/* ---------------------------------------------------------------------------------------------- attention */
+
+/** Where element (b, t, h, c) lies: b * batch_stride + t * length_stride + h * head_stride + c. */
+typedef struct pan_head_layout {
+    int64_t batch_stride;
+    int64_t length_stride;
+    int64_t head_stride;
+} pan_head_layout;
+
+typedef struct pan_attention_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float scale;               /**< multiplies the scores, usually 1 / sqrt(head_dim) */
+    float dropout_probability; /**< of dropping a softmax weight, in [0, 1) */
+    int64_t batch;
+    int64_t heads;
+    int64_t length;
+    int64_t head_dim;
+    uint64_t dropout_key;
+    pan_head_layout q; /**< also of dq; likewise below. Rows of one array must not overlap each other. */
+    pan_head_layout k;
+    pan_head_layout v;
+    pan_head_layout o;
+} pan_attention_desc;
+
+PAN_API pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
+                                                        int64_t *bytes);
+
+/**
+ * Causal multi-head attention, computed in blocks: no array of length x length is ever formed.
+ *
+ *     p[t,s] = softmax over s <= t of (scale * q[t] . k[s])      o[t] = sum_{s <= t} keep(t,s) p[t,s] / (1 - dropout) v[s]
+ *
+ * q, k, v, o  (batch, length, heads, head_dim) of dtype, each with its own layout; q, k, v may interleave in one array
+ * lse         (batch, heads, length) f32: log sum_{s <= t} exp(scale * q[t] . k[s]), kept for backward
+ * random      may be NULL if dropout_probability is 0. The weight of (t, s) has row (b * heads + h) * length + t, column s.
+ * row_starts  reserved for packed sequences: NULL
+ * Source: Vaswani et al. 2017 (arXiv 1706.03762), eq. 1; blocks after Dao 2023 (arXiv 2307.08691), algorithm 1.
+ */
+PAN_API pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc,
+                                         const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                         const void *k, const void *v, void *o, float *lse, void *workspace,
+                                         int64_t workspace_bytes);
+
+PAN_API pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
+                                                         int64_t *bytes);
+
+/**
+ * Gradient of pan_attention_forward by recomputation from lse. With m = keep / (1 - dropout), P = m p and
+ * D[t] = sum_c do[t,c] o[t,c],
+ *
+ *     dv[s] = sum_t P[t,s] do[t]      dp[t,s] = p[t,s] (m[t,s] do[t] . v[s] - D[t])
+ *     dq[t] = scale * sum_s dp[t,s] k[s]      dk[s] = scale * sum_t dp[t,s] q[t]
+ *
+ * dq, dk, dv  all required; layouts of q, k, v; may interleave in one array. d_o has the layout of o.
+ * Source: Dao 2023 (arXiv 2307.08691), algorithm 2.
+ */
+PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc,
+                                          const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                          const void *k, const void *v, const void *o, const float *lse,
+                                          const void *d_o, void *dq, void *dk, void *dv, void *workspace,
+                                          int64_t workspace_bytes);
+
+/* --------------------------------------------------------------------------------------- vocabulary loss */
+
+typedef struct pan_vocabulary_loss_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t rows;
+    int64_t channels;
+    int64_t vocab_size;
+    int64_t hidden_stride; /**< between rows of hidden and dhidden; >= channels */
+} pan_vocabulary_loss_desc;
+
+PAN_API pan_status pan_vocabulary_loss_forward_workspace_size(pan_stream *stream,
+                                                              const pan_vocabulary_loss_desc *desc, int64_t *bytes);
+
+/**
+ * Cross entropy of a linear vocabulary head, over the labelled rows only.
+ *
+ *     z[r,v] = sum_c hidden[r,c] weight[v,c]      lse[r] = log sum_v exp z[r,v]
+ *     row_loss[r] = lse[r] - z[r,labels[r]]       loss = mean of row_loss over rows with labels[r] != PAN_IGNORE_LABEL
+ *
+ * Labelled rows are gathered first and the logits formed tile by tile: no array of rows x vocab_size exists, and
+ * unlabelled rows cost nothing. If no row is labelled, loss is 0.
+ *
+ * hidden          (rows, channels) of dtype
+ * weight          (vocab_size, channels) f32
+ * labels          (rows) int32, in [0, vocab_size) or PAN_IGNORE_LABEL
+ * loss            (1) f32. labelled_count: (1) int32, rows that have a label.
+ * row_loss        (rows) f32, 0 where ignored; lse: (rows) f32 kept for backward, 0 where ignored
+ * arg_max         (rows) int32: argmax_v z[r,v], the smallest such v; -1 where ignored
+ */
+PAN_API pan_status pan_vocabulary_loss_forward(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                               const void *hidden, const float *weight, const int32_t *labels,
+                                               float *loss, int32_t *labelled_count, float *row_loss, float *lse,
+                                               int32_t *arg_max, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_vocabulary_loss_backward_workspace_size(pan_stream *stream,
+                                                               const pan_vocabulary_loss_desc *desc,
+                                                               int64_t *bytes);
+
+/**
+ * Gradient of pan_vocabulary_loss_forward. With n = labelled_count and
+ * g[r,v] = dloss / n * (exp(z[r,v] - lse[r]) - [v = labels[r]]) on labelled rows,
+ *
+ *     dhidden[r,c] = sum_v g[r,v] weight[v,c], 0 on ignored rows      dweight[v,c] += sum_r g[r,v] hidden[r,c]
+ *
+ * dloss  (1) f32. dhidden, dweight may be NULL. If no row is labelled the gradients are zero.
+ */
+PAN_API pan_status pan_vocabulary_loss_backward(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                const void *hidden, const float *weight, const int32_t *labels,
+                                                const int32_t *labelled_count, const float *lse, const float *dloss,
+                                                void *dhidden, float *dweight, void *workspace,
+                                                int64_t workspace_bytes);
+
+/* ---------------------------------------------------------------------------------------------- reductions */
+
+typedef int32_t pan_reduction;
+enum {
+    PAN_REDUCE_SUM = 0,
+    PAN_REDUCE_MEAN = 1,
+    PAN_REDUCE_SUM_OF_SQUARES = 2,
+    PAN_REDUCE_NONFINITE = 3 /**< how many elements are NaN or infinite; has no gradient */
+};
+
+typedef struct pan_reduce_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_reduction kind;
+    int32_t reserved;
+    int64_t outer;
+    int64_t count; /**< extent of the reduced dimension */
+    int64_t inner;
+} pan_reduce_desc;
+
+PAN_API pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const pan_reduce_desc *desc,
+                                                     int64_t *bytes);
+
+/**
+ * y[o,i] = reduction over k of x[o,k,i];  x (outer, count, inner), y (outer, inner), both dense and of dtype.
+ * The order of summation is fixed by the shape; partial sums are kept in higher precision than f32.
+ */
+PAN_API pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, void *y,
+                                      void *workspace, int64_t workspace_bytes);
+
+/** sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy (x may be NULL for the others). */
+PAN_API pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x,
+                                       const void *dy, void *dx);
+
+/* ----------------------------------------------------------------------------------------------- optimizer */
+
+/** Device memory with what changes from step to step. Bias corrections are 1 - beta^t for step t = 1, 2, ... */
+typedef struct pan_adamw_state {
+    double learning_rate;
+    double beta1;
+    double beta2;
+    double epsilon;
+    double weight_decay;
+    double bias_correction1;
+    double bias_correction2;
+    int64_t skip; /**< if not 0, the step changes nothing */
+} pan_adamw_state;
+
+typedef struct pan_adamw_desc {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t count;
+} pan_adamw_desc;
+
+/**
+ * One step of AdamW over a flat array of parameters, in one pass:
+ *
+ *     p *= 1 - learning_rate * weight_decay
+ *     m = beta1 m + (1 - beta1) g      v = beta2 v + (1 - beta2) g^2
+ *     p -= learning_rate / bias_correction1 * m / (sqrt(v / bias_correction2) + epsilon)
+ *
+ * parameters, exp_avg (m), exp_avg_sq (v): (count) f32, updated in place. gradients: (count) f32.
+ * Source: Loshchilov and Hutter 2019 (arXiv 1711.05101), algorithm 2, with the schedule folded into learning_rate.
+ */
+PAN_API pan_status pan_adamw_step(pan_stream *stream, const pan_adamw_desc *desc, const pan_adamw_state *state,
+                                  float *parameters, const float *gradients, float *exp_avg, float *exp_avg_sq);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

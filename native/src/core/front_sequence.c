@@ -1,0 +1,212 @@
+/* Public functions of the sequence ops (attention) and of the vocabulary loss. */
+#include "front.h"
+
+static pan_status check_layout(const char *op, const char *name, const pan_attention_desc *desc,
+                               const pan_head_layout *layout) {
+    const int64_t sizes[] = {desc->batch, desc->length, desc->heads, desc->head_dim};
+    const int64_t strides[] = {layout->batch_stride, layout->length_stride, layout->head_stride, 1};
+    for (int i = 0; i < 3; i++) {
+        PAN_TRY(pan_check_size(op, name, strides[i]));
+    }
+    if (!pan_strides_nest(4, sizes, strides)) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: with the layout of %s two entries share an element", op, name);
+    }
+    return PAN_OK;
+}
+
+static pan_status check_attention(const char *op, const pan_stream *stream, const pan_attention_desc *desc) {
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_probability(op, "dropout_probability", desc->dropout_probability));
+    PAN_TRY(pan_check_size(op, "batch", desc->batch));
+    PAN_TRY(pan_check_size(op, "heads", desc->heads));
+    PAN_TRY(pan_check_size(op, "length", desc->length));
+    PAN_TRY(pan_check_size(op, "head_dim", desc->head_dim));
+    int64_t rows = pan_product(desc->batch, desc->heads, desc->length);
+    if (rows < 0 || pan_product(rows, desc->head_dim, 8) < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of q overflows", op);
+    }
+    PAN_TRY(check_layout(op, "q", desc, &desc->q));
+    PAN_TRY(check_layout(op, "k", desc, &desc->k));
+    PAN_TRY(check_layout(op, "v", desc, &desc->v));
+    return check_layout(op, "o", desc, &desc->o);
+}
+
+static int64_t layout_bytes(const pan_attention_desc *desc, const pan_head_layout *layout, int64_t element) {
+    int64_t batch = pan_product(desc->batch - 1, layout->batch_stride, 1);
+    int64_t length = pan_product(desc->length - 1, layout->length_stride, 1);
+    int64_t head = pan_product(desc->heads - 1, layout->head_stride, 1);
+    int64_t last;
+    if (batch < 0 || length < 0 || head < 0 || __builtin_add_overflow(batch, length, &last) ||
+        __builtin_add_overflow(last, head, &last)) {
+        return -1;
+    }
+    return pan_extent(1, 1, last + desc->head_dim, element);
+}
+
+/* Where the heads of a position lie together, positions are rows and the array may be a column range of a packed one. */
+static pan_array head_array(const pan_attention_desc *desc, const char *name, const void *address,
+                            const pan_head_layout *layout, int32_t flags) {
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t row = (desc->heads - 1) * layout->head_stride + desc->head_dim;
+    bool rows = row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
+    return (pan_array) {.name = name,
+                        .address = address,
+                        .bytes = layout_bytes(desc, layout, element),
+                        .flags = flags,
+                        .stride = rows ? layout->length_stride * element : 0,
+                        .row = row * element};
+}
+
+static pan_status check_random(const char *op, const pan_attention_desc *desc, const pan_random_state *random,
+                               const int32_t *row_starts) {
+    if (row_starts != NULL) {
+        return pan_fail(PAN_UNSUPPORTED, "%s: row_starts is given; packed sequences are not supported, expected NULL",
+                        op);
+    }
+    const pan_array state[] = {{.name = "random",
+                                .address = random,
+                                .bytes = sizeof *random,
+                                .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL}};
+    return pan_check_arrays(op, state, 1, _Alignof(pan_random_state));
+}
+
+pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
+    PAN_FRONT_SIZE(attention_forward_workspace_size, check_attention)
+}
+
+pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
+                                 const int32_t *row_starts, const void *q, const void *k, const void *v, void *o,
+                                 float *lse, void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(attention_forward)
+    PAN_TRY(check_attention(op, stream, desc));
+    PAN_FRONT_WORKSPACE(attention_forward_workspace_size)
+    PAN_TRY(check_random(op, desc, random, row_starts));
+    const pan_array arrays[] = {
+        head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        head_array(desc, "o", o, &desc->o, PAN_ARRAY_OUTPUT),
+        PAN_OUTPUT(lse, desc->batch * desc->heads * desc->length * pan_real_bytes(stream)),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
+    return ops->attention_forward(stream, desc, random, row_starts, q, k, v, o, lse, workspace, workspace_bytes);
+}
+
+pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
+    PAN_FRONT_SIZE(attention_backward_workspace_size, check_attention)
+}
+
+pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
+                                  const int32_t *row_starts, const void *q, const void *k, const void *v,
+                                  const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv,
+                                  void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(attention_backward)
+    PAN_TRY(check_attention(op, stream, desc));
+    PAN_FRONT_WORKSPACE(attention_backward_workspace_size)
+    PAN_TRY(check_random(op, desc, random, row_starts));
+    const pan_array arrays[] = {
+        head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        head_array(desc, "o", o, &desc->o, PAN_ARRAY_INPUT),
+        PAN_INPUT(lse, desc->batch * desc->heads * desc->length * pan_real_bytes(stream)),
+        head_array(desc, "d_o", d_o, &desc->o, PAN_ARRAY_INPUT),
+        head_array(desc, "dq", dq, &desc->q, PAN_ARRAY_OUTPUT),
+        head_array(desc, "dk", dk, &desc->k, PAN_ARRAY_OUTPUT),
+        head_array(desc, "dv", dv, &desc->v, PAN_ARRAY_OUTPUT),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
+    return ops->attention_backward(stream, desc, random, row_starts, q, k, v, o, lse, d_o, dq, dk, dv, workspace,
+                                   workspace_bytes);
+}
+
+static pan_status check_vocabulary(const char *op, const pan_stream *stream, const pan_vocabulary_loss_desc *desc) {
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_size(op, "rows", desc->rows));
+    PAN_TRY(pan_check_size(op, "channels", desc->channels));
+    PAN_TRY(pan_check_size(op, "vocab_size", desc->vocab_size));
+    return pan_check_stride(op, "hidden_stride", desc->hidden_stride, desc->channels);
+}
+
+static pan_status check_labels(const char *op, const pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                               const int32_t *labels) {
+    if (stream->device->info.backend == PAN_BACKEND_CUDA) {
+        return PAN_OK;
+    }
+    for (int64_t row = 0; row < desc->rows; row++) {
+        if (labels[row] != PAN_IGNORE_LABEL && (labels[row] < 0 || labels[row] >= desc->vocab_size)) {
+            return pan_fail(PAN_INVALID_ARGUMENT, "%s: labels[%lld] is %d; expected 0 to %lld, or %d to ignore the row",
+                            op, (long long) row, labels[row], (long long) desc->vocab_size - 1, PAN_IGNORE_LABEL);
+        }
+    }
+    return PAN_OK;
+}
+
+pan_status pan_vocabulary_loss_forward_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                      int64_t *bytes) {
+    PAN_FRONT_SIZE(vocabulary_loss_forward_workspace_size, check_vocabulary)
+}
+
+pan_status pan_vocabulary_loss_forward(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden,
+                                       const float *weight, const int32_t *labels, float *loss,
+                                       int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max,
+                                       void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(vocabulary_loss_forward)
+    PAN_TRY(check_vocabulary(op, stream, desc));
+    PAN_FRONT_WORKSPACE(vocabulary_loss_forward_workspace_size)
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t real = pan_real_bytes(stream);
+    const pan_array integers[] = {
+        PAN_INPUT(labels, desc->rows * 4),
+        PAN_OUTPUT(labelled_count, 4),
+        PAN_OUTPUT(arg_max, desc->rows * 4),
+    };
+    PAN_TRY(pan_check_arrays(op, integers, PAN_COUNT(integers), 4));
+    const pan_array arrays[] = {
+        PAN_INPUT(hidden, pan_extent(desc->rows, desc->hidden_stride, desc->channels, element)),
+        PAN_INPUT(weight, pan_product(desc->vocab_size, desc->channels, real)),
+        PAN_OUTPUT(loss, real),
+        PAN_OUTPUT(row_loss, desc->rows * real),
+        PAN_OUTPUT(lse, desc->rows * real),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    PAN_TRY(check_labels(op, stream, desc, labels));
+    return ops->vocabulary_loss_forward(stream, desc, hidden, weight, labels, loss, labelled_count, row_loss, lse,
+                                        arg_max, workspace, workspace_bytes);
+}
+
+pan_status pan_vocabulary_loss_backward_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                       int64_t *bytes) {
+    PAN_FRONT_SIZE(vocabulary_loss_backward_workspace_size, check_vocabulary)
+}
+
+pan_status pan_vocabulary_loss_backward(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden,
+                                        const float *weight, const int32_t *labels, const int32_t *labelled_count,
+                                        const float *lse, const float *dloss, void *dhidden, float *dweight,
+                                        void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(vocabulary_loss_backward)
+    PAN_TRY(check_vocabulary(op, stream, desc));
+    PAN_FRONT_WORKSPACE(vocabulary_loss_backward_workspace_size)
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t real = pan_real_bytes(stream);
+    const pan_array integers[] = {PAN_INPUT(labels, desc->rows * 4), PAN_INPUT(labelled_count, 4)};
+    PAN_TRY(pan_check_arrays(op, integers, PAN_COUNT(integers), 4));
+    int64_t hidden_bytes = pan_extent(desc->rows, desc->hidden_stride, desc->channels, element);
+    int64_t weight_bytes = pan_product(desc->vocab_size, desc->channels, real);
+    const pan_array arrays[] = {
+        PAN_INPUT(hidden, hidden_bytes),
+        PAN_INPUT(weight, weight_bytes),
+        PAN_INPUT(lse, desc->rows * real),
+        PAN_INPUT(dloss, real),
+        PAN_OPTIONAL_OUTPUT(dhidden, hidden_bytes),
+        PAN_OPTIONAL_OUTPUT(dweight, weight_bytes),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    PAN_TRY(check_labels(op, stream, desc, labels));
+    return ops->vocabulary_loss_backward(stream, desc, hidden, weight, labels, labelled_count, lse, dloss, dhidden,
+                                         dweight, workspace, workspace_bytes);
+}
