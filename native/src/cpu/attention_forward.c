@@ -1,0 +1,160 @@
+/* Causal attention, forward: online softmax over blocks of keys, after Dao 2023 (arXiv 2307.08691), algorithm 1. */
+#include "attention_tile.h"
+
+/* Keys of a tile: long rows make good use of the GEMM and seldom rescale the output. */
+enum { KEY_BLOCK = 256 };
+
+typedef struct forward_job {
+    const pan_attention_desc *desc;
+    weight_dropout dropout;
+    int64_t query_blocks;
+    int64_t heads; /* over the batch */
+    int64_t task_heads;
+    const float *q;
+    const float *k;
+    const float *v;
+    float *o;
+    float *lse;
+    char *workspace;
+    int64_t worker_bytes;
+} forward_job;
+
+/* Scratch memory of a worker. */
+typedef struct forward_scratch {
+    float *scores; /* (QUERY_BLOCK, KEY_BLOCK) */
+    float *product;
+    float max[QUERY_BLOCK];
+    float sum[QUERY_BLOCK];
+} forward_scratch;
+
+static int64_t worker_bytes(const pan_attention_desc *desc) {
+    const int64_t product = causal_scratch_floats(QUERY_BLOCK + KEY_BLOCK, desc->head_dim);
+    return tile_bytes(KEY_BLOCK) + align_up(product * (int64_t) sizeof(float));
+}
+
+static void multiply_row(float *row, int64_t count, float factor) {
+    for (int64_t i = 0; i < count; i++) {
+        row[i] *= factor;
+    }
+}
+
+static void drop_weights(const weight_dropout *dropout, uint64_t row, int64_t first_key, float *weights,
+                         int64_t count) {
+    const uint64_t state = pan_random_row(dropout->random, dropout->key, row);
+    for (int64_t s = 0; s < count; s += LANES) {
+        const vf factor = vf_keep_factor(state, first_key + s, dropout->threshold, dropout->scale);
+        vf_store(weights + s, vf_load(weights + s) * factor);
+    }
+}
+
+/* A tile's part: its scores become weights, and the weighted sum of its values is added to the output, which with the sum
+ * of the weights is kept relative to the largest score so far. */
+static void forward_tile(const forward_job *job, int64_t head, int64_t first_query, int64_t queries, int64_t first_key,
+                         forward_scratch *scratch) {
+    const pan_attention_desc *desc = job->desc;
+    const int64_t channels = desc->head_dim;
+    const int64_t diagonal = first_query - first_key;
+    const int64_t keys = min_i64(KEY_BLOCK, diagonal + queries);
+    const int64_t storage = score_storage(keys);
+    const int64_t q_stride = row_stride(desc, &desc->q);
+    const int64_t k_stride = row_stride(desc, &desc->k);
+    const int64_t v_stride = row_stride(desc, &desc->v);
+    const int64_t o_stride = row_stride(desc, &desc->o);
+    float *o = job->o + head_offset(desc, &desc->o, head) + first_query * o_stride;
+    pan_gemm(false, true, queries, keys, channels, desc->scale,
+             job->q + head_offset(desc, &desc->q, head) + first_query * q_stride, q_stride,
+             job->k + head_offset(desc, &desc->k, head) + first_key * k_stride, k_stride, 0.0f, scratch->scores,
+             storage);
+    for (int64_t r = 0; r < queries; r++) {
+        float *row = scratch->scores + r * storage;
+        const int64_t visible = min_i64(keys, diagonal + r + 1);
+        const float max = score_max(row, visible, scratch->max[r]);
+        const float shift = score_shift(max);
+        if (first_key > 0 && max > scratch->max[r]) {
+            const float factor = expf(score_shift(scratch->max[r]) - shift);
+            scratch->sum[r] *= factor;
+            multiply_row(o + r * o_stride, channels, factor);
+        }
+        scratch->max[r] = max;
+        scratch->sum[r] += score_exp(row, visible, shift);
+        if (job->dropout.random != NULL) {
+            drop_weights(&job->dropout, (uint64_t) (head * desc->length + first_query + r), first_key, row, visible);
+        }
+        const int64_t written = score_storage(visible);
+        memset(row + written, 0, (size_t) (storage - written) * sizeof *row);
+    }
+    const causal_product product = {.m = queries,
+                                    .n = channels,
+                                    .k = keys,
+                                    .diagonal = diagonal,
+                                    .alpha = 1.0f,
+                                    .beta = first_key > 0 ? 1.0f : 0.0f,
+                                    .w = scratch->scores,
+                                    .w_stride = storage,
+                                    .x = job->v + head_offset(desc, &desc->v, head) + first_key * v_stride,
+                                    .x_stride = v_stride,
+                                    .c = o,
+                                    .c_stride = o_stride};
+    causal_multiply(&product, scratch->product);
+}
+
+static void forward_block(const forward_job *job, int64_t head, int64_t block, forward_scratch *scratch) {
+    const pan_attention_desc *desc = job->desc;
+    const tile_range range = tile_at(block, QUERY_BLOCK, desc->length);
+    const int64_t queries = range.end - range.begin;
+    for (int64_t r = 0; r < queries; r++) {
+        scratch->max[r] = -INFINITY;
+        scratch->sum[r] = 0.0f;
+    }
+    for (int64_t key = 0; key < range.end; key += KEY_BLOCK) {
+        forward_tile(job, head, range.begin, queries, key, scratch);
+    }
+    const int64_t o_stride = row_stride(desc, &desc->o);
+    float *o = job->o + head_offset(desc, &desc->o, head) + range.begin * o_stride;
+    float *lse = job->lse + head * desc->length + range.begin;
+    for (int64_t r = 0; r < queries; r++) {
+        multiply_row(o + r * o_stride, desc->head_dim, 1.0f / scratch->sum[r]);
+        lse[r] = score_shift(scratch->max[r]) + logf(scratch->sum[r]);
+    }
+}
+
+/* The query blocks of a head, the longest first, so that none is left for the end. */
+static void forward_task(void *context, int64_t task, int32_t worker) {
+    const forward_job *job = context;
+    forward_scratch scratch;
+    scratch.scores = (float *) (job->workspace + worker * job->worker_bytes);
+    scratch.product = scratch.scores + tile_bytes(KEY_BLOCK) / (int64_t) sizeof(float);
+    const int64_t block = job->query_blocks - 1 - task % job->query_blocks;
+    const tile_range heads = tile_at(task / job->query_blocks, job->task_heads, job->heads);
+    for (int64_t head = heads.begin; head < heads.end; head++) {
+        forward_block(job, head, block, &scratch);
+    }
+}
+
+pan_status PAN_BODY(attention_forward_workspace_size)(pan_stream *stream, const pan_attention_desc *desc,
+                                                      int64_t *bytes) {
+    *bytes = pan_pool_threads(stream->device->pool) * worker_bytes(desc);
+    return PAN_OK;
+}
+
+pan_status PAN_BODY(attention_forward)(pan_stream *stream, const pan_attention_desc *desc,
+                                       const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                       const void *k, const void *v, void *o, float *lse, void *workspace,
+                                       int64_t workspace_bytes) {
+    (void) row_starts;
+    (void) workspace_bytes;
+    forward_job job = {.desc = desc,
+                       .dropout = dropout_of(desc, random),
+                       .query_blocks = ceil_div(desc->length, QUERY_BLOCK),
+                       .heads = desc->batch * desc->heads,
+                       .q = q,
+                       .k = k,
+                       .v = v,
+                       .o = o,
+                       .lse = lse,
+                       .workspace = workspace,
+                       .worker_bytes = worker_bytes(desc)};
+    job.task_heads = heads_per_task(desc, 2);
+    pan_parallel(stream->device->pool, job.query_blocks * ceil_div(job.heads, job.task_heads), forward_task, &job);
+    return PAN_OK;
+}

@@ -1,0 +1,93 @@
+/* Products over causal tiles. */
+#include "attention_tile.h"
+
+/* x - x is 0 where x is finite, else NaN. */
+static bool is_finite_row(const float *row, int64_t count) {
+    vf sum = vf_splat(0.0f);
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const vf x = vf_load(row + i);
+        sum += x - x;
+    }
+    float rest = vf_sum(sum);
+    for (; i < count; i++) {
+        rest += row[i] - row[i];
+    }
+    return rest == 0.0f;
+}
+
+/* Whether row i of the result sees row j of x. */
+static bool sees(const causal_product *product, int64_t i, int64_t j) {
+    return product->transposed ? i <= j + product->diagonal : j <= i + product->diagonal;
+}
+
+/* Whether no row of x that is hidden from a row of the result is NaN or infinite anywhere. */
+static bool hidden_rows_finite(const causal_product *product) {
+    const int64_t begin = product->transposed ? 0 : product->diagonal + 1;
+    const int64_t end = product->transposed ? min_i64(product->m - 1 - product->diagonal, product->k) : product->k;
+    for (int64_t j = begin; j < end; j++) {
+        if (!is_finite_row(product->x + j * product->x_stride, product->n)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void multiply(const causal_product *product, const float *x, int64_t x_stride, float *c, int64_t c_stride) {
+    pan_gemm(product->transposed, false, product->m, product->n, product->k, product->alpha, product->w,
+             product->w_stride, x, x_stride, product->beta, c, c_stride);
+}
+
+static void copy_rows(float *target, int64_t target_stride, const float *source, int64_t source_stride, int64_t rows,
+                      int64_t columns) {
+    for (int64_t r = 0; r < rows; r++) {
+        memcpy(target + r * target_stride, source + r * source_stride, (size_t) columns * sizeof *target);
+    }
+}
+
+/* Copies x with zeros in place of the non-finite rows hidden from row i of the result. Returns the end of the rows after i
+ * that see the same non-finite rows. */
+static int64_t copy_visible(const causal_product *product, int64_t i, float *copy) {
+    int64_t end = product->m;
+    for (int64_t j = 0; j < product->k; j++) {
+        const float *row = product->x + j * product->x_stride;
+        float *target = copy + j * product->n;
+        const bool finite = is_finite_row(row, product->n);
+        if (finite || sees(product, i, j)) {
+            memcpy(target, row, (size_t) product->n * sizeof *target);
+        } else {
+            memset(target, 0, (size_t) product->n * sizeof *target);
+        }
+        const int64_t change = product->transposed ? j + product->diagonal + 1 : j - product->diagonal;
+        if (!finite && change > i) {
+            end = min_i64(end, change);
+        }
+    }
+    return end;
+}
+
+/* One product of the whole tile for each set of visible non-finite rows, of which the rows that see this set are kept. So
+ * every row comes from the same GEMM shape, with bits that do not depend on what is hidden from it. */
+static void multiply_visible(const causal_product *product, float *scratch) {
+    float *x = scratch;
+    float *c = scratch + product->k * product->n;
+    int64_t begin = 0;
+    while (begin < product->m) {
+        const int64_t end = copy_visible(product, begin, x);
+        if (product->beta != 0.0f) {
+            copy_rows(c, product->n, product->c, product->c_stride, product->m, product->n);
+        }
+        multiply(product, x, product->n, c, product->n);
+        copy_rows(product->c + begin * product->c_stride, product->c_stride, c + begin * product->n, product->n,
+                  end - begin, product->n);
+        begin = end;
+    }
+}
+
+void causal_multiply(const causal_product *product, float *scratch) {
+    if (hidden_rows_finite(product)) {
+        multiply(product, product->x, product->x_stride, product->c, product->c_stride);
+    } else {
+        multiply_visible(product, scratch);
+    }
+}

@@ -1,0 +1,77 @@
+/* What attention forward and backward share: where heads lie, how they are cut, and products over causal tiles. */
+#ifndef PAN_CPU_ATTENTION_TILE_H
+#define PAN_CPU_ATTENTION_TILE_H
+
+#include "score_row.h"
+#include "tile.h"
+
+/* Queries of a tile. Key blocks are multiples of it, so that a tile's first key is never past its first query. */
+enum { QUERY_BLOCK = 64 };
+/* Work worth a task of its own; and what a tile costs beside its products, in the same unit. */
+enum { ATTENTION_TASK_FLOPS = 2 << 20, ATTENTION_TILE_FLOPS = 1 << 16 };
+
+/* Element (b, 0, h, 0) of an array. */
+static inline int64_t head_offset(const pan_attention_desc *desc, const pan_head_layout *layout, int64_t head) {
+    return head / desc->heads * layout->batch_stride + head % desc->heads * layout->head_stride;
+}
+
+/* Distance between positions. The one row of a sequence of length 1 may have any stride; a GEMM wants a valid one. */
+static inline int64_t row_stride(const pan_attention_desc *desc, const pan_head_layout *layout) {
+    return desc->length > 1 ? layout->length_stride : desc->head_dim;
+}
+
+/* How many short heads make a task; `products` is the number of matrix products of a tile. */
+static inline int64_t heads_per_task(const pan_attention_desc *desc, int64_t products) {
+    const double flops = 2.0 * (double) products * (double) desc->length * (double) desc->length * (double) desc->head_dim;
+    const int64_t heads = (int64_t) (ATTENTION_TASK_FLOPS / (flops + ATTENTION_TILE_FLOPS));
+    return heads > 1 ? heads : 1;
+}
+
+/* Scores of a tile of keys x queries. */
+static inline int64_t tile_bytes(int64_t key_block) {
+    return align_up(QUERY_BLOCK * key_block * (int64_t) sizeof(float));
+}
+
+/* Dropout of the softmax weights. */
+typedef struct weight_dropout {
+    const pan_random_state *random; /* NULL: none */
+    uint64_t key;
+    uint32_t threshold;
+    float scale; /* of what is kept */
+} weight_dropout;
+
+static inline weight_dropout dropout_of(const pan_attention_desc *desc, const pan_random_state *random) {
+    return (weight_dropout) {.random = desc->dropout_probability > 0.0f ? random : NULL,
+                             .key = desc->dropout_key,
+                             .threshold = pan_random_threshold(desc->dropout_probability),
+                             .scale = (float) (1.0 / (1.0 - (double) desc->dropout_probability))};
+}
+
+/* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key and
+ * is 0 where the key is later. w is stored as queries x keys; transposed, its rows i are the keys. */
+typedef struct causal_product {
+    bool transposed;
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    int64_t diagonal; /* first query minus first key: query q sees the keys up to q + diagonal */
+    float alpha;
+    float beta;
+    const float *w;
+    int64_t w_stride;
+    const float *x; /* (k, n) */
+    int64_t x_stride;
+    float *c;
+    int64_t c_stride;
+} causal_product;
+
+/* Floats of scratch memory that causal_multiply() needs where m + k <= rows. */
+static inline int64_t causal_scratch_floats(int64_t rows, int64_t head_dim) {
+    return rows * head_dim;
+}
+
+/* c = alpha w x + beta c. A zero of w hides its row of x even if that is NaN or infinite, as 0 * x would not. */
+void PAN_CONCAT(pan_causal_multiply_, PAN_TIER, )(const causal_product *product, float *scratch);
+#define causal_multiply PAN_CONCAT(pan_causal_multiply_, PAN_TIER, )
+
+#endif
