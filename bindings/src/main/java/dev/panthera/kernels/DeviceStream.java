@@ -1,0 +1,190 @@
+package dev.panthera.kernels;
+
+import dev.panthera.kernels.abi.PantheraAbi;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * An ordered queue of work on one device. On the CPU a call is done when it returns; on CUDA it is asynchronous, and
+ * buffers must stay open until {@link #synchronize}. A stream is meant for one thread at a time: calls from several
+ * threads are safe, but wait for each other. A call allocates no native memory.
+ */
+public final class DeviceStream implements AutoCloseable {
+
+    /** Room for the largest descriptor or state block, and for what a size query writes. */
+    private static final long SCRATCH_BYTES = 512;
+
+    private final Device device;
+    private final MemorySegment handle;
+    private final Arena arena = Arena.ofShared();
+    private final KernelCall call;
+    private boolean closed;
+
+    DeviceStream(Device device, MemorySegment handle) {
+        this.device = device;
+        this.handle = handle;
+        this.call = new KernelCall(device, handle, arena.allocate(SCRATCH_BYTES, PantheraAbi.PAN_ALIGNMENT()));
+    }
+
+    /** The device whose work this is. */
+    public Device device() {
+        return device;
+    }
+
+    /**
+     * Waits until all work of this stream is done.
+     *
+     * @throws KernelException of the first failure of asynchronous work since the last call
+     */
+    public synchronized void synchronize() {
+        call("stream_synchronize", "").finish(PantheraAbi.pan_stream_synchronize(handle));
+    }
+
+    /**
+     * Copies off-heap host memory to a buffer of the same number of bytes. The source may be reused on return.
+     *
+     * @throws KernelException.InvalidArgument if the sizes differ or the source is on the Java heap
+     */
+    public synchronized void copyToDevice(DeviceBuffer target, MemorySegment source) {
+        KernelCall copy = call("copy_to_device", "");
+        copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
+        copy.finish(PantheraAbi.pan_copy_to_device(handle, copy.output("target", target, target.type(), 0),
+            copy.hostMemory("source", source), target.byteSize()));
+    }
+
+    /**
+     * Copies a buffer to off-heap host memory of the same number of bytes; complete on return.
+     *
+     * @throws KernelException.InvalidArgument if the sizes differ or the target is read-only or on the Java heap
+     */
+    public synchronized void copyToHost(MemorySegment target, DeviceBuffer source) {
+        KernelCall copy = call("copy_to_host", "");
+        copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
+        copy.writable("target", target);
+        copy.finish(PantheraAbi.pan_copy_to_host(handle, copy.hostMemory("target", target),
+            copy.input("source", source, source.type(), 0), source.byteSize()));
+    }
+
+    /** Copies between buffers of this device with the same number of bytes. */
+    public synchronized void copy(DeviceBuffer target, DeviceBuffer source) {
+        KernelCall copy = call("copy", "");
+        copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
+        copy.finish(PantheraAbi.pan_copy(handle, copy.output("target", target, target.type(), 0),
+            copy.input("source", source, source.type(), 0), target.byteSize()));
+    }
+
+    /** Sets every byte of a buffer to zero. */
+    public synchronized void zero(DeviceBuffer target) {
+        KernelCall zero = call("zero", "");
+        zero.finish(PantheraAbi.pan_zero(handle, zero.output("target", target, target.type(), 0), target.byteSize()));
+    }
+
+    /** Copies values to a buffer, rounding them to its floating-point type. The lengths must be equal. */
+    public void copyToDevice(DeviceBuffer target, float[] values) {
+        if (isReachable(target)) {
+            target.copyFrom(values);
+        } else {
+            try (var arena = Arena.ofConfined()) {
+                DeviceBuffer staged = staging(arena, target);
+                staged.copyFrom(values);
+                copyToDevice(target, staged.segment());
+            }
+        }
+    }
+
+    /** Copies values to a buffer, rounding them to its floating-point type. The lengths must be equal. */
+    public void copyToDevice(DeviceBuffer target, double[] values) {
+        if (isReachable(target)) {
+            target.copyFrom(values);
+        } else {
+            try (var arena = Arena.ofConfined()) {
+                DeviceBuffer staged = staging(arena, target);
+                staged.copyFrom(values);
+                copyToDevice(target, staged.segment());
+            }
+        }
+    }
+
+    /** Copies values to a buffer of I32. The lengths must be equal. */
+    public void copyToDevice(DeviceBuffer target, int[] values) {
+        if (isReachable(target)) {
+            target.copyFrom(values);
+        } else {
+            try (var arena = Arena.ofConfined()) {
+                DeviceBuffer staged = staging(arena, target);
+                staged.copyFrom(values);
+                copyToDevice(target, staged.segment());
+            }
+        }
+    }
+
+    /** The values of a floating-point buffer after all earlier work, rounded to F32. */
+    public float[] toFloatArray(DeviceBuffer source) {
+        if (isReachable(source)) {
+            return source.toFloatArray();
+        }
+        try (var arena = Arena.ofConfined()) {
+            return staged(arena, source).toFloatArray();
+        }
+    }
+
+    /** The values of a floating-point buffer after all earlier work. */
+    public double[] toDoubleArray(DeviceBuffer source) {
+        if (isReachable(source)) {
+            return source.toDoubleArray();
+        }
+        try (var arena = Arena.ofConfined()) {
+            return staged(arena, source).toDoubleArray();
+        }
+    }
+
+    /** The values of a buffer of I32 after all earlier work. */
+    public int[] toIntArray(DeviceBuffer source) {
+        if (isReachable(source)) {
+            return source.toIntArray();
+        }
+        try (var arena = Arena.ofConfined()) {
+            return staged(arena, source).toIntArray();
+        }
+    }
+
+    /** Waits for the work and frees the stream. A second call does nothing. */
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            call("stream_destroy", "");
+            closed = true;
+            int status = PantheraAbi.pan_stream_destroy(handle);
+            arena.close();
+            call.finish(status);
+        }
+    }
+
+    /** Whether the CPU, on whose streams no work is ever pending, can copy by itself. */
+    private boolean isReachable(DeviceBuffer buffer) {
+        return buffer.isHost() && device.backend().isHost();
+    }
+
+    private static DeviceBuffer staging(Arena arena, DeviceBuffer like) {
+        return DeviceBuffer.of(arena.allocate(like.byteSize(), PantheraAbi.PAN_ALIGNMENT()), like.type());
+    }
+
+    private DeviceBuffer staged(Arena arena, DeviceBuffer source) {
+        DeviceBuffer values = staging(arena, source);
+        copyToHost(values.segment(), source);
+        return values;
+    }
+
+    /**
+     * Starts a call; the caller holds this stream's monitor until it has finished.
+     *
+     * @param shape what messages show as the shapes of the call
+     */
+    KernelCall call(String op, Object shape) {
+        call.begin(op, shape);
+        if (closed) {
+            throw call.invalid("the stream was closed");
+        }
+        return call;
+    }
+}
