@@ -1,0 +1,15 @@
+package dev.panthera.task;
+
+/** Makes the rows of one segment in any order; row i is the same whenever and wherever it is made. Not thread-safe. */
+@FunctionalInterface
+public interface RowGenerator {
+
+    /**
+     * Writes one row.
+     *
+     * @param index  the row, at least 0; no upper bound
+     * @param inputs receives the token ids of all positions
+     * @param labels receives for each position the token to predict there, or {@link TaskConfig#IGNORE}
+     */
+    void row(long index, int[] inputs, int[] labels);
+}

@@ -1,0 +1,39 @@
+package dev.panthera.task;
+
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A synthetic task: which rows there are, and what is the right answer. A task is one file: a record of its options
+ * that validates them in its constructor and implements this interface.
+ */
+public interface TaskConfig {
+
+    /** Label of positions where nothing is to be predicted. */
+    int IGNORE = -100;
+
+    /** Name on the command line and in configurations, such as {@code mqar}. */
+    String name();
+
+    /** Token ids are in [0, vocabSize). */
+    int vocabSize();
+
+    /** Positions of each row. */
+    int length();
+
+    /** The most positions of a row that have a label. */
+    int labelsPerRow();
+
+    /** Tags by which accuracies are reported, the same for all rows. */
+    Map<String, Integer> slices();
+
+    /** A generator of the rows of {@code stream}. */
+    RowGenerator generator(RowStream stream);
+
+    /**
+     * Checks a row of any origin against the task's definition: recomputes the labels from the inputs and compares.
+     *
+     * @return the first thing wrong with it, empty if it is a row of this task
+     */
+    Optional<String> verify(int[] inputs, int[] labels);
+}

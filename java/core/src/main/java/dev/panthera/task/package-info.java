@@ -1,0 +1,5 @@
+/** Synthetic tasks, their rows, and the batches that training and evaluation visit. */
+@NullMarked
+package dev.panthera.task;
+
+import org.jspecify.annotations.NullMarked;
