@@ -1,0 +1,39 @@
+package dev.panthera.mixer;
+
+import dev.panthera.UserException;
+import dev.panthera.nn.Init;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import java.util.List;
+
+/** Different mixers in different layers: layer l has configuration l modulo the number of configurations. */
+public record Hybrid(Mixer mixer) implements Mixer {
+
+    /** @param configs at least one */
+    public record Config(List<MixerConfig> configs) implements MixerConfig {
+        public Config {
+            configs = List.copyOf(configs);
+            UserException.require(!configs.isEmpty(), "hybrid: no mixers are given; list at least one, such as attention");
+        }
+
+        @Override
+        public void check(int width) {
+            configs.forEach(config -> config.check(width));
+        }
+
+        @Override
+        public Hybrid build(Layer layer, Init init) {
+            return new Hybrid(configs.get(layer.index() % configs.size()).build(layer, init));
+        }
+    }
+
+    @Override
+    public Tensor forward(Tape tape, Tensor x) {
+        return mixer.forward(tape, x);
+    }
+
+    @Override
+    public long stateSize(int length) {
+        return mixer.stateSize(length);
+    }
+}

@@ -1,0 +1,17 @@
+package dev.panthera.mixer;
+
+import dev.panthera.nn.Init;
+
+/** The options of a kind of sequence mixer: a record that checks its values when it is made. */
+public interface MixerConfig {
+
+    /** Makes the mixer of one layer, with its parameters. */
+    Mixer build(Layer layer, Init init);
+
+    /**
+     * Fails with a {@link dev.panthera.UserException} if no mixer with these options exists for this width.
+     *
+     * @param width channels of the model
+     */
+    default void check(int width) {}
+}

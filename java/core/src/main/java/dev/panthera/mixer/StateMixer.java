@@ -1,0 +1,12 @@
+package dev.panthera.mixer;
+
+import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+
+/** What transforms each position by itself, after the sequence mixer. */
+public interface StateMixer extends Parameterized {
+
+    /** Maps {@code (batch, length, channels)} to the same shape. */
+    Tensor forward(Tape tape, Tensor x);
+}

@@ -1,0 +1,28 @@
+package dev.panthera.model;
+
+import dev.panthera.nn.Embedding;
+import dev.panthera.nn.Init;
+import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.EmbeddingOperation;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Word embeddings and learned absolute positions, summed.
+ *
+ * @param positionEmbeddings null for a model without positions
+ */
+public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionEmbeddings) implements Parameterized {
+
+    static Embeddings of(ModelConfig config, Init init) {
+        return new Embeddings(
+                Embedding.of(config.vocabSize(), config.width(), config.learnWordEmbeddings(), init),
+                config.maxPositions() == 0 ? null : Embedding.of(config.maxPositions(), config.width(), true, init));
+    }
+
+    Tensor forward(Tape tape, Tensor ids) {
+        return EmbeddingOperation.apply(
+                tape, ids, wordEmbeddings.weight(), positionEmbeddings == null ? null : positionEmbeddings.weight());
+    }
+}

@@ -1,0 +1,56 @@
+package dev.panthera.model;
+
+import dev.panthera.UserException;
+import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.StateMixerConfig;
+
+/**
+ * A language model.
+ *
+ * @param sequenceMixer mixes over time
+ * @param stateMixer mixes over channels
+ * @param width channels, d_model
+ * @param layers number of blocks
+ * @param vocabSize number of tokens
+ * @param maxPositions rows of the learned position table; 0: no positions
+ * @param length the longest sequence that the model will see
+ * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
+ *     head has its own weights
+ * @param embeddingDropout at the entry of the first block
+ * @param residualDropout on the other residual branches
+ * @param dropPath stochastic depth of both branches
+ * @param normEpsilon of the final norm; the blocks' is 1e-5
+ */
+public record ModelConfig(
+        MixerConfig sequenceMixer,
+        StateMixerConfig stateMixer,
+        int width,
+        int layers,
+        int vocabSize,
+        int maxPositions,
+        int length,
+        boolean learnWordEmbeddings,
+        double embeddingDropout,
+        double residualDropout,
+        double dropPath,
+        double normEpsilon) {
+
+    public ModelConfig {
+        UserException.require(width >= 1, "--d-model %d: at least one channel is needed; try 64", width);
+        UserException.require(layers >= 1, "--layers %d: at least one layer is needed; try 2", layers);
+        UserException.require(vocabSize >= 2, "--vocab %d: at least two tokens are needed; try 8192", vocabSize);
+        UserException.require(
+                maxPositions == 0 || maxPositions >= length,
+                "%d positions: sequences have length %d; use as many positions, or 0 for none",
+                maxPositions,
+                length);
+        requireProbability("embedding dropout", embeddingDropout);
+        requireProbability("residual dropout", residualDropout);
+        requireProbability("drop path", dropPath);
+        sequenceMixer.check(width);
+    }
+
+    private static void requireProbability(String name, double value) {
+        UserException.require(value >= 0 && value < 1, "%s %s: a probability in [0, 1) is needed; try 0.1", name, value);
+    }
+}

@@ -1,0 +1,48 @@
+package dev.panthera.model;
+
+import dev.panthera.mixer.Layer;
+import dev.panthera.mixer.Mixer;
+import dev.panthera.mixer.StateMixer;
+import dev.panthera.nn.Dropout;
+import dev.panthera.nn.Init;
+import dev.panthera.nn.Norm;
+import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A pre-norm block. From block to block goes a pair of the last branch's output and the residual stream before its addition:
+ *
+ * <pre>
+ *     residual = residual + drop1(hidden)      hidden = sequence_mixer(norm1(residual))
+ *     residual = residual + drop2(hidden)      hidden = state_mixer(norm2(residual))
+ * </pre>
+ */
+public record TransformerBlock(
+        Mixer sequenceMixer, StateMixer stateMixer, Norm norm1, Norm norm2, Dropout drop1, Dropout drop2)
+        implements Parameterized {
+    private static final double NORM_EPSILON = 1e-5;
+
+    /** The pair that blocks pass on; residual is null in front of the first block. */
+    public record State(Tensor hidden, @Nullable Tensor residual) {}
+
+    static TransformerBlock of(ModelConfig config, Layer layer, Init init) {
+        double drop1 = layer.index() == 0 ? config.embeddingDropout() : config.residualDropout();
+        float path = (float) config.dropPath();
+        return new TransformerBlock(
+                config.sequenceMixer().build(layer, init),
+                config.stateMixer().build(layer, init),
+                Norm.layer(layer.width(), NORM_EPSILON, init),
+                Norm.layer(layer.width(), NORM_EPSILON, init),
+                new Dropout((float) drop1, path, layer.dropoutKey(0)),
+                new Dropout((float) config.residualDropout(), path, layer.dropoutKey(1)));
+    }
+
+    State forward(Tape tape, State state) {
+        var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
+        Tensor mixed = sequenceMixer.forward(tape, first.normalised());
+        var second = norm2.addAndApply(tape, drop2.apply(tape, mixed), first.sum());
+        return new State(stateMixer.forward(tape, second.normalised()), second.sum());
+    }
+}

@@ -1,0 +1,15 @@
+package dev.panthera.nn;
+
+import dev.panthera.tensor.Tensor;
+
+/**
+ * A table of vectors.
+ *
+ * @param weight {@code (rows, channels)}
+ */
+public record Embedding(Tensor weight) implements Parameterized {
+
+    public static Embedding of(int rows, int channels, boolean trainable, Init init) {
+        return new Embedding(init.embedding(rows, channels, trainable));
+    }
+}

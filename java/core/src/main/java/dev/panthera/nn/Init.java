@@ -1,0 +1,84 @@
+package dev.panthera.nn;
+
+import dev.panthera.random.CounterRandom;
+import dev.panthera.random.Purpose;
+import dev.panthera.tensor.Tensor;
+import java.util.Arrays;
+
+/**
+ * Makes parameters with their initial values. The scheme is that of the original's Transformer models (every linear
+ * weight and embedding N(0, 0.02^2), biases 0, and the weights of projections that write to the residual stream
+ * N(0, (0.02 / sqrt(2 n_layers))^2), after Radford et al. 2019). Parameter number k of a model draws from its own
+ * sequence of (seed, k).
+ */
+public final class Init {
+    private static final double STANDARD_DEVIATION = 0.02;
+
+    private final long seed;
+    private final int layers;
+    private long parameters;
+
+    /**
+     * @param seed model seed
+     * @param layers number of blocks of the model, for the scale of residual projections
+     */
+    public Init(long seed, int layers) {
+        this.seed = seed;
+        this.layers = layers;
+    }
+
+    /** Weight of a linear layer: N(0, 0.02^2). */
+    public Tensor linearWeight(int out, int in) {
+        return normal(STANDARD_DEVIATION, true, out, in);
+    }
+
+    /** Weight of a projection that writes to the residual stream: N(0, (0.02 / sqrt(2 n_layers))^2). */
+    public Tensor residualWeight(int out, int in) {
+        return normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
+    }
+
+    /** An embedding table: N(0, 0.02^2). */
+    public Tensor embedding(int rows, int channels, boolean trainable) {
+        return normal(STANDARD_DEVIATION, trainable, rows, channels);
+    }
+
+    /** Normal values of mean 0. */
+    public Tensor normal(double standardDeviation, boolean trainable, int... shape) {
+        CounterRandom random = next();
+        float[] values = new float[count(shape)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (standardDeviation * random.nextGaussian());
+        }
+        return Tensor.parameter(values, trainable, shape);
+    }
+
+    /** Uniform values in [-bound, bound). */
+    public Tensor uniform(double bound, int... shape) {
+        CounterRandom random = next();
+        float[] values = new float[count(shape)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (bound * (2 * random.nextDouble() - 1));
+        }
+        return Tensor.parameter(values, true, shape);
+    }
+
+    /** One value everywhere. */
+    public Tensor constant(float value, int... shape) {
+        parameters++;
+        float[] values = new float[count(shape)];
+        Arrays.fill(values, value);
+        return Tensor.parameter(values, true, shape);
+    }
+
+    private CounterRandom next() {
+        return CounterRandom.of(seed, Purpose.INIT, parameters++);
+    }
+
+    private static int count(int[] shape) {
+        int count = 1;
+        for (int size : shape) {
+            count = Math.multiplyExact(count, size);
+        }
+        return count;
+    }
+}

@@ -1,0 +1,34 @@
+package dev.panthera.nn;
+
+import dev.panthera.tensor.LinearOperation;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code y = x W^T + b}.
+ *
+ * @param weight {@code (out, in)}
+ * @param bias {@code (out)} or null
+ */
+public record Linear(Tensor weight, @Nullable Tensor bias) implements Parameterized {
+
+    /** A layer with bias. */
+    public static Linear of(int in, int out, Init init) {
+        return of(in, out, true, init);
+    }
+
+    public static Linear of(int in, int out, boolean bias, Init init) {
+        return new Linear(init.linearWeight(out, in), bias ? init.constant(0, out) : null);
+    }
+
+    /** A layer with bias that writes to the residual stream, and starts smaller the deeper the model is. */
+    public static Linear residual(int in, int out, Init init) {
+        return new Linear(init.residualWeight(out, in), init.constant(0, out));
+    }
+
+    /** Maps {@code (..., in)} to {@code (..., out)}. */
+    public Tensor apply(Tape tape, Tensor x) {
+        return LinearOperation.apply(tape, x, weight, bias);
+    }
+}

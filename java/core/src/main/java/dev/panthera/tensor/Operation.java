@@ -1,0 +1,31 @@
+package dev.panthera.tensor;
+
+/**
+ * One differentiable operation of a step: its inputs, its outputs, and what backward needs. An implementation is a small
+ * record whose static factory allocates the outputs and calls {@link Tape#run}; forward and backward each make one kernel
+ * call.
+ */
+public interface Operation {
+
+    /** Name for messages, for example {@code "linear"}. */
+    String name();
+
+    /** Computes the outputs. */
+    void forward(Tape tape);
+
+    /**
+     * Passes the gradients of the outputs on to the inputs. Every output's gradient may be null: then it is zero; at least
+     * one is not null.
+     */
+    void backward(Tape tape);
+
+    /** What {@link #forward} computes. Freed after {@link #backward}. */
+    Tensor[] outputs();
+
+    /** What else {@link #forward} keeps for {@link #backward}, such as statistics. Freed after {@link #backward}. */
+    default Tensor[] saved() {
+        return NONE;
+    }
+
+    Tensor[] NONE = {};
+}

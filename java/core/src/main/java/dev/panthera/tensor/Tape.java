@@ -1,0 +1,298 @@
+package dev.panthera.tensor;
+
+import dev.panthera.kernels.ArithmeticKernel;
+import dev.panthera.kernels.ArithmeticKind;
+import dev.panthera.kernels.DataType;
+import dev.panthera.kernels.DeviceBuffer;
+import dev.panthera.kernels.RandomState;
+import dev.panthera.kernels.DeviceStream;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs the operations of a step and, when training, remembers them for {@link #backward}. One tape serves a model for
+ * many steps: {@link #begin} starts a step, {@link #end} gives its memory back. Not for use by several threads.
+ */
+public final class Tape {
+
+    /** Whether gradients will be wanted and dropout is active. */
+    public enum Mode {
+        TRAINING,
+        EVALUATION
+    }
+
+    private final DeviceStream stream;
+    private final StepArena arena;
+    private final RandomState random;
+    private final DataType type;
+    private final List<Operation> operations = new ArrayList<>();
+    private final FiniteCheck finiteCheck = new FiniteCheck();
+    private Mode mode = Mode.EVALUATION;
+    private boolean checking;
+
+    /**
+     * @param stream where kernels run
+     * @param arena memory for the tensors of a step
+     * @param random what dropout draws from; written by the trainer before each step
+     * @param type element type of tensors: F32, or F64 on the double reference device
+     */
+    public Tape(DeviceStream stream, StepArena arena, RandomState random, DataType type) {
+        this.stream = stream;
+        this.arena = arena;
+        this.random = random;
+        this.type = type;
+    }
+
+    public DeviceStream stream() {
+        return stream;
+    }
+
+    public RandomState random() {
+        return random;
+    }
+
+    public DataType type() {
+        return type;
+    }
+
+    /** Whether dropout is active. */
+    public boolean training() {
+        return mode == Mode.TRAINING;
+    }
+
+    /** Starts a step. */
+    public void begin(Mode stepMode) {
+        end();
+        mode = stepMode;
+    }
+
+    /**
+     * Whether each operation's outputs and gradients are searched for NaN and infinity, which costs a pass over them; the
+     * first hit throws {@link NonFiniteException}.
+     */
+    public void checkEachOperation(boolean check) {
+        checking = check;
+    }
+
+    /** Runs an operation; {@link #backward} will come back to it if it is recorded. */
+    public void run(Operation operation) {
+        operation.forward(this);
+        operations.add(operation);
+        if (checking) {
+            for (Tensor output : operation.outputs()) {
+                finiteCheck.check(this, operation, operations.size() - 1, output.values(), "forward");
+            }
+        }
+    }
+
+    /** A new tensor of this step with undefined contents; requires a gradient if the tape is training. */
+    public Tensor allocate(int... shape) {
+        return allocate(type, training(), shape);
+    }
+
+    /** A new tensor of this step that gets no gradient, for statistics and integer results. */
+    public Tensor allocateConstant(DataType elementType, int... shape) {
+        return allocate(elementType, false, shape);
+    }
+
+    private Tensor allocate(DataType elementType, boolean requiresGradient, int... shape) {
+        long elements = 1;
+        for (int size : shape) {
+            elements = Math.multiplyExact(elements, (long) size);
+        }
+        return Tensor.of(arena.allocate(elementType, elements), requiresGradient, shape).on(this);
+    }
+
+    /** Scratch for the span of one kernel call; null if no bytes are asked for. */
+    public @Nullable Scratch scratch(long bytes) {
+        return bytes == 0 ? null : new Scratch(arena.allocate(DataType.BYTE, bytes));
+    }
+
+    /** Memory from {@link #scratch}. */
+    public record Scratch(Storage storage) implements AutoCloseable {
+        public DeviceBuffer buffer() {
+            return storage.buffer();
+        }
+
+        @Override
+        public void close() {
+            storage.release();
+        }
+
+        /** The buffer of a scratch that may be absent. */
+        public static @Nullable DeviceBuffer of(@Nullable Scratch scratch) {
+            return scratch == null ? null : scratch.buffer();
+        }
+    }
+
+    /**
+     * Back-propagates from a scalar: adds to every parameter's gradient that of {@code loss}, and gives the step's tensors
+     * back on the way.
+     */
+    public void backward(Tensor loss) {
+        if (loss.size() != 1) {
+            throw new IllegalArgumentException(loss + " is no scalar: backward() starts from one value");
+        }
+        Storage seed = arena.allocate(type, 1);
+        if (type == DataType.F64) {
+            stream.copyToDevice(seed.buffer(), new double[] {1});
+        } else {
+            stream.copyToDevice(seed.buffer(), new float[] {1});
+        }
+        loss.setGradient(seed);
+        unwind();
+    }
+
+    /** As {@link #backward(Tensor)} from a tensor of any shape whose gradient is given. */
+    public void backward(Tensor output, DeviceBuffer outputGradient) {
+        Storage seed = arena.allocate(type, output.size());
+        stream.copy(seed.buffer(), outputGradient);
+        output.setGradient(seed);
+        unwind();
+    }
+
+    private void unwind() {
+        for (int i = operations.size() - 1; i >= 0; i--) {
+            Operation operation = operations.get(i);
+            if (hasGradient(operation)) {
+                operation.backward(this);
+            }
+            free(operation);
+            operations.remove(i);
+        }
+    }
+
+    private static boolean hasGradient(Operation operation) {
+        for (Tensor output : operation.outputs()) {
+            if (output.gradientStorage() != null) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void free(Operation operation) {
+        for (Tensor output : operation.outputs()) {
+            output.release();
+        }
+        for (Tensor saved : operation.saved()) {
+            saved.release();
+        }
+    }
+
+    /** Ends the step: gives back the memory of whatever {@link #backward} did not pass. */
+    public void end() {
+        for (int i = operations.size() - 1; i >= 0; i--) {
+            free(operations.get(i));
+        }
+        operations.clear();
+    }
+
+    /**
+     * Where a kernel that ADDS the gradient of {@code tensor} shall add it, which is how kernels treat parameters; null if
+     * the tensor wants none.
+     */
+    public @Nullable DeviceBuffer addGradient(@Nullable Tensor tensor) {
+        if (tensor == null || !tensor.requiresGradient()) {
+            return null;
+        }
+        Storage storage = tensor.gradientStorage();
+        if (storage == null) {
+            storage = arena.allocate(type, tensor.size());
+            stream.zero(storage.buffer());
+            tensor.setGradient(storage);
+        } else if (!storage.isExclusive() && !storage.isPersistent()) {
+            Storage own = arena.allocate(type, tensor.size());
+            stream.copy(own.buffer(), storage.buffer());
+            storage.release();
+            tensor.setGradient(own);
+            storage = own;
+        }
+        return storage.buffer();
+    }
+
+    /**
+     * Memory into which a kernel shall WRITE a gradient of {@code tensor}; null if the tensor wants none. After the kernel
+     * call, {@link #give} hands it over.
+     */
+    public @Nullable Gradient writeGradient(@Nullable Tensor tensor) {
+        return tensor == null || !tensor.requiresGradient() ? null : new Gradient(arena.allocate(type, tensor.size()));
+    }
+
+    /** Memory for a gradient of the size of {@code tensor}, to be written by a kernel and given to several tensors. */
+    public Gradient newGradient(Tensor tensor) {
+        return new Gradient(arena.allocate(type, tensor.size()));
+    }
+
+    /** A gradient on its way to a tensor. */
+    public record Gradient(Storage storage) {
+        public DeviceBuffer buffer() {
+            return storage.buffer();
+        }
+
+        /** The buffer of a gradient that may be absent. */
+        public static @Nullable DeviceBuffer of(@Nullable Gradient gradient) {
+            return gradient == null ? null : gradient.buffer();
+        }
+    }
+
+    /**
+     * The gradient of an output, to be overwritten by the kernel and given on; only if nobody else holds it. Saves the memory
+     * and the pass over it that a fresh gradient would cost.
+     */
+    public @Nullable Gradient reuseGradient(Tensor output) {
+        Storage storage = output.gradientStorage();
+        return storage != null && storage.isExclusive() ? new Gradient(storage.retain()) : null;
+    }
+
+    /** {@link #reuseGradient}, or fresh memory of that size. */
+    public Gradient reuseOrNewGradient(Tensor output) {
+        Gradient reused = reuseGradient(output);
+        return reused != null ? reused : newGradient(output);
+    }
+
+    /** Gives the gradient of an output to tensors for which it is the same, unchanged. */
+    public void passOn(Tensor output, @Nullable Tensor... tensors) {
+        Storage storage = output.gradientStorage();
+        if (storage != null) {
+            give(new Gradient(storage.retain()), tensors);
+        }
+    }
+
+    /**
+     * Gives a written gradient to each of the tensors, which may share it; those that have one already get it added. Tensors
+     * that are null or want no gradient are skipped.
+     */
+    public void give(@Nullable Gradient gradient, @Nullable Tensor... tensors) {
+        if (gradient == null) {
+            return;
+        }
+        for (Tensor tensor : tensors) {
+            if (tensor != null && tensor.requiresGradient()) {
+                give(gradient.storage(), tensor);
+            }
+        }
+        if (checking) {
+            finiteCheck.check(this, operations.getLast(), operations.size() - 1, gradient.buffer(), "backward");
+        }
+        gradient.storage().release();
+    }
+
+    private void give(Storage arriving, Tensor tensor) {
+        Storage present = tensor.gradientStorage();
+        if (present == null) {
+            tensor.setGradient(arriving.retain());
+            return;
+        }
+        ArithmeticKernel add = ArithmeticKernel.dense(ArithmeticKind.ADD, tensor.size());
+        if (present.isExclusive() || present.isPersistent()) {
+            add.forward(stream, present.buffer(), arriving.buffer(), present.buffer());
+        } else {
+            Storage sum = arena.allocate(type, tensor.size());
+            add.forward(stream, present.buffer(), arriving.buffer(), sum.buffer());
+            tensor.setGradient(sum);
+            present.release();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package dev.panthera.tensor;
+
+import dev.panthera.kernels.DataType;
+import dev.panthera.kernels.VocabularyLossKernel;
+
+/** Cross entropy of a linear vocabulary head over the labelled rows only; see {@link VocabularyLossKernel}. */
+public record VocabularyLossOperation(
+        VocabularyLossKernel kernel,
+        Tensor hidden,
+        Tensor weight,
+        Tensor labels,
+        Tensor loss,
+        Tensor labelledCount,
+        Tensor rowLoss,
+        Tensor logSumExp,
+        Tensor argMax)
+        implements Operation {
+
+    /**
+     * What the loss yields. Read it before {@link Tape#backward}, which frees it.
+     *
+     * @param loss mean over labelled rows, shape (1)
+     * @param labelledCount int32 (1)
+     * @param rowLoss one value a row, 0 where unlabelled
+     * @param argMax int32, the predicted token of each labelled row, -1 elsewhere
+     */
+    public record Result(Tensor loss, Tensor labelledCount, Tensor rowLoss, Tensor argMax) {}
+
+    /**
+     * @param hidden {@code (batch, length, channels)}
+     * @param weight {@code (vocab_size, channels)}
+     * @param labels int32 {@code (batch, length)}, -100 where there is none
+     */
+    public static Result apply(Tape tape, Tensor hidden, Tensor weight, Tensor labels) {
+        int rows = Math.toIntExact(hidden.rows());
+        var kernel = new VocabularyLossKernel(rows, hidden.size(-1), weight.size(0));
+        var operation = new VocabularyLossOperation(
+                kernel,
+                hidden,
+                weight,
+                labels,
+                tape.allocate(1),
+                tape.allocateConstant(DataType.I32, 1),
+                tape.allocateConstant(tape.type(), rows),
+                tape.allocateConstant(tape.type(), rows),
+                tape.allocateConstant(DataType.I32, rows));
+        tape.run(operation);
+        return new Result(operation.loss, operation.labelledCount, operation.rowLoss, operation.argMax);
+    }
+
+    @Override
+    public String name() {
+        return "vocabulary loss";
+    }
+
+    @Override
+    public void forward(Tape tape) {
+        try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {
+            kernel.forward(
+                    tape.stream(),
+                    hidden.values(),
+                    weight.values(),
+                    labels.values(),
+                    loss.values(),
+                    labelledCount.values(),
+                    rowLoss.values(),
+                    logSumExp.values(),
+                    argMax.values(),
+                    Tape.Scratch.of(workspace));
+        }
+    }
+
+    @Override
+    public void backward(Tape tape) {
+        var dhidden = tape.writeGradient(hidden);
+        try (var workspace = tape.scratch(kernel.backwardWorkspaceBytes(tape.stream()))) {
+            kernel.backward(
+                    tape.stream(),
+                    hidden.values(),
+                    weight.values(),
+                    labels.values(),
+                    labelledCount.values(),
+                    logSumExp.values(),
+                    loss.gradient(),
+                    Tape.Gradient.of(dhidden),
+                    tape.addGradient(weight),
+                    Tape.Scratch.of(workspace));
+        }
+        tape.give(dhidden, hidden);
+    }
+
+    @Override
+    public Tensor[] outputs() {
+        return new Tensor[] {loss};
+    }
+
+    @Override
+    public Tensor[] saved() {
+        return new Tensor[] {labelledCount, rowLoss, logSumExp, argMax};
+    }
+}

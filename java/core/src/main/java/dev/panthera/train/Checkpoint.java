@@ -1,0 +1,156 @@
+package dev.panthera.train;
+
+import dev.panthera.UserException;
+import dev.panthera.io.SafetensorsFile;
+import dev.panthera.io.SafetensorsWriter;
+import dev.panthera.kernels.DeviceBuffer;
+import dev.panthera.tensor.Tensor;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
+import java.util.Map;
+
+/**
+ * A run at a standstill, as one safetensors file: the parameters under their state names, the optimizer's moments under
+ * {@code optimizer.exp_avg.<name>} and {@code optimizer.exp_avg_sq.<name>}, and in the metadata the configuration and the
+ * position. Random numbers need no state of their own, since they are functions of seed and position. A run that goes on
+ * from a checkpoint is bitwise equal to one that never stopped.
+ */
+public final class Checkpoint {
+    /** Name of the file in a run's folder. */
+    public static final String FILE = "checkpoint.safetensors";
+
+    private static final String FORMAT = "panthera-checkpoint-1";
+    private static final String FIRST_MOMENT = "optimizer.exp_avg.";
+    private static final String SECOND_MOMENT = "optimizer.exp_avg_sq.";
+
+    private Checkpoint() {}
+
+    /**
+     * How far a run has come.
+     *
+     * @param epoch that is next or under way, from 0
+     * @param batch of that epoch that is next, from 0
+     * @param steps made so far
+     * @param lossSum of the epoch's steps so far
+     * @param stoppedEarly whether the run has ended because its accuracy was reached
+     */
+    record Position(int epoch, int batch, long steps, double lossSum, boolean stoppedEarly) {
+        static final Position START = new Position(0, 0, 0, 0, false);
+    }
+
+    /** The checkpoint file that a path means: itself, or that of a run's folder. */
+    public static Path locate(Path path) {
+        Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
+        UserException.require(
+                Files.isRegularFile(file), "%s: there is no checkpoint; give a run's folder or its %s", path, FILE);
+        return file;
+    }
+
+    /** The configuration of the run that wrote a checkpoint. */
+    public static TrainConfig readConfig(Path file) {
+        return config(open(file));
+    }
+
+    private static SafetensorsFile open(Path file) {
+        var stored = SafetensorsFile.read(file);
+        UserException.require(
+                FORMAT.equals(stored.metadata().get("format")),
+                "%s: it is no checkpoint of this version (%s); train a model first",
+                file,
+                FORMAT);
+        return stored;
+    }
+
+    private static TrainConfig config(SafetensorsFile stored) {
+        return ConfigFile.fromJson(metadata(stored, "config"));
+    }
+
+    private static String metadata(SafetensorsFile stored, String key) {
+        String value = stored.metadata().get(key);
+        UserException.require(value != null, "%s: the checkpoint lacks its %s", stored.path(), key);
+        return value;
+    }
+
+    /** Writes a checkpoint; on failure the file is what it was before. */
+    static void write(Path file, TrainConfig config, Session session, AdamW optimizer, Position position) {
+        var writer = new SafetensorsWriter()
+                .metadata("format", FORMAT)
+                .metadata("config", ConfigFile.toJson(config))
+                .metadata("epoch", Integer.toString(position.epoch()))
+                .metadata("batch", Integer.toString(position.batch()))
+                .metadata("steps", Long.toString(position.steps()))
+                .metadata("loss_sum", Double.toHexString(position.lossSum()))
+                .metadata("stopped_early", Boolean.toString(position.stoppedEarly()));
+        var written = new IdentityHashMap<Tensor, Boolean>();
+        session.parameters().named().forEach((name, tensor) -> {
+            if (written.put(tensor, true) != null) {
+                return;
+            }
+            long[] shape = longs(tensor.shape());
+            writer.tensor(name, shape, session.stream().toFloatArray(tensor.values()));
+            if (tensor.requiresGradient()) {
+                writer.tensor(FIRST_MOMENT + name, shape, part(session, optimizer.firstMoment(), tensor));
+                writer.tensor(SECOND_MOMENT + name, shape, part(session, optimizer.secondMoment(), tensor));
+            }
+        });
+        writer.write(file);
+    }
+
+    private static float[] part(Session session, DeviceBuffer flat, Tensor tensor) {
+        return session.stream().toFloatArray(session.parameters().part(flat, tensor));
+    }
+
+    /** Restores parameters, optimizer and position. */
+    static Position resume(Path file, Session session, AdamW optimizer) {
+        var stored = open(file);
+        readParameters(stored, session);
+        session.parameters().named().forEach((name, tensor) -> {
+            if (tensor.requiresGradient() && stored.tensors().containsKey(FIRST_MOMENT + name)) {
+                copy(stored, FIRST_MOMENT + name, session, session.parameters().part(optimizer.firstMoment(), tensor));
+                copy(stored, SECOND_MOMENT + name, session, session.parameters().part(optimizer.secondMoment(), tensor));
+            }
+        });
+        var position = new Position(
+                Integer.parseInt(metadata(stored, "epoch")),
+                Integer.parseInt(metadata(stored, "batch")),
+                Long.parseLong(metadata(stored, "steps")),
+                Double.parseDouble(metadata(stored, "loss_sum")),
+                Boolean.parseBoolean(metadata(stored, "stopped_early")));
+        optimizer.restoreSteps(position.steps());
+        return position;
+    }
+
+    /** Restores the parameters alone. */
+    static void readParameters(Path file, Session session) {
+        readParameters(open(file), session);
+    }
+
+    private static void readParameters(SafetensorsFile stored, Session session) {
+        var read = new IdentityHashMap<Tensor, Boolean>();
+        for (Map.Entry<String, Tensor> parameter : session.parameters().named().entrySet()) {
+            if (read.put(parameter.getValue(), true) != null) {
+                continue;
+            }
+            long[] expected = longs(parameter.getValue().shape());
+            long[] found = stored.tensor(parameter.getKey()).shape();
+            UserException.require(
+                    Arrays.equals(expected, found),
+                    "%s: %s has shape %s; the model of its configuration has %s",
+                    stored.path(),
+                    parameter.getKey(),
+                    Arrays.toString(found),
+                    Arrays.toString(expected));
+            copy(stored, parameter.getKey(), session, parameter.getValue().values());
+        }
+    }
+
+    private static void copy(SafetensorsFile stored, String name, Session session, DeviceBuffer target) {
+        session.stream().copyToDevice(target, stored.tensor(name).toFloats());
+    }
+
+    private static long[] longs(int[] shape) {
+        return Arrays.stream(shape).asLongStream().toArray();
+    }
+}

@@ -1,0 +1,119 @@
+package dev.panthera.train;
+
+import dev.panthera.UserException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DatabindException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.EnumNamingStrategies;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.exc.InvalidFormatException;
+import tools.jackson.databind.exc.MismatchedInputException;
+import tools.jackson.databind.exc.UnrecognizedPropertyException;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case. Nothing
+ * may be missing and nothing may be unknown; see {@link ConfigDraft} for files that state only what differs.
+ */
+public final class ConfigFile {
+    static final JsonMapper JSON = JsonMapper.builder()
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+            .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+            .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+            .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+            .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
+            .build();
+
+    private ConfigFile() {}
+
+    /** The configuration as text; equal configurations give equal texts. */
+    public static String toJson(TrainConfig config) {
+        return JSON.writeValueAsString(config);
+    }
+
+    /**
+     * Reads what {@link #toJson} wrote.
+     *
+     * @throws UserException if it is no JSON, a key is missing or unknown, or the configuration is impossible
+     */
+    public static TrainConfig fromJson(String json) {
+        try {
+            return toConfig(JSON.readTree(json));
+        } catch (JacksonException failure) {
+            throw new UserException("the configuration is no JSON: %s".formatted(failure.getOriginalMessage()), failure);
+        }
+    }
+
+    /** The configuration of a tree; an error names the key by its dotted path. */
+    static TrainConfig toConfig(JsonNode tree) {
+        try {
+            return JSON.treeToValue(tree, TrainConfig.class);
+        } catch (DatabindException failure) {
+            if (failure.getCause() instanceof UserException impossible) {
+                throw impossible;
+            }
+            throw new UserException(describe(failure), failure);
+        }
+    }
+
+    private static String describe(DatabindException failure) {
+        String key = dotted(failure.getPath());
+        return switch (failure) {
+            case UnrecognizedPropertyException unknown ->
+                "%s: there is no such key; possible here: %s"
+                        .formatted(
+                                key,
+                                unknown.getKnownPropertyIds().stream()
+                                        .map(String::valueOf)
+                                        .sorted()
+                                        .collect(Collectors.joining(", ")));
+            case InvalidFormatException wrong ->
+                "%s: %s is not possible; it must be %s"
+                        .formatted(key, wrong.getValue(), expected(wrong.getTargetType()));
+            case MismatchedInputException wrong when wrong.getTargetType() != null && !key.isEmpty() ->
+                "%s: its value is missing or of the wrong kind; it must be %s"
+                        .formatted(key, expected(wrong.getTargetType()));
+            default -> "%s%s".formatted(key.isEmpty() ? "" : key + ": ", firstLine(failure.getOriginalMessage()));
+        };
+    }
+
+    private static String expected(Class<?> type) {
+        if (type.isEnum()) {
+            return Arrays.stream(type.getEnumConstants())
+                    .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
+                    .collect(Collectors.joining(" or "));
+        } else if (type == int.class || type == long.class) {
+            return "a whole number" + (type == int.class ? " below 2^31" : "");
+        } else if (type == double.class) {
+            return "a number";
+        } else if (type == boolean.class) {
+            return "true or false";
+        } else if (List.class.isAssignableFrom(type)) {
+            return "a list";
+        }
+        return type == String.class ? "a text" : "a group of keys";
+    }
+
+    private static String dotted(List<JacksonException.Reference> path) {
+        return path.stream()
+                .map(step -> step.getPropertyName() != null ? step.getPropertyName() : Integer.toString(step.getIndex()))
+                .collect(Collectors.joining("."));
+    }
+
+    private static String firstLine(String text) {
+        return text.lines().findFirst().orElse("");
+    }
+}

@@ -1,0 +1,103 @@
+package dev.panthera.train;
+
+import dev.panthera.task.Batch;
+import dev.panthera.task.Dataset;
+import dev.panthera.task.RowStorage;
+import dev.panthera.task.Split;
+import dev.panthera.task.TaskConfig;
+import dev.panthera.tensor.Tape;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/** Measures loss and accuracy of a model. */
+public final class Evaluator {
+    private final Session session;
+
+    Evaluator(Session session) {
+        this.session = session;
+    }
+
+    /**
+     * Evaluates a checkpoint on its test split.
+     *
+     * @param checkpoint file, or folder of a run
+     * @param data whose test split is used; null: that of the run
+     */
+    public static Evaluation evaluate(Path checkpoint, DeviceChoice choice, @Nullable DataOptions data) {
+        var file = Checkpoint.locate(checkpoint);
+        TrainConfig config = Checkpoint.readConfig(file);
+        DataOptions used = data == null ? config.data() : data;
+        try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
+                var session = new Session(
+                        choice.open(), config.model().config(config.data()), config.seed(), used.testPositions())) {
+            Checkpoint.readParameters(file, session);
+            return new Evaluator(session).evaluate(dataset);
+        }
+    }
+
+    /** Evaluates all examples of a dataset. */
+    Evaluation evaluate(Dataset dataset) {
+        var totals = new Totals();
+        for (int i = 0; i < dataset.batchesPerEpoch(); i++) {
+            add(dataset.batch(0, i), totals);
+        }
+        return totals.evaluation();
+    }
+
+    private void add(Batch batch, Totals totals) {
+        var tape = session.tape();
+        var loaded = session.load(batch);
+        tape.begin(Tape.Mode.EVALUATION);
+        var result = session.model().loss(tape, loaded.inputs(), loaded.labels());
+        float[] rowLoss = session.stream().toFloatArray(result.rowLoss().values());
+        int[] predicted = session.stream().toIntArray(result.argMax().values());
+        tape.end();
+        totals.add(batch, batch.labelArray(), rowLoss, predicted);
+    }
+
+    /** Sums over examples, in their order. */
+    private static final class Totals {
+        private double loss;
+        private long labelled;
+        private double accuracy;
+        private long examples;
+        private final Map<String, Map<Integer, double[]>> slices = new TreeMap<>();
+
+        void add(Batch batch, int[] labels, float[] rowLoss, int[] predicted) {
+            double batchAccuracy = 0;
+            for (int row = 0; row < batch.rows(); row++) {
+                int asked = 0;
+                int right = 0;
+                for (int i = row * batch.length(); i < (row + 1) * batch.length(); i++) {
+                    if (labels[i] != TaskConfig.IGNORE) {
+                        asked++;
+                        right += predicted[i] == labels[i] ? 1 : 0;
+                        loss += rowLoss[i];
+                    }
+                }
+                labelled += asked;
+                batchAccuracy += asked == 0 ? 1 : (double) right / asked;
+            }
+            accuracy += batchAccuracy;
+            examples += batch.rows();
+            for (var slice : batch.slices().entrySet()) {
+                double[] sums = slices.computeIfAbsent(slice.getKey(), key -> new TreeMap<>())
+                        .computeIfAbsent(slice.getValue(), value -> new double[2]);
+                sums[0] += batchAccuracy;
+                sums[1] += batch.rows();
+            }
+        }
+
+        Evaluation evaluation() {
+            Map<String, Map<Integer, Double>> accuracies = new TreeMap<>();
+            slices.forEach((name, values) -> {
+                Map<Integer, Double> byValue = new TreeMap<>();
+                values.forEach((value, sums) -> byValue.put(value, sums[0] / sums[1]));
+                accuracies.put(name, byValue);
+            });
+            return new Evaluation(labelled == 0 ? 0 : loss / labelled, accuracy / examples, examples, accuracies);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+package dev.panthera.train;
+
+import dev.panthera.UserException;
+import dev.panthera.task.BatchOrder;
+import dev.panthera.task.Filler;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/** Configurations with a name: what the command line starts from. */
+public final class Presets {
+    /** Two layers of attention that learn recall within two minutes on two cores. */
+    public static final String DEFAULT = "default";
+
+    private static final double POWER_A = 0.01;
+    private static final double WEIGHT_DECAY = 0.1;
+    private static final double STOP_ABOVE = 0.99;
+    private static final long SEED = 123;
+    private static final Map<String, Supplier<TrainConfig>> ALL = new LinkedHashMap<>();
+
+    static {
+        ALL.put(DEFAULT, Presets::defaults);
+        ALL.put("zoology-basic", Presets::zoologyBasic);
+        ALL.put("figure-2", Presets::figure2);
+    }
+
+    private Presets() {}
+
+    /** Names of all presets. */
+    public static List<String> names() {
+        return List.copyOf(ALL.keySet());
+    }
+
+    /**
+     * The preset of that name.
+     *
+     * @throws UserException if there is none
+     */
+    public static TrainConfig named(String name) {
+        var preset = ALL.get(name);
+        UserException.require(
+                preset != null, "--preset %s: there is no such preset; choose from %s", name, String.join(", ", ALL.keySet()));
+        return preset.get();
+    }
+
+    private static TrainConfig defaults() {
+        var model = attention(64, "identity");
+        var data = mqar(64, 4, 256, Filler.ZERO, 20_000, 1_000, 64);
+        return config(model, data, 32, 2e-3);
+    }
+
+    /** The original's basic example. */
+    private static TrainConfig zoologyBasic() {
+        var model = attention(128, "mlp");
+        var data = mqar(64, 4, 256, Filler.RANDOM, 10_000, 1_000, 32);
+        return config(model, data, 100, 1e-3);
+    }
+
+    /** Attention at (L, D) = (64, 4) of figure 2 in Arora et al. 2023 (arXiv 2312.04927), at its second learning rate. */
+    private static TrainConfig figure2() {
+        var model = attention(64, "identity");
+        var data = mqar(64, 4, 8192, Filler.ZERO, 100_000, 3_000, 512);
+        return config(model, data, 64, 4.64e-4);
+    }
+
+    private static ModelOptions attention(int dModel, String stateMixer) {
+        return new ModelOptions("attention", List.of(), 1, 2, dModel, stateMixer, 4, true, true, 0.1, 0, 0);
+    }
+
+    private static DataOptions mqar(
+            int length, int pairs, int vocab, Filler fillers, int trainExamples, int testExamples, int batch) {
+        var train = List.of(new DataOptions.Segment(length, pairs, trainExamples));
+        var held = List.of(new DataOptions.Segment(length, pairs, testExamples));
+        return new DataOptions(
+                vocab, POWER_A, fillers, 1, train, held, held, batch, batch, BatchOrder.SHUFFLED, SEED);
+    }
+
+    private static TrainConfig config(ModelOptions model, DataOptions data, int epochs, double learningRate) {
+        return new TrainConfig(
+                model,
+                data,
+                epochs,
+                learningRate,
+                WEIGHT_DECAY,
+                STOP_ABOVE,
+                TrainConfig.Protocol.VALIDATION,
+                SEED);
+    }
+}

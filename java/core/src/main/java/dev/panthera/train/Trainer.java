@@ -1,0 +1,195 @@
+package dev.panthera.train;
+
+import dev.panthera.io.AtomicFile;
+import dev.panthera.task.Batch;
+import dev.panthera.task.Dataset;
+import dev.panthera.task.RowStorage;
+import dev.panthera.task.Split;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** The loop over epochs: train, evaluate on the deciding split, write a checkpoint; at the end evaluate on the test split. */
+public final class Trainer {
+    /** Name of the configuration in a run's folder. */
+    public static final String CONFIG_FILE = "config.json";
+
+    /** Training rows are kept in memory up to this many tokens (8 bytes each), and made anew in each epoch above it. */
+    private static final long MATERIALISED_TOKENS = 32L << 20;
+
+    private final TrainConfig config;
+    private final RunOptions options;
+    private final TrainListener listener;
+    private final Session session;
+    private final TrainingStep step;
+    private final Dataset train;
+    private final Dataset deciding;
+    private final @Nullable Path checkpoint;
+    private final long started = System.nanoTime();
+    private Checkpoint.Position position = Checkpoint.Position.START;
+
+    private Trainer(
+            TrainConfig config,
+            RunOptions options,
+            TrainListener listener,
+            Session session,
+            TrainingStep step,
+            Dataset train,
+            Dataset deciding) {
+        this.config = config;
+        this.options = options;
+        this.listener = listener;
+        this.session = session;
+        this.step = step;
+        this.train = train;
+        this.deciding = deciding;
+        var folder = options.folder();
+        checkpoint = folder == null ? null : folder.resolve(Checkpoint.FILE);
+        if (options.resume() && checkpoint != null) {
+            position = Checkpoint.resume(Checkpoint.locate(checkpoint), session, step.optimizer());
+        }
+    }
+
+    /**
+     * Trains a model.
+     *
+     * @throws DivergedException if loss or gradients become NaN or infinite
+     * @throws dev.panthera.UserException if the run's folder cannot be written; the last checkpoint stays as it was
+     */
+    public static TrainResult run(TrainConfig config, RunOptions options, TrainListener listener) {
+        var data = config.data();
+        var decidingSplit =
+                config.protocol() == TrainConfig.Protocol.PUBLISHED ? Split.TEST : Split.VALIDATION;
+        long positions = Math.max(data.trainPositions(), data.testPositions());
+        try (var train = data.trainDataset(storage(data));
+                var deciding = data.testDataset(decidingSplit, RowStorage.STREAMED);
+                var session = new Session(
+                        options.device().open(), config.model().config(data), config.seed(), positions);
+                var step = new TrainingStep(
+                        session, AdamW.Options.withWeightDecay(config.weightDecay()), config.seed())) {
+            return new Trainer(config, options, listener, session, step, train, deciding).run();
+        }
+    }
+
+    private static RowStorage storage(DataOptions data) {
+        long tokens = data.train().stream()
+                .mapToLong(segment -> (long) segment.examples() * segment.length())
+                .sum();
+        return tokens <= MATERIALISED_TOKENS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
+    }
+
+    private TrainResult run() {
+        var folder = options.folder();
+        if (folder == null) {
+            return run(null);
+        }
+        if (!options.resume()) {
+            byte[] json = (ConfigFile.toJson(config) + "\n").getBytes(StandardCharsets.UTF_8);
+            AtomicFile.write(folder.resolve(CONFIG_FILE), channel -> channel.write(ByteBuffer.wrap(json)));
+        }
+        try (var metrics = new MetricsLog(folder, position.steps())) {
+            return run(metrics);
+        }
+    }
+
+    private TrainResult run(@Nullable MetricsLog metrics) {
+        listener.started(new RunInfo(
+                session.device().name(),
+                session.device().info().threads(),
+                session.parameters().trainableParameters(),
+                stateBytes(),
+                train.batchesPerEpoch(),
+                options.folder(),
+                position.epoch()));
+        while (position.epoch() < config.epochs() && !position.stoppedEarly()) {
+            if (!runEpoch(metrics)) {
+                save(metrics);
+                return result(null, TrainResult.Ending.INTERRUPTED);
+            }
+            save(metrics);
+        }
+        Evaluation test = evaluateTest();
+        if (metrics != null) {
+            metrics.end(position.steps(), test);
+        }
+        return result(
+                test, position.stoppedEarly() ? TrainResult.Ending.STOPPED_EARLY : TrainResult.Ending.ALL_EPOCHS);
+    }
+
+    /** Returns false if the run was asked to stop. */
+    private boolean runEpoch(@Nullable MetricsLog metrics) {
+        long epochStart = System.nanoTime();
+        int epoch = position.epoch();
+        double learningRate = new CosineSchedule(config.learningRate(), config.epochs()).at(epoch);
+        int first = position.batch();
+        long tokens = 0;
+        for (int i = first; i < train.batchesPerEpoch(); i++) {
+            if (options.stopRequested().getAsBoolean()) {
+                return false;
+            }
+            Batch batch = train.batch(epoch, i);
+            float loss = step.run(batch, learningRate);
+            tokens += (long) batch.rows() * batch.length();
+            position = new Checkpoint.Position(
+                    epoch, i + 1, position.steps() + 1, position.lossSum() + loss, false);
+            if (metrics != null) {
+                metrics.step(position.steps(), epoch + 1, loss);
+            }
+            double seconds = secondsSince(epochStart);
+            double secondsLeft = seconds / (i + 1 - first) * (train.batchesPerEpoch() - i - 1);
+            listener.stepped(new StepReport(
+                    epoch + 1, i + 1, train.batchesPerEpoch(), loss, tokens / seconds, secondsLeft));
+        }
+        double trainSeconds = secondsSince(epochStart);
+        Evaluation evaluation = new Evaluator(session).evaluate(deciding);
+        var report = new EpochReport(
+                epoch + 1,
+                position.lossSum() / train.batchesPerEpoch(),
+                learningRate,
+                evaluation,
+                tokens / trainSeconds,
+                secondsSince(epochStart));
+        boolean stop = evaluation.accuracy() > config.stopAbove();
+        if (metrics != null) {
+            metrics.epoch(position.steps(), report);
+        }
+        position = new Checkpoint.Position(epoch + 1, 0, position.steps(), 0, stop);
+        listener.epochEnded(report);
+        return true;
+    }
+
+    private void save(@Nullable MetricsLog metrics) {
+        if (checkpoint != null) {
+            Checkpoint.write(checkpoint, config, session, step.optimizer(), position);
+        }
+        if (metrics != null) {
+            metrics.flush();
+        }
+    }
+
+    private Evaluation evaluateTest() {
+        try (var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
+            return new Evaluator(session).evaluate(test);
+        }
+    }
+
+    private long stateBytes() {
+        return session.model().stateBytes(config.data().maxTestLength());
+    }
+
+    private TrainResult result(@Nullable Evaluation test, TrainResult.Ending ending) {
+        return new TrainResult(
+                test,
+                position.epoch(),
+                session.parameters().trainableParameters(),
+                stateBytes(),
+                ending,
+                secondsSince(started),
+                checkpoint);
+    }
+
+    private static double secondsSince(long nanoTime) {
+        return (System.nanoTime() - nanoTime) / 1e9;
+    }
+}
