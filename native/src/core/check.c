@@ -3,8 +3,9 @@
 #include "backend.h"
 #include "status.h"
 
-enum { LARGEST_SIZE_LOG2 = 40 };
+enum { LARGEST_SIZE_LOG2 = 40, LARGEST_ARRAY_LOG2 = 44 };
 static const int64_t LARGEST_SIZE = INT64_C(1) << LARGEST_SIZE_LOG2;
+static const int64_t LARGEST_ARRAY = INT64_C(1) << LARGEST_ARRAY_LOG2;
 
 int64_t pan_product(int64_t a, int64_t b, int64_t c) {
     int64_t product;
@@ -54,6 +55,15 @@ pan_status pan_check_size(const char *op, const char *name, int64_t value) {
     if (value < 1 || value > LARGEST_SIZE) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is %lld; expected 1 to 2^%d", op, name, (long long) value,
                         LARGEST_SIZE_LOG2);
+    }
+    return PAN_OK;
+}
+
+pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int64_t stride) {
+    int64_t elements = pan_product(rows, stride, 1);
+    if (elements < 0 || elements > LARGEST_ARRAY) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of %s overflows: %lld rows, %lld elements apart", op, name,
+                        (long long) rows, (long long) stride);
     }
     return PAN_OK;
 }

@@ -44,6 +44,9 @@ pan_status pan_check_desc(const char *op, const pan_stream *stream, const void *
 /* A size in [1, 2^40]. */
 pan_status pan_check_size(const char *op, const char *name, int64_t value);
 
+/* An array of rows * stride elements that an address space can hold: what is derived from its size does not overflow. */
+pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int64_t stride);
+
 /* A row stride in [columns, 2^40]. */
 pan_status pan_check_stride(const char *op, const char *name, int64_t stride, int64_t columns);
 

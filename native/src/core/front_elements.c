@@ -212,11 +212,11 @@ static pan_status check_reduce(const char *op, const pan_stream *stream, const p
     PAN_TRY(pan_check_size(op, "outer", desc->outer));
     PAN_TRY(pan_check_size(op, "count", desc->count));
     PAN_TRY(pan_check_size(op, "inner", desc->inner));
-    int64_t count = pan_product(desc->outer, desc->count, desc->inner);
-    if (count < 0 || pan_product(count, 8, 1) < 0) {
+    int64_t rows = pan_product(desc->outer, desc->count, 1);
+    if (rows < 0) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of x overflows", op);
     }
-    return PAN_OK;
+    return pan_check_extent(op, "x", rows, desc->inner);
 }
 
 pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const pan_reduce_desc *desc, int64_t *bytes) {

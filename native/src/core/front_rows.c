@@ -7,7 +7,10 @@ static pan_status check_linear(const char *op, const pan_stream *stream, const p
     PAN_TRY(pan_check_size(op, "in_features", desc->in_features));
     PAN_TRY(pan_check_size(op, "out_features", desc->out_features));
     PAN_TRY(pan_check_stride(op, "x_stride", desc->x_stride, desc->in_features));
-    return pan_check_stride(op, "y_stride", desc->y_stride, desc->out_features);
+    PAN_TRY(pan_check_stride(op, "y_stride", desc->y_stride, desc->out_features));
+    PAN_TRY(pan_check_extent(op, "x", desc->rows, desc->x_stride));
+    PAN_TRY(pan_check_extent(op, "y", desc->rows, desc->y_stride));
+    return pan_check_extent(op, "weight", desc->out_features, desc->in_features);
 }
 
 pan_status pan_linear_forward(pan_stream *stream, const pan_linear_desc *desc, const void *x, const float *weight,
@@ -144,6 +147,7 @@ static pan_status check_norm(const char *op, const pan_stream *stream, const pan
     PAN_TRY(pan_check_size(op, "rows", desc->rows));
     PAN_TRY(pan_check_size(op, "channels", desc->channels));
     PAN_TRY(pan_check_stride(op, "stride", desc->stride, desc->channels));
+    PAN_TRY(pan_check_extent(op, "x", desc->rows, desc->stride));
     if (!(desc->epsilon >= 0.0f)) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: epsilon is %g; expected >= 0", op, (double) desc->epsilon);
     }

@@ -22,9 +22,10 @@ static pan_status check_attention(const char *op, const pan_stream *stream, cons
     PAN_TRY(pan_check_size(op, "length", desc->length));
     PAN_TRY(pan_check_size(op, "head_dim", desc->head_dim));
     int64_t rows = pan_product(desc->batch, desc->heads, desc->length);
-    if (rows < 0 || pan_product(rows, desc->head_dim, 8) < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of q overflows", op);
+    if (rows < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of lse overflows", op);
     }
+    PAN_TRY(pan_check_extent(op, "q", rows, desc->head_dim));
     PAN_TRY(check_layout(op, "q", desc, &desc->q));
     PAN_TRY(check_layout(op, "k", desc, &desc->k));
     PAN_TRY(check_layout(op, "v", desc, &desc->v));
@@ -127,7 +128,9 @@ static pan_status check_vocabulary(const char *op, const pan_stream *stream, con
     PAN_TRY(pan_check_size(op, "rows", desc->rows));
     PAN_TRY(pan_check_size(op, "channels", desc->channels));
     PAN_TRY(pan_check_size(op, "vocab_size", desc->vocab_size));
-    return pan_check_stride(op, "hidden_stride", desc->hidden_stride, desc->channels);
+    PAN_TRY(pan_check_stride(op, "hidden_stride", desc->hidden_stride, desc->channels));
+    PAN_TRY(pan_check_extent(op, "hidden", desc->rows, desc->hidden_stride));
+    return pan_check_extent(op, "weight", desc->vocab_size, desc->channels);
 }
 
 static pan_status check_labels(const char *op, const pan_stream *stream, const pan_vocabulary_loss_desc *desc,

@@ -16,7 +16,7 @@ typedef struct gradient_job {
     axis row;
     bool row_kept;
     int64_t summed_size;
-    int64_t block; /* columns of a unit */
+    int64_t block;  /* columns of a unit */
     int64_t blocks; /* per entry of kept */
     int64_t units;
     int64_t task_units; /* of a task */

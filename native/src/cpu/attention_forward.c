@@ -47,51 +47,64 @@ static void drop_weights(const weight_dropout *dropout, uint64_t row, int64_t fi
     }
 }
 
-/* A tile's part: its scores become weights, and the weighted sum of its values is added to the output, which with the sum
- * of the weights is kept relative to the largest score so far. */
-static void forward_tile(const forward_job *job, int64_t head, int64_t first_query, int64_t queries, int64_t first_key,
-                         forward_scratch *scratch) {
+/* A tile: some queries of a head, and keys up to the last of them that can be seen. */
+typedef struct forward_tile {
+    int64_t head;
+    int64_t first_query;
+    int64_t queries;
+    int64_t first_key;
+    int64_t keys;
+    int64_t diagonal; /* first_query - first_key */
+    int64_t storage;  /* of a row of scores */
+} forward_tile;
+
+/* Turns a query's scores into weights relative to the largest score so far; rescales what was summed before. */
+static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t r, float *o,
+                      forward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    const int64_t channels = desc->head_dim;
-    const int64_t diagonal = first_query - first_key;
-    const int64_t keys = min_i64(KEY_BLOCK, diagonal + queries);
-    const int64_t storage = score_storage(keys);
+    float *row = scratch->scores + r * tile->storage;
+    const int64_t visible = min_i64(tile->keys, tile->diagonal + r + 1);
+    const float max = score_max(row, visible, scratch->max[r]);
+    const float shift = score_shift(max);
+    if (tile->first_key > 0 && max > scratch->max[r]) {
+        const float factor = expf(score_shift(scratch->max[r]) - shift);
+        scratch->sum[r] *= factor;
+        multiply_row(o, desc->head_dim, factor);
+    }
+    scratch->max[r] = max;
+    scratch->sum[r] += score_exp(row, visible, shift);
+    if (job->dropout.random != NULL) {
+        const uint64_t random_row = (uint64_t) (tile->head * desc->length + tile->first_query + r);
+        drop_weights(&job->dropout, random_row, tile->first_key, row, visible);
+    }
+    const int64_t written = score_storage(visible);
+    memset(row + written, 0, (size_t) (tile->storage - written) * sizeof *row);
+}
+
+/* Adds a tile's weighted values to the output. */
+static void add_tile(const forward_job *job, const forward_tile *tile, forward_scratch *scratch) {
+    const pan_attention_desc *desc = job->desc;
     const int64_t q_stride = row_stride(desc, &desc->q);
     const int64_t k_stride = row_stride(desc, &desc->k);
     const int64_t v_stride = row_stride(desc, &desc->v);
     const int64_t o_stride = row_stride(desc, &desc->o);
-    float *o = job->o + head_offset(desc, &desc->o, head) + first_query * o_stride;
-    pan_gemm(false, true, queries, keys, channels, desc->scale,
-             job->q + head_offset(desc, &desc->q, head) + first_query * q_stride, q_stride,
-             job->k + head_offset(desc, &desc->k, head) + first_key * k_stride, k_stride, 0.0f, scratch->scores,
-             storage);
-    for (int64_t r = 0; r < queries; r++) {
-        float *row = scratch->scores + r * storage;
-        const int64_t visible = min_i64(keys, diagonal + r + 1);
-        const float max = score_max(row, visible, scratch->max[r]);
-        const float shift = score_shift(max);
-        if (first_key > 0 && max > scratch->max[r]) {
-            const float factor = expf(score_shift(scratch->max[r]) - shift);
-            scratch->sum[r] *= factor;
-            multiply_row(o + r * o_stride, channels, factor);
-        }
-        scratch->max[r] = max;
-        scratch->sum[r] += score_exp(row, visible, shift);
-        if (job->dropout.random != NULL) {
-            drop_weights(&job->dropout, (uint64_t) (head * desc->length + first_query + r), first_key, row, visible);
-        }
-        const int64_t written = score_storage(visible);
-        memset(row + written, 0, (size_t) (storage - written) * sizeof *row);
+    float *o = job->o + head_offset(desc, &desc->o, tile->head) + tile->first_query * o_stride;
+    pan_gemm(false, true, tile->queries, tile->keys, desc->head_dim, desc->scale,
+             job->q + head_offset(desc, &desc->q, tile->head) + tile->first_query * q_stride, q_stride,
+             job->k + head_offset(desc, &desc->k, tile->head) + tile->first_key * k_stride, k_stride, 0.0f,
+             scratch->scores, tile->storage);
+    for (int64_t r = 0; r < tile->queries; r++) {
+        weigh_row(job, tile, r, o + r * o_stride, scratch);
     }
-    const causal_product product = {.m = queries,
-                                    .n = channels,
-                                    .k = keys,
-                                    .diagonal = diagonal,
+    const causal_product product = {.m = tile->queries,
+                                    .n = desc->head_dim,
+                                    .k = tile->keys,
+                                    .diagonal = tile->diagonal,
                                     .alpha = 1.0f,
-                                    .beta = first_key > 0 ? 1.0f : 0.0f,
+                                    .beta = tile->first_key > 0 ? 1.0f : 0.0f,
                                     .w = scratch->scores,
-                                    .w_stride = storage,
-                                    .x = job->v + head_offset(desc, &desc->v, head) + first_key * v_stride,
+                                    .w_stride = tile->storage,
+                                    .x = job->v + head_offset(desc, &desc->v, tile->head) + tile->first_key * v_stride,
                                     .x_stride = v_stride,
                                     .c = o,
                                     .c_stride = o_stride};
@@ -107,7 +120,15 @@ static void forward_block(const forward_job *job, int64_t head, int64_t block, f
         scratch->sum[r] = 0.0f;
     }
     for (int64_t key = 0; key < range.end; key += KEY_BLOCK) {
-        forward_tile(job, head, range.begin, queries, key, scratch);
+        const int64_t keys = min_i64(KEY_BLOCK, range.end - key);
+        const forward_tile tile = {.head = head,
+                                   .first_query = range.begin,
+                                   .queries = queries,
+                                   .first_key = key,
+                                   .keys = keys,
+                                   .diagonal = range.begin - key,
+                                   .storage = score_storage(keys)};
+        add_tile(job, &tile, scratch);
     }
     const int64_t o_stride = row_stride(desc, &desc->o);
     float *o = job->o + head_offset(desc, &desc->o, head) + range.begin * o_stride;

@@ -45,8 +45,8 @@ static void copy_rows(float *target, int64_t target_stride, const float *source,
     }
 }
 
-/* Copies x with zeros in place of the non-finite rows hidden from row i of the result. Returns the end of the rows after i
- * that see the same non-finite rows. */
+/* Copies x with zeros in place of the non-finite rows hidden from row i of the result. Returns the end of the rows from
+ * i on that see the same non-finite rows. */
 static int64_t copy_visible(const causal_product *product, int64_t i, float *copy) {
     int64_t end = product->m;
     for (int64_t j = 0; j < product->k; j++) {
@@ -66,8 +66,8 @@ static int64_t copy_visible(const causal_product *product, int64_t i, float *cop
     return end;
 }
 
-/* One product of the whole tile for each set of visible non-finite rows, of which the rows that see this set are kept. So
- * every row comes from the same GEMM shape, with bits that do not depend on what is hidden from it. */
+/* One product of the whole tile for each set of visible non-finite rows, of which the rows that see this set are kept.
+ * So every row comes from the same GEMM shape, with bits that do not depend on what is hidden from it. */
 static void multiply_visible(const causal_product *product, float *scratch) {
     float *x = scratch;
     float *c = scratch + product->k * product->n;

@@ -22,7 +22,8 @@ static inline int64_t row_stride(const pan_attention_desc *desc, const pan_head_
 
 /* How many short heads make a task; `products` is the number of matrix products of a tile. */
 static inline int64_t heads_per_task(const pan_attention_desc *desc, int64_t products) {
-    const double flops = 2.0 * (double) products * (double) desc->length * (double) desc->length * (double) desc->head_dim;
+    const double scores = (double) desc->length * (double) desc->length;
+    const double flops = 2.0 * (double) products * scores * (double) desc->head_dim;
     const int64_t heads = (int64_t) (ATTENTION_TASK_FLOPS / (flops + ATTENTION_TILE_FLOPS));
     return heads > 1 ? heads : 1;
 }
@@ -47,8 +48,8 @@ static inline weight_dropout dropout_of(const pan_attention_desc *desc, const pa
                              .scale = (float) (1.0 / (1.0 - (double) desc->dropout_probability))};
 }
 
-/* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key and
- * is 0 where the key is later. w is stored as queries x keys; transposed, its rows i are the keys. */
+/* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key
+ * and is 0 where the key is later. w is stored as queries x keys; transposed, its rows i are the keys. */
 typedef struct causal_product {
     bool transposed;
     int64_t m;

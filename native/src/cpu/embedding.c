@@ -2,13 +2,14 @@
 #include "tile.h"
 #include "vector_double.h"
 
-/* Channels of a task of backward: a cache line, so that narrow models have several tasks. */
-enum { BLOCK_CHANNELS = 16 };
+/* The least channels of a task that scatters: a cache line. */
+enum { LINE_CHANNELS = 16 };
 
 typedef struct embedding_job {
     const pan_embedding_desc *desc;
     tile_grid grid;
-    int64_t tile_positions;
+    int64_t task_channels;  /* of a task that scatters */
+    int64_t task_positions; /* of a task that sums positions */
     const int32_t *ids;
     const float *table;
     const float *position_table; /* may be NULL */
@@ -48,7 +49,7 @@ static void table_task(void *context, int64_t task, int32_t worker) {
     const embedding_job *job = context;
     const int64_t channels = job->desc->channels;
     const int64_t rows = job->desc->batch * job->desc->length;
-    const tile_range block = tile_at(task, BLOCK_CHANNELS, channels);
+    const tile_range block = tile_at(task, job->task_channels, channels);
     for (int64_t row = 0; row < rows; row++) {
         float *gradient = job->dtable + job->ids[row] * channels;
         const float *dy = job->dy + row * channels;
@@ -63,7 +64,7 @@ static void positions_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
     const embedding_job *job = context;
     const pan_embedding_desc *desc = job->desc;
-    const tile_range positions = tile_at(task, job->tile_positions, desc->length);
+    const tile_range positions = tile_at(task, job->task_positions, desc->length);
     for (int64_t t = positions.begin; t < positions.end; t++) {
         float *gradient = job->dposition_table + t * desc->channels;
         for (int64_t c = 0; c < desc->channels; c += LANES) {
@@ -92,18 +93,20 @@ pan_status PAN_BODY(embedding_forward)(pan_stream *stream, const pan_embedding_d
 
 pan_status PAN_BODY(embedding_backward)(pan_stream *stream, const pan_embedding_desc *desc, const int32_t *ids,
                                         const void *dy, float *dtable, float *dposition_table) {
+    const int64_t lines = ceil_div(tile_rows(desc->batch * desc->length), LINE_CHANNELS);
     embedding_job job = {.desc = desc,
-                         .tile_positions = tile_rows(desc->batch * desc->channels),
+                         .task_channels = lines * LINE_CHANNELS,
+                         .task_positions = tile_rows(desc->batch * desc->channels),
                          .ids = ids,
                          .dy = dy,
                          .dtable = dtable,
                          .dposition_table = dposition_table};
     pan_pool *pool = stream->device->pool;
     if (dtable != NULL) {
-        pan_parallel(pool, ceil_div(desc->channels, BLOCK_CHANNELS), table_task, &job);
+        pan_parallel(pool, ceil_div(desc->channels, job.task_channels), table_task, &job);
     }
     if (dposition_table != NULL) {
-        pan_parallel(pool, ceil_div(desc->length, job.tile_positions), positions_task, &job);
+        pan_parallel(pool, ceil_div(desc->length, job.task_positions), positions_task, &job);
     }
     return PAN_OK;
 }

@@ -15,7 +15,10 @@ static tile_grid cut(int64_t rows, int64_t columns, int64_t block_rows, int64_t 
                       .block_rows = min_i64(block_rows, rows),
                       .block_columns = min_i64(block_columns, columns)};
     grid.across = ceil_div(columns, grid.block_columns);
-    grid.tasks = grid.across * ceil_div(rows, grid.block_rows);
+    /* A workspace query may come with sizes that no array can have. */
+    if (__builtin_mul_overflow(grid.across, ceil_div(rows, grid.block_rows), &grid.tasks)) {
+        grid.tasks = INT64_MAX;
+    }
     return grid;
 }
 

@@ -5,12 +5,13 @@
 #include "tile.h"
 #include "vector_math.h"
 
-enum { BLOCK_ROWS = 64, REDUCE_CHANNELS = 64 };
+enum { BLOCK_ROWS = 64 };
 
 typedef struct norm_backward_job {
     const pan_norm_desc *desc;
     int64_t blocks;
-    int64_t task_blocks; /* blocks of a task */
+    int64_t task_blocks;   /* blocks of a task that goes over the rows */
+    int64_t task_channels; /* channels of a task that adds up the blocks */
     const float *sum;
     const float *weight;
     const float *mean; /* NULL for RMS */
@@ -107,7 +108,7 @@ static void add_blocks(const norm_backward_job *job, int which, tile_range chann
 static void parameters_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
     const norm_backward_job *job = context;
-    const tile_range channels = tile_at(task, REDUCE_CHANNELS, job->desc->channels);
+    const tile_range channels = tile_at(task, job->task_channels, job->desc->channels);
     if (job->dweight != NULL) {
         add_blocks(job, 0, channels, job->dweight);
     }
@@ -127,9 +128,11 @@ pan_status PAN_BODY(norm_backward)(pan_stream *stream, const pan_norm_desc *desc
                                    const void *dy, void *dx, float *dweight, float *dbias, void *workspace,
                                    int64_t workspace_bytes) {
     (void) workspace_bytes;
+    const int64_t blocks = ceil_div(desc->rows, BLOCK_ROWS);
     norm_backward_job job = {.desc = desc,
-                             .blocks = ceil_div(desc->rows, BLOCK_ROWS),
+                             .blocks = blocks,
                              .task_blocks = ceil_div(tile_rows(desc->channels), BLOCK_ROWS),
+                             .task_channels = ceil_div(tile_rows(2 * blocks), LANES) * LANES,
                              .sum = sum,
                              .weight = weight,
                              .mean = mean,
@@ -143,8 +146,7 @@ pan_status PAN_BODY(norm_backward)(pan_stream *stream, const pan_norm_desc *desc
     pan_pool *pool = stream->device->pool;
     pan_parallel(pool, ceil_div(job.blocks, job.task_blocks), rows_task, &job);
     if (dweight != NULL || dbias != NULL) {
-        /* A small sum is one task in all but name: waking a worker would cost more. */
-        pan_parallel(pool, ceil_div(desc->channels, REDUCE_CHANNELS), parameters_task, &job);
+        pan_parallel(pool, ceil_div(desc->channels, job.task_channels), parameters_task, &job);
     }
     return PAN_OK;
 }

@@ -10,12 +10,12 @@ enum { BLOCK_COLUMNS = 1024 };
 
 typedef struct reduce_job {
     const pan_reduce_desc *desc;
-    int64_t block;       /* columns of a unit */
-    int64_t blocks;      /* per row of inner */
-    int64_t chunk;       /* entries of the reduced dimension of a unit */
-    int64_t chunks;      /* per outer index */
-    int64_t units;       /* in all */
-    int64_t task_units;  /* of a task */
+    int64_t block;      /* columns of a unit */
+    int64_t blocks;     /* per row of inner */
+    int64_t chunk;      /* entries of the reduced dimension of a unit */
+    int64_t chunks;     /* per outer index */
+    int64_t units;      /* in all */
+    int64_t task_units; /* of a task */
     double divisor;
     const float *x;
     float *y;
@@ -115,19 +115,19 @@ static void units_task(void *context, int64_t task, int32_t worker) {
     }
 }
 
-/* Adds up the chunks of some columns of one outer index. */
+/* Adds up the chunks of some results. */
 static void chunks_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
     const reduce_job *job = context;
     const int64_t inner = job->desc->inner;
-    const int64_t outer = task / job->blocks;
-    const tile_range columns = tile_at(task % job->blocks, job->block, inner);
-    for (int64_t c = columns.begin; c < columns.end; c++) {
+    const tile_range results = tile_at(task, tile_rows(job->chunks), job->desc->outer * inner);
+    for (int64_t i = results.begin; i < results.end; i++) {
+        const double *partial = job->partial + i / inner * job->chunks * inner + i % inner;
         double sum = 0.0;
         for (int64_t chunk = 0; chunk < job->chunks; chunk++) {
-            sum += job->partial[(outer * job->chunks + chunk) * inner + c];
+            sum += partial[chunk * inner];
         }
-        job->y[outer * inner + c] = (float) (sum / job->divisor);
+        job->y[i] = (float) (sum / job->divisor);
     }
 }
 
@@ -148,7 +148,7 @@ pan_status PAN_BODY(reduce_forward)(pan_stream *stream, const pan_reduce_desc *d
     pan_pool *pool = stream->device->pool;
     pan_parallel(pool, ceil_div(job.units, job.task_units), units_task, &job);
     if (job.chunks > 1) {
-        pan_parallel(pool, desc->outer * job.blocks, chunks_task, &job);
+        pan_parallel(pool, ceil_div(desc->outer * desc->inner, tile_rows(job.chunks)), chunks_task, &job);
     }
     return PAN_OK;
 }

@@ -22,14 +22,16 @@ static inline vi score_lanes(int64_t column, int64_t count) {
 /* The largest element, or `least` where none is larger; NaN is passed over. */
 static inline float score_max(const float *row, int64_t count, float least) {
     vf largest = vf_splat(least);
+    vf other = largest; /* two chains of comparisons hide their latency */
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
+    for (; i + 2 * LANES <= count; i += 2 * LANES) {
         largest = vf_max(vf_load(row + i), largest);
+        other = vf_max(vf_load(row + i + LANES), other);
     }
-    if (i < count) {
+    for (; i < count; i += LANES) {
         largest = vf_max(vf_select(score_lanes(i, count), vf_load(row + i), largest), largest);
     }
-    return vf_largest(largest);
+    return vf_largest(vf_max(other, largest));
 }
 
 /* What to subtract from scores whose maximum is given, before exp. Being finite it lets exp(-Inf) be 0 and exp(Inf) be

@@ -88,26 +88,26 @@ static inline vf vf_max(vf a, vf b) {
     return vf_select(a > b, a, b);
 }
 
-/* Sum of the lanes, pairwise. */
-static inline float vf_sum(vf x) {
-    float lane[LANES];
-    memcpy(lane, &x, sizeof x);
-    for (int width = LANES / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; i++) {
-            lane[i] += lane[i + width];
-        }
-    }
-    return lane[0];
+/* Lane i is lane i ^ distance of x. */
+static inline vf vf_swap_lanes(vf x, int32_t distance) {
+    return __builtin_shuffle(x, vi_lane_numbers() ^ distance);
 }
 
-static inline float vf_largest(vf x) {
-    float lane[LANES];
-    memcpy(lane, &x, sizeof x);
-    float largest = lane[0];
-    for (int i = 1; i < LANES; i++) {
-        largest = lane[i] > largest || lane[i] != lane[i] ? lane[i] : largest;
+/* Sum of the lanes, pairwise. */
+static inline float vf_sum(vf x) {
+    for (int32_t distance = LANES / 2; distance > 0; distance /= 2) {
+        x += vf_swap_lanes(x, distance);
     }
-    return largest;
+    return x[0];
+}
+
+/* The largest lane; NaN if any is. */
+static inline float vf_largest(vf x) {
+    for (int32_t distance = LANES / 2; distance > 0; distance /= 2) {
+        const vf y = vf_swap_lanes(x, distance);
+        x = vf_select((y > x) | (y != y), y, x);
+    }
+    return x[0];
 }
 
 #endif

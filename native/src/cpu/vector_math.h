@@ -1,5 +1,5 @@
-/* Elementary functions on vectors of floats, lane by lane. Errors are a few units in the last place over the whole range;
- * NaN, Inf, overflow and gradual underflow come out as in libm. Nothing here needs FMA to be accurate. */
+/* Elementary functions on vectors of floats, lane by lane. Errors are a few units in the last place over the whole
+ * range; NaN, Inf, overflow and gradual underflow come out as in libm. Nothing here needs FMA to be accurate. */
 #ifndef PAN_CPU_VECTOR_MATH_H
 #define PAN_CPU_VECTOR_MATH_H
 
@@ -37,8 +37,8 @@ static inline vf vf_power_of_two(vi n) {
     return (vf) ((n + 127) << 23);
 }
 
-/* exp(n ln 2 + r) for integral n, given as n + PAN_ROUND_F32, and |r| <= ln 2 / 2, where exp(r) = 1 + r + r^2 P(r) with P
- * a minimax polynomial. */
+/* exp(n ln 2 + r) for integral n, given as n + PAN_ROUND_F32, and |r| <= ln 2 / 2, where exp(r) = 1 + r + r^2 P(r) with
+ * P a minimax polynomial. */
 static inline vf vf_exp_reduced(vf shifted_n, vf r) {
     vf p = r * 1.390130958e-3f + 8.363200352e-3f;
     p = p * r + 4.166685417e-2f;
@@ -117,7 +117,7 @@ typedef struct vf_normal {
     vf bell;
 } vf_normal;
 
-/* With a = |x|, Phi(-a) = exp(-a^2/2) P(u) / (1 + a), u = (a - 4) / (a + 4), P a minimax polynomial on 0 <= a <= 15, where
+/* With a = |x|, Phi(-a) = exp(-a^2/2) P(u) / (1 + a), u = (a - 4) / (a + 4), P a minimax polynomial on 0 <= a <= 15;
  * Phi(-15) underflows. Thus Phi has small relative error in its negative tail, where (1 + erf) / 2 would cancel. */
 static inline vf_normal vf_normal_distribution(vf x) {
     vf a = vf_abs(x);

@@ -72,8 +72,12 @@ static void gather_task(void *context, int64_t task, int32_t worker) {
     gather_tile(&job->chunk, job->desc, job->hidden, task);
 }
 
+/* Index of the first element that equals `value`, which one does. */
 static int32_t find(const float *row, float value) {
     int32_t i = 0;
+    while (!vi_any(vf_load(row + i) == value)) {
+        i += LANES;
+    }
     while (row[i] != value) {
         i++;
     }

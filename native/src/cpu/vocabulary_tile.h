@@ -1,4 +1,5 @@
-/* What the passes of the vocabulary loss share: chunks of labelled rows, cut into tiles, by groups of the vocabulary. */
+/* What the passes of the vocabulary loss share: chunks of labelled rows, cut into tiles, by groups of the vocabulary.
+ * Both passes recompute a tile of logits with the same GEMM call, so they see the same bits. */
 #ifndef PAN_CPU_VOCABULARY_TILE_H
 #define PAN_CPU_VOCABULARY_TILE_H
 
@@ -9,8 +10,8 @@
 enum { VOCABULARY_ROWS = 96, MAX_VOCABULARY_COLUMNS = 256, MAX_CHUNK_TILES = 10 };
 enum { LOGITS_BYTES = VOCABULARY_ROWS * MAX_VOCABULARY_COLUMNS * 4 };
 
-/* GEMM kernels treat rows left over from their own blocks differently. With a multiple of this, no row is, so its bits do
- * not depend on how many other rows have labels. */
+/* GEMM kernels treat rows left over from their own blocks differently. With a multiple of this, none is left over, and
+ * a row's bits do not depend on how many other rows have labels. */
 enum { ROW_GRAIN = 24 };
 
 static inline int64_t padded_rows(int64_t rows) {

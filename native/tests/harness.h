@@ -1,0 +1,64 @@
+/* What the C tests share: checks that count failures, random numbers and the devices under test. */
+#ifndef PAN_TESTS_HARNESS_H
+#define PAN_TESTS_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "panthera.h"
+
+/* Counts a failure and prints it with its place, unless `condition`; evaluates to the condition. */
+#define CHECK(condition, ...) check((condition), __FILE__, __LINE__, __VA_ARGS__)
+
+/* A call that must succeed. */
+#define CHECK_OK(call)                                                                                    \
+    do {                                                                                                  \
+        pan_status check_status = (call);                                                                 \
+        CHECK(check_status == PAN_OK, "%s: %s: %s", #call, pan_status_name(check_status), pan_last_error()); \
+    } while (0)
+
+#define COUNT(array) ((int) (sizeof(array) / sizeof((array)[0])))
+
+bool check(bool condition, const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Prints the number of checks and failures; the exit status of main(). */
+int report(void);
+
+/* Memory that is never NULL. */
+void *allocate(int64_t count, int64_t size);
+
+/* A generator with a period of 2^64. */
+typedef struct generator {
+    uint64_t state;
+} generator;
+
+uint64_t next_bits(generator *random);
+/* In [0, 1). */
+double next_uniform(generator *random);
+/* Of mean 0 and variance 1, rounded to float, so that f32 and f64 backends see the same number. */
+double next_normal(generator *random);
+uint64_t hash_text(const char *text);
+
+/* A device under test with one stream. */
+typedef struct target {
+    char name[160];
+    pan_device_options options;
+    pan_device *device;
+    pan_stream *stream;
+    int64_t real_bytes; /* of what the header calls f32 */
+    pan_dtype dtype;
+} target;
+
+enum { MAX_TARGETS = 24 };
+
+/* Opens one device; a failure is a failed check and leaves device NULL. */
+target open_target(pan_backend backend, pan_isa isa, int32_t threads);
+void close_target(target *target);
+
+/* Every backend of this machine but the f64 reference: each tier with 1, 2 and 3 threads, the f32 reference, CUDA. */
+int open_targets(target *targets);
+void close_targets(target *targets, int count);
+
+#endif

@@ -1,0 +1,394 @@
+/* Bad arguments of every op: from the same descriptions that the op test uses, one thing at a time is spoilt, and the
+ * call must report it by its name and touch nothing. */
+#include "test_abi_ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cases.h"
+
+/* A good call, set up in memory, of which a copy of the arguments is spoilt. */
+typedef struct trial {
+    const target *target;
+    const op_case *op;
+    image *image;
+    char what[160]; /* is spoilt */
+} trial;
+
+static void expect(trial *trial, pan_status status, pan_status expected) {
+    CHECK(status == expected, "%s, %s, %s: %s instead of %s", trial->op->op, trial->target->name, trial->what,
+          pan_status_name(status), pan_status_name(expected));
+    CHECK(strncmp(pan_last_error(), trial->op->op, strlen(trial->op->op)) == 0 &&
+              strlen(pan_last_error()) > strlen(trial->op->op) + 5,
+          "%s, %s: the message is '%s'", trial->op->op, trial->what, pan_last_error());
+}
+
+static void spoil(trial *trial, const char *format, const char *name, long long value) {
+    snprintf(trial->what, sizeof trial->what, format, name, value);
+}
+
+static pan_status invoke(const trial *trial, void *const *arguments) {
+    return trial->op->invoke(trial->target->stream, trial->image->desc, arguments, trial->image->workspace,
+                             trial->image->workspace_bytes);
+}
+
+static pan_status invoke_with_argument(const trial *trial, int view, void *address) {
+    void *arguments[MAX_VIEWS];
+    memcpy(arguments, trial->image->argument, sizeof arguments);
+    arguments[view] = address;
+    return invoke(trial, arguments);
+}
+
+/* ---- pointers ---- */
+
+static void check_pointers(trial *trial) {
+    const call *call = trial->image->call;
+    for (int v = 0; v < call->view_count; v++) {
+        const view *view = &call->views[v];
+        if (!view->present) {
+            continue;
+        }
+        if (!view->optional) {
+            spoil(trial, "%s is NULL", view->name, 0);
+            expect(trial, invoke_with_argument(trial, v, NULL), PAN_INVALID_ARGUMENT);
+        }
+        spoil(trial, "%s is misaligned", view->name, 0);
+        expect(trial, invoke_with_argument(trial, v, (char *) trial->image->argument[v] + 1), PAN_INVALID_ARGUMENT);
+    }
+}
+
+static bool may_alias(const op_case *op, int a, int b) {
+    for (int i = 0; i < COUNT(op->aliases) && op->aliases[i].output != op->aliases[i].input; i++) {
+        int output = op->aliases[i].output, input = op->aliases[i].input;
+        if ((output == a && input == b) || (output == b && input == a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each output on top of each other array, and half on top of it. */
+static void check_overlaps(trial *trial) {
+    const call *call = trial->image->call;
+    for (int o = 0; o < call->view_count; o++) {
+        const view *output = &call->views[o];
+        for (int v = 0; v < call->view_count; v++) {
+            const view *other = &call->views[v];
+            element element = call->blocks[output->block].element;
+            if (o == v || output->role == INPUT || !output->present || !other->present ||
+                call->blocks[other->block].element != element) {
+                continue;
+            }
+            char *address = trial->image->argument[v];
+            if (!may_alias(call->op, o, v)) {
+                snprintf(trial->what, sizeof trial->what, "%s is %s", output->name, other->name);
+                expect(trial, invoke_with_argument(trial, o, address), PAN_INVALID_ARGUMENT);
+            }
+            if (view_count(other) > 1) {
+                int64_t width = element == INTEGER ? 4 : trial->target->real_bytes;
+                snprintf(trial->what, sizeof trial->what, "%s overlaps %s", output->name, other->name);
+                expect(trial, invoke_with_argument(trial, o, address + width), PAN_INVALID_ARGUMENT);
+            }
+        }
+    }
+}
+
+static void check_workspace(trial *trial) {
+    image *image = trial->image;
+    if (image->workspace_bytes == 0) {
+        return;
+    }
+    const struct {
+        const char *what;
+        void *workspace;
+        int64_t bytes;
+    } bad[] = {
+        {"workspace is NULL", NULL, image->workspace_bytes},
+        {"workspace is one byte short", image->workspace, image->workspace_bytes - 1},
+        {"workspace has a negative size", image->workspace, -1},
+        {"workspace is misaligned", image->workspace + 8, image->workspace_bytes},
+        {"workspace is the first array", image->argument[image->call->view_count - 1], image->workspace_bytes},
+    };
+    for (int i = 0; i < COUNT(bad); i++) {
+        spoil(trial, "%s", bad[i].what, 0);
+        expect(trial,
+               trial->op->invoke(trial->target->stream, image->desc, image->argument, bad[i].workspace, bad[i].bytes),
+               PAN_INVALID_ARGUMENT);
+    }
+}
+
+/* ---- descriptor ---- */
+
+/* The call, and the workspace query if there is one, with the descriptor as it is now. */
+static void expect_bad_desc(trial *trial, pan_status expected) {
+    if (trial->op->workspace != NULL) {
+        int64_t bytes = -7;
+        pan_status status = trial->op->workspace(trial->target->stream, trial->image->desc, &bytes);
+        CHECK(status == expected && bytes == -7, "%s's workspace query, %s: %s instead of %s, bytes %lld",
+              trial->op->op, trial->what, pan_status_name(status), pan_status_name(expected), (long long) bytes);
+    }
+    expect(trial, invoke(trial, trial->image->argument), expected);
+}
+
+static void with_bytes(trial *trial, size_t offset, const void *value, size_t size, pan_status expected) {
+    unsigned char *field = trial->image->desc + offset, saved[16];
+    memcpy(saved, field, size);
+    memcpy(field, value, size);
+    expect_bad_desc(trial, expected);
+    memcpy(field, saved, size);
+}
+
+static void check_field(trial *trial, const field *field) {
+    static const int64_t sizes[] = {0, -1, INT64_MIN, INT64_MAX, (INT64_C(1) << 40) + 1};
+    static const float probabilities[] = {-0.1f, 1.0f, 2.0f, NAN, INFINITY};
+    static const float epsilons[] = {-1e-5f, NAN};
+    const int32_t kinds[] = {-1, field->count, INT32_MAX};
+    switch (field->kind) {
+    case FIELD_SIZE:
+    case FIELD_STRIDE:
+        for (int i = 0; i < COUNT(sizes); i++) {
+            spoil(trial, "%s = %lld", field->name, sizes[i]);
+            with_bytes(trial, field->offset, &sizes[i], sizeof sizes[i], PAN_INVALID_ARGUMENT);
+        }
+        break;
+    case FIELD_KIND:
+        for (int i = 0; i < COUNT(kinds); i++) {
+            spoil(trial, "%s = %lld", field->name, kinds[i]);
+            with_bytes(trial, field->offset, &kinds[i], sizeof kinds[i], PAN_INVALID_ARGUMENT);
+        }
+        break;
+    case FIELD_PROBABILITY:
+        for (int i = 0; i < COUNT(probabilities); i++) {
+            spoil(trial, "%s is bad number %lld", field->name, i);
+            with_bytes(trial, field->offset, &probabilities[i], sizeof probabilities[i], PAN_INVALID_ARGUMENT);
+        }
+        break;
+    case FIELD_EPSILON:
+        for (int i = 0; i < COUNT(epsilons); i++) {
+            spoil(trial, "%s is bad number %lld", field->name, i);
+            with_bytes(trial, field->offset, &epsilons[i], sizeof epsilons[i], PAN_INVALID_ARGUMENT);
+        }
+    }
+}
+
+static void check_version_and_dtype(trial *trial) {
+    uint32_t size = (uint32_t) trial->op->desc_size;
+    const uint32_t sizes[] = {0, size - 1, size + 8, UINT32_MAX};
+    for (int i = 0; i < COUNT(sizes); i++) {
+        spoil(trial, "%s = %lld", "struct_size", sizes[i]);
+        with_bytes(trial, 0, &sizes[i], sizeof sizes[i], PAN_INVALID_ARGUMENT);
+    }
+    static const pan_dtype dtypes[] = {-1, 3, 99, PAN_F32, PAN_BF16, PAN_F64};
+    for (int i = 0; i < COUNT(dtypes) && !trial->op->no_dtype; i++) {
+        if (dtypes[i] != trial->target->dtype) {
+            spoil(trial, "%s = %lld", "dtype", dtypes[i]);
+            with_bytes(trial, sizeof(uint32_t), &dtypes[i], sizeof dtypes[i],
+                       i < 3 ? PAN_INVALID_ARGUMENT : PAN_UNSUPPORTED);
+        }
+    }
+}
+
+/* Sizes that are each allowed and whose product is not. */
+static void check_overflow(trial *trial) {
+    unsigned char saved[DESC_BYTES];
+    memcpy(saved, trial->image->desc, sizeof saved);
+    int sizes = 0;
+    for (const field *field = trial->op->fields; field->name != NULL; field++) {
+        if (field->kind == FIELD_SIZE || field->kind == FIELD_STRIDE) {
+            memcpy(trial->image->desc + field->offset, &(int64_t) {INT64_C(1) << 40}, sizeof(int64_t));
+            sizes++;
+        }
+    }
+    if (sizes > 1) {
+        spoil(trial, "%s", "all sizes are 2^40", 0);
+        expect(trial, invoke(trial, trial->image->argument), PAN_INVALID_ARGUMENT);
+    }
+    memcpy(trial->image->desc, saved, sizeof saved);
+}
+
+static void check_handles(trial *trial) {
+    image *image = trial->image;
+    _Alignas(8) unsigned char moved[DESC_BYTES + 4];
+    memcpy(moved + 4, image->desc, DESC_BYTES);
+    const struct {
+        const char *what;
+        pan_stream *stream;
+        const void *desc;
+    } bad[] = {{"stream is NULL", NULL, image->desc},
+               {"desc is NULL", trial->target->stream, NULL},
+               {"desc is misaligned", trial->target->stream, moved + 4}};
+    for (int i = 0; i < COUNT(bad); i++) {
+        spoil(trial, "%s", bad[i].what, 0);
+        expect(trial,
+               trial->op->invoke(bad[i].stream, bad[i].desc, image->argument, image->workspace,
+                                 image->workspace_bytes),
+               PAN_INVALID_ARGUMENT);
+        if (trial->op->workspace != NULL) {
+            int64_t bytes = 0;
+            CHECK(trial->op->workspace(bad[i].stream, bad[i].desc, &bytes) == PAN_INVALID_ARGUMENT,
+                  "%s's workspace query: %s", trial->op->op, bad[i].what);
+        }
+    }
+    if (trial->op->workspace != NULL) {
+        CHECK(trial->op->workspace(trial->target->stream, image->desc, NULL) == PAN_INVALID_ARGUMENT,
+              "%s's workspace query: bytes is NULL", trial->op->op);
+    }
+}
+
+/* ---- ids and labels ---- */
+
+static void check_integers(const target *target, call *call) {
+    for (int v = 0; v < call->view_count; v++) {
+        const view *view = &call->views[v];
+        bool label = strcmp(view->name, "labels") == 0;
+        if (!label && strcmp(view->name, "ids") != 0) {
+            continue;
+        }
+        static const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, -99};
+        double *last = &call->blocks[view->block].values[view_count(view) - 1], saved = *last;
+        for (int i = 0; i < COUNT(bad) + 1; i++) {
+            int64_t vocab_size = label ? DESC(call, pan_vocabulary_loss_desc)->vocab_size
+                                       : DESC(call, pan_embedding_desc)->vocab_size;
+            *last = i < COUNT(bad) ? bad[i] : (double) vocab_size;
+            trial trial = {.target = target, .op = call->op, .image = make_image(target, call, 0)};
+            spoil(&trial, "the last of %s is %lld", view->name, (long long) *last);
+            expect(&trial, invoke(&trial, trial.image->argument), PAN_INVALID_ARGUMENT);
+            read_image(trial.image);
+            check_image(trial.image, (run_options) {0}, false);
+            free_image(trial.image);
+        }
+        *last = saved;
+    }
+}
+
+/* ---- all of it ---- */
+
+/* The variant in which most arrays are present, and of these a small one. */
+static call *fullest_call(const op_case *op, const target *reference) {
+    call *best = NULL;
+    int best_present = 0;
+    for (int variant = 0; variant < op->variants; variant++) {
+        call *candidate = prepare_call(op, variant, reference, false);
+        int present = 0;
+        int64_t elements = 0;
+        for (int v = 0; v < candidate->view_count; v++) {
+            present += candidate->views[v].present;
+            elements += view_count(&candidate->views[v]);
+        }
+        bool small = elements > 200 && elements < 20000;
+        if (best == NULL || (small && present > best_present)) {
+            best_present = small ? present : 0;
+            call *worse = best;
+            best = candidate;
+            candidate = worse;
+        }
+        if (candidate != NULL) {
+            free_call(candidate);
+        }
+    }
+    return best;
+}
+
+static void check_op(const target *target, call *call) {
+    trial trial = {.target = target, .op = call->op, .image = make_image(target, call, 0)};
+    check_handles(&trial);
+    check_pointers(&trial);
+    check_overlaps(&trial);
+    check_workspace(&trial);
+    check_version_and_dtype(&trial);
+    for (const field *field = call->op->fields; field->name != NULL; field++) {
+        check_field(&trial, field);
+    }
+    check_overflow(&trial);
+    read_image(trial.image);
+    check_image(trial.image, (run_options) {0}, true);
+    /* Nothing was wrong with the rest: without spoiling, the call succeeds. */
+    CHECK_OK(invoke(&trial, trial.image->argument));
+    free_image(trial.image);
+    check_integers(target, call);
+}
+
+typedef struct devices {
+    target reference, cpu;
+} devices;
+
+static void check_case(const op_case *op, void *context) {
+    devices *devices = context;
+    call *call = fullest_call(op, &devices->reference);
+    check_op(&devices->reference, call);
+    check_op(&devices->cpu, call);
+    free_call(call);
+}
+
+/* What one op alone can have wrong. */
+static void check_particulars(const target *target) {
+    pan_stream *stream = target->stream;
+    float x[64] = {0}, y[64] = {0};
+    pan_random_state random = {0};
+    pan_dropout_desc dropout = {.struct_size = sizeof dropout, .rows = 4, .channels = 8, .rows_per_example = 3};
+    CHECK(pan_dropout(stream, &dropout, &random, x, y) == PAN_INVALID_ARGUMENT, "rows_per_example 3 of 4 rows");
+    pan_reduce_desc reduce = {
+        .struct_size = sizeof reduce, .kind = PAN_REDUCE_NONFINITE, .outer = 2, .count = 3, .inner = 1};
+    CHECK(pan_reduce_backward(stream, &reduce, x, y, y + 32) == PAN_INVALID_ARGUMENT, "a count has a gradient");
+    pan_embedding_desc embedding = {
+        .struct_size = sizeof embedding, .batch = 1, .length = 3, .channels = 2, .vocab_size = 4, .positions = 2};
+    int32_t ids[3] = {0};
+    CHECK(pan_embedding_forward(stream, &embedding, ids, x, x + 16, y) == PAN_INVALID_ARGUMENT,
+          "3 positions of a table of 2");
+    pan_arithmetic_desc arithmetic = {
+        .struct_size = sizeof arithmetic, .rank = 2, .shape = {2, 3}, .a_stride = {3, 1}, .b_stride = {3, 1}};
+    for (int32_t rank = -1; rank <= PAN_MAX_RANK + 1; rank += PAN_MAX_RANK + 2) {
+        pan_arithmetic_desc bad = arithmetic;
+        bad.rank = rank;
+        CHECK(pan_arithmetic_forward(stream, &bad, x, x, y) == PAN_INVALID_ARGUMENT, "rank %d", rank);
+    }
+    static const int64_t strides[][2] = {{1, 1}, {6, 2}, {-3, 1}, {3, -1}};
+    for (int i = 0; i < COUNT(strides); i++) {
+        pan_arithmetic_desc bad = arithmetic;
+        memcpy(bad.b_stride, strides[i], sizeof strides[i]);
+        CHECK(pan_arithmetic_forward(stream, &bad, x, x, y) == PAN_INVALID_ARGUMENT, "b_stride %lld, %lld",
+              (long long) strides[i][0], (long long) strides[i][1]);
+    }
+}
+
+static void check_attention_particulars(const target *target) {
+    enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
+    float q[SIZE] = {0}, k[SIZE] = {0}, v[SIZE] = {0}, o[SIZE] = {0}, lse[LENGTH * HEADS];
+    _Alignas(PAN_ALIGNMENT) static unsigned char workspace[1 << 20];
+    pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
+    pan_attention_desc desc = {.struct_size = sizeof desc,
+                               .scale = 1.0f,
+                               .batch = 1,
+                               .heads = HEADS,
+                               .length = LENGTH,
+                               .head_dim = HEAD_DIM,
+                               .q = layout,
+                               .k = layout,
+                               .v = layout,
+                               .o = layout};
+    int32_t row_starts[2] = {0, LENGTH};
+    CHECK(pan_attention_forward(target->stream, &desc, NULL, row_starts, q, k, v, o, lse, workspace,
+                                sizeof workspace) == PAN_UNSUPPORTED,
+          "row_starts are accepted");
+    desc.dropout_probability = 0.5f;
+    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
+              PAN_INVALID_ARGUMENT,
+          "dropout without a random state");
+    desc.dropout_probability = 0.0f;
+    desc.q.length_stride = HEAD_DIM;
+    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
+              PAN_INVALID_ARGUMENT,
+          "a layout in which positions overlap");
+}
+
+void check_ops(void) {
+    devices devices = {.reference = open_target(PAN_BACKEND_REFERENCE_F64, PAN_ISA_BEST, 1),
+                       .cpu = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2)};
+    for_each_case(check_case, &devices);
+    check_particulars(&devices.cpu);
+    check_attention_particulars(&devices.cpu);
+    close_target(&devices.cpu);
+    close_target(&devices.reference);
+}

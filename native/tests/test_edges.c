@@ -1,0 +1,384 @@
+/* Values at the edge: NaN and infinities, huge logits, rows without labels, single tokens. On every CPU backend. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+static void fill(float *values, int64_t count, uint64_t seed, double scale) {
+    generator random = {.state = seed};
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = (float) (scale * next_normal(&random));
+    }
+}
+
+static bool all_zero(const float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (values[i] != 0.0f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_finite(const float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- vocabulary loss ---- */
+
+enum { ROWS = 37, CHANNELS = 19, VOCAB = 301 };
+
+/* A call of the vocabulary loss and of its gradient. */
+typedef struct vocabulary {
+    pan_vocabulary_loss_desc desc;
+    float hidden[ROWS * CHANNELS], weight[VOCAB * CHANNELS];
+    int32_t labels[ROWS], labelled_count, arg_max[ROWS];
+    float loss, row_loss[ROWS], lse[ROWS];
+    float dhidden[ROWS * CHANNELS], dweight[VOCAB * CHANNELS];
+} vocabulary;
+
+static vocabulary *new_vocabulary(int64_t rows, int64_t vocab_size, double logit_deviation) {
+    vocabulary *made = allocate(1, sizeof *made);
+    made->desc = (pan_vocabulary_loss_desc) {.struct_size = sizeof made->desc,
+                                             .dtype = PAN_F32,
+                                             .rows = rows,
+                                             .channels = CHANNELS,
+                                             .vocab_size = vocab_size,
+                                             .hidden_stride = CHANNELS};
+    fill(made->hidden, ROWS * CHANNELS, 1, 1.0);
+    fill(made->weight, VOCAB * CHANNELS, 2, logit_deviation / sqrt(CHANNELS));
+    for (int64_t r = 0; r < rows; r++) {
+        made->labels[r] = (int32_t) (r * 31 % vocab_size);
+    }
+    return made;
+}
+
+static void *new_workspace(const target *target, int64_t bytes) {
+    void *workspace = NULL;
+    CHECK_OK(pan_memory_allocate(target->device, bytes + 1, &workspace));
+    return workspace;
+}
+
+static void run_vocabulary(const target *target, vocabulary *v) {
+    int64_t bytes = 0;
+    CHECK_OK(pan_vocabulary_loss_forward_workspace_size(target->stream, &v->desc, &bytes));
+    void *workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_vocabulary_loss_forward(target->stream, &v->desc, v->hidden, v->weight, v->labels, &v->loss,
+                                         &v->labelled_count, v->row_loss, v->lse, v->arg_max, workspace, bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+    CHECK_OK(pan_vocabulary_loss_backward_workspace_size(target->stream, &v->desc, &bytes));
+    workspace = new_workspace(target, bytes);
+    fill(v->dhidden, ROWS * CHANNELS, 3, 1.0);
+    memset(v->dweight, 0, sizeof v->dweight);
+    CHECK_OK(pan_vocabulary_loss_backward(target->stream, &v->desc, v->hidden, v->weight, v->labels,
+                                          &v->labelled_count, v->lse, &(float) {1.0f}, v->dhidden, v->dweight,
+                                          workspace, bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+}
+
+static void check_nothing_labelled(const target *target) {
+    vocabulary *v = new_vocabulary(ROWS, VOCAB, 1.0);
+    for (int r = 0; r < ROWS; r++) {
+        v->labels[r] = PAN_IGNORE_LABEL;
+    }
+    run_vocabulary(target, v);
+    CHECK(v->loss == 0.0f && v->labelled_count == 0, "%s: loss %g of %d rows", target->name, (double) v->loss,
+          v->labelled_count);
+    CHECK(all_zero(v->row_loss, ROWS) && all_zero(v->lse, ROWS), "%s: row_loss or lse without labels", target->name);
+    CHECK(all_zero(v->dhidden, ROWS * CHANNELS) && all_zero(v->dweight, VOCAB * CHANNELS),
+          "%s: gradients without labels", target->name);
+    free(v);
+}
+
+static void check_huge_logits(const target *target) {
+    vocabulary *v = new_vocabulary(ROWS, VOCAB, 200.0);
+    run_vocabulary(target, v);
+    double total = 0.0;
+    for (int r = 0; r < ROWS; r++) {
+        double largest = -INFINITY, label = 0.0, sum = 0.0, z[VOCAB];
+        for (int t = 0; t < VOCAB; t++) {
+            z[t] = 0.0;
+            for (int c = 0; c < CHANNELS; c++) {
+                z[t] += (double) v->hidden[r * CHANNELS + c] * v->weight[t * CHANNELS + c];
+            }
+            largest = fmax(largest, z[t]);
+            label = t == v->labels[r] ? z[t] : label;
+        }
+        for (int t = 0; t < VOCAB; t++) {
+            sum += exp(z[t] - largest);
+        }
+        total += largest + log(sum) - label;
+    }
+    CHECK(fabs(v->loss - total / ROWS) < 1e-5 * total / ROWS, "%s: the loss of huge logits is %.8g, not %.8g",
+          target->name, (double) v->loss, total / ROWS);
+    CHECK(all_finite(v->dhidden, ROWS * CHANNELS) && all_finite(v->dweight, VOCAB * CHANNELS),
+          "%s: gradients of huge logits are not finite", target->name);
+    free(v);
+}
+
+static void check_single_token(const target *target) {
+    vocabulary *v = new_vocabulary(1, 1, 1.0);
+    run_vocabulary(target, v);
+    CHECK(fabs(v->loss) < 1e-6 && v->arg_max[0] == 0 && v->labelled_count == 1,
+          "%s: one token: loss %g, arg_max %d, %d rows", target->name, (double) v->loss, v->arg_max[0],
+          v->labelled_count);
+    free(v);
+}
+
+/* Equal logits: the smallest index wins, wherever tiles and lanes end. */
+static void check_ties(const target *target) {
+    vocabulary *v = new_vocabulary(ROWS, VOCAB, 1.0);
+    for (int t = 0; t < VOCAB; t++) {
+        memcpy(v->weight + t * CHANNELS, v->weight + (t < 5 ? 0 : 5) * CHANNELS, CHANNELS * sizeof(float));
+    }
+    run_vocabulary(target, v);
+    for (int r = 0; r < ROWS; r++) {
+        CHECK(v->arg_max[r] == 0 || v->arg_max[r] == 5, "%s: arg_max of equal logits is %d, not the smallest index",
+              target->name, v->arg_max[r]);
+    }
+    free(v);
+}
+
+/* A NaN in one hidden row reaches that row's results, the mean, and dweight; no other row. */
+static void check_nan_row(const target *target) {
+    enum { BAD = 11 };
+    vocabulary *clean = new_vocabulary(ROWS, VOCAB, 1.0), *v = new_vocabulary(ROWS, VOCAB, 1.0);
+    run_vocabulary(target, clean);
+    v->hidden[BAD * CHANNELS + 3] = NAN;
+    run_vocabulary(target, v);
+    CHECK(isnan(v->loss) && isnan(v->row_loss[BAD]) && isnan(v->lse[BAD]), "%s: a NaN row has a finite loss",
+          target->name);
+    CHECK(v->arg_max[BAD] >= 0 && v->arg_max[BAD] < VOCAB, "%s: arg_max of a NaN row is %d", target->name,
+          v->arg_max[BAD]);
+    for (int r = 0; r < ROWS; r++) {
+        bool same = v->row_loss[r] == clean->row_loss[r] && v->lse[r] == clean->lse[r] &&
+                    v->arg_max[r] == clean->arg_max[r] &&
+                    memcmp(v->dhidden + r * CHANNELS, clean->dhidden + r * CHANNELS, CHANNELS * sizeof(float)) == 0;
+        CHECK(same || r == BAD, "%s: a NaN in row %d changed row %d", target->name, BAD, r);
+    }
+    free(v);
+    free(clean);
+}
+
+/* ---- attention ---- */
+
+enum { BATCH = 3, HEADS = 2, LENGTH = 70, HEAD_DIM = 12, WIDTH = HEADS * HEAD_DIM };
+enum { EXAMPLE = LENGTH * WIDTH, SIZE = BATCH * EXAMPLE };
+
+typedef struct attention {
+    pan_attention_desc desc;
+    float q[SIZE], k[SIZE], v[SIZE], o[SIZE], lse[BATCH * HEADS * LENGTH];
+    float d_o[SIZE], dq[SIZE], dk[SIZE], dv[SIZE];
+} attention;
+
+static attention *new_attention(double score_scale) {
+    attention *made = allocate(1, sizeof *made);
+    pan_head_layout layout = {EXAMPLE, WIDTH, HEAD_DIM};
+    made->desc = (pan_attention_desc) {.struct_size = sizeof made->desc,
+                                       .dtype = PAN_F32,
+                                       .scale = 0.25f,
+                                       .batch = BATCH,
+                                       .heads = HEADS,
+                                       .length = LENGTH,
+                                       .head_dim = HEAD_DIM,
+                                       .q = layout,
+                                       .k = layout,
+                                       .v = layout,
+                                       .o = layout};
+    fill(made->q, SIZE, 1, score_scale);
+    fill(made->k, SIZE, 2, score_scale);
+    fill(made->v, SIZE, 3, 1.0);
+    fill(made->d_o, SIZE, 4, 1.0);
+    return made;
+}
+
+static void run_attention(const target *target, attention *a) {
+    int64_t bytes = 0;
+    CHECK_OK(pan_attention_forward_workspace_size(target->stream, &a->desc, &bytes));
+    void *workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_attention_forward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, workspace,
+                                   bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+    CHECK_OK(pan_attention_backward_workspace_size(target->stream, &a->desc, &bytes));
+    workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_attention_backward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, a->d_o,
+                                    a->dq, a->dk, a->dv, workspace, bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+}
+
+/* An example's results have the same bits whatever its neighbours hold. */
+static void check_nan_example(const target *target) {
+    enum { BAD = 1, POSITION = 40 };
+    attention *clean = new_attention(1.0), *a = new_attention(1.0);
+    run_attention(target, clean);
+    a->v[BAD * EXAMPLE + POSITION * WIDTH] = NAN;
+    a->k[BAD * EXAMPLE + POSITION * WIDTH] = NAN;
+    run_attention(target, a);
+    float *const results[][2] = {{a->o, clean->o}, {a->dq, clean->dq}, {a->dk, clean->dk}, {a->dv, clean->dv}};
+    for (int i = 0; i < COUNT(results); i++) {
+        for (int b = 0; b < BATCH; b++) {
+            bool same = memcmp(results[i][0] + b * EXAMPLE, results[i][1] + b * EXAMPLE, EXAMPLE * sizeof(float)) == 0;
+            CHECK(same == (b != BAD), "%s: a NaN in example %d %s result %d of example %d", target->name, BAD,
+                  same ? "did not reach" : "changed", i, b);
+        }
+    }
+    size_t before = (size_t) POSITION * WIDTH * sizeof(float);
+    CHECK(memcmp(a->o + BAD * EXAMPLE, clean->o + BAD * EXAMPLE, before) == 0,
+          "%s: a NaN changed outputs of earlier positions", target->name);
+    free(a);
+    free(clean);
+}
+
+/* A score of -inf has weight 0; positions that see no such key are untouched. */
+static void check_masked_score(const target *target) {
+    enum { KEY = 7 };
+    attention *a = new_attention(1.0), *without = new_attention(1.0);
+    for (int64_t t = 0; t < BATCH * LENGTH; t++) {
+        for (int h = 0; h < HEADS; h++) {
+            float *q = a->q + t * WIDTH + h * HEAD_DIM, *k = a->k + t * WIDTH + h * HEAD_DIM;
+            q[0] = 1.0f;
+            k[0] = t % LENGTH == KEY ? -INFINITY : 0.0f;
+        }
+    }
+    memcpy(without->q, a->q, sizeof a->q);
+    memcpy(without->k, a->k, sizeof a->k);
+    for (int64_t t = KEY; t < BATCH * LENGTH; t += LENGTH) {
+        for (int h = 0; h < HEADS; h++) {
+            without->k[t * WIDTH + h * HEAD_DIM] = -3e8f; /* exp underflows to 0 */
+        }
+    }
+    run_attention(target, a);
+    run_attention(target, without);
+    CHECK(all_finite(a->o, SIZE) && all_finite(a->lse, BATCH * HEADS * LENGTH),
+          "%s: a score of -inf gives results that are not finite", target->name);
+    CHECK(memcmp(a->o, without->o, sizeof a->o) == 0, "%s: a score of -inf has weight", target->name);
+    free(a);
+    free(without);
+}
+
+/* Scores whose exponentials overflow without the maximum taken out: one key has nearly all the weight. */
+static void check_large_scores(const target *target) {
+    attention *a = new_attention(60.0);
+    run_attention(target, a);
+    CHECK(all_finite(a->o, SIZE) && all_finite(a->lse, BATCH * HEADS * LENGTH) && all_finite(a->dq, SIZE) &&
+              all_finite(a->dk, SIZE) && all_finite(a->dv, SIZE),
+          "%s: large scores give results that are not finite", target->name);
+    double largest = 0.0, value = 0.0;
+    for (int i = 0; i < SIZE; i++) {
+        largest = fmax(largest, fabs(a->o[i]));
+        value = fmax(value, fabs(a->v[i]));
+    }
+    CHECK(largest <= value * (1.0 + 1e-6), "%s: an average of values is larger than all of them", target->name);
+    free(a);
+}
+
+/* ---- element-wise functions and sums ---- */
+
+static void check_activations(const target *target) {
+    static const float inputs[] = {0.0f,  -0.0f, 1e-30f, -1e-30f, 1e-42f, 9.0f,  -9.0f,  20.0f,     -20.0f, 90.0f,
+                                   -90.0f, 1e4f, -1e4f,  1e10f,   -1e10f, 3e38f, -3e38f, INFINITY, NAN};
+    enum { INPUTS = COUNT(inputs) };
+    struct {
+        pan_activation kind;
+        double low, high; /* limits of f far to the left and right, relative to the identity for the last three */
+        bool of_x;
+    } const limits[] = {{PAN_ACTIVATION_SIGMOID, 0.0, 1.0, false},
+                        {PAN_ACTIVATION_GELU, 0.0, 1.0, true},
+                        {PAN_ACTIVATION_GELU_TANH, 0.0, 1.0, true},
+                        {PAN_ACTIVATION_SILU, 0.0, 1.0, true}};
+    for (int i = 0; i < COUNT(limits); i++) {
+        pan_activation_desc desc = {
+            .struct_size = sizeof desc, .dtype = PAN_F32, .kind = limits[i].kind, .count = INPUTS};
+        float y[INPUTS], dx[INPUTS], dy[INPUTS];
+        for (int k = 0; k < INPUTS; k++) {
+            dy[k] = 1.0f;
+        }
+        CHECK_OK(pan_activation_forward(target->stream, &desc, inputs, y));
+        CHECK_OK(pan_activation_backward(target->stream, &desc, inputs, dy, dx));
+        for (int k = 0; k < INPUTS; k++) {
+            double x = inputs[k];
+            if (isnan(x)) {
+                CHECK(isnan(y[k]) && isnan(dx[k]), "%s: activation %d of NaN is a number", target->name,
+                      limits[i].kind);
+            } else if (isfinite(x) && fabs(x) > 50.0) {
+                double share = x > 0.0 ? limits[i].high : limits[i].low;
+                double expected = limits[i].of_x ? (share == 0.0 ? 0.0 : x) : share;
+                CHECK(fabs(y[k] - expected) <= 1e-6 * fabs(expected) + 1e-15, "%s: activation %d of %g is %g",
+                      target->name, limits[i].kind, x, (double) y[k]);
+                double slope = limits[i].of_x ? share : 0.0;
+                CHECK(fabs(dx[k] - slope) <= 1e-6, "%s: derivative of activation %d at %g is %g", target->name,
+                      limits[i].kind, x, (double) dx[k]);
+            }
+        }
+    }
+}
+
+/* Row-wise ops keep a NaN in its row. */
+static void check_rows_apart(const target *target) {
+    enum { R = 5, C = 33, BAD = 2 };
+    float x[R * C], y[R * C], weight[C], mean[R], rstd[R];
+    fill(x, R * C, 5, 1.0);
+    fill(weight, C, 6, 1.0);
+    x[BAD * C + 32] = NAN;
+    pan_norm_desc norm = {.struct_size = sizeof norm, .dtype = PAN_F32, .epsilon = 1e-5f, .rows = R, .channels = C,
+                          .stride = C};
+    pan_softmax_desc softmax = {.struct_size = sizeof softmax, .dtype = PAN_F32, .rows = R, .columns = C};
+    for (int op = 0; op < 3; op++) {
+        norm.kind = op == 1 ? PAN_NORM_RMS : PAN_NORM_LAYER;
+        CHECK_OK(op == 2 ? pan_softmax_forward(target->stream, &softmax, x, y)
+                         : pan_norm_forward(target->stream, &norm, x, NULL, weight, NULL, NULL, y,
+                                            op == 0 ? mean : NULL, rstd));
+        for (int i = 0; i < R * C; i++) {
+            CHECK(isnan(y[i]) == (i / C == BAD), "%s: op %d: element %d is %g with a NaN in row %d", target->name, op,
+                  i, (double) y[i], BAD);
+        }
+    }
+}
+
+/* A sum that f32 partial sums lose: 2^24 + 1 + 1 + ... */
+static void check_long_sum(const target *target) {
+    enum { N = 4096 };
+    float *x = allocate(N, sizeof *x), y = 0.0f;
+    for (int i = 0; i < N; i++) {
+        x[i] = i == 0 ? 16777216.0f : 1.0f;
+    }
+    pan_reduce_desc desc = {
+        .struct_size = sizeof desc, .dtype = PAN_F32, .kind = PAN_REDUCE_SUM, .outer = 1, .count = N, .inner = 1};
+    int64_t bytes = 0;
+    CHECK_OK(pan_reduce_forward_workspace_size(target->stream, &desc, &bytes));
+    void *workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_reduce_forward(target->stream, &desc, x, &y, workspace, bytes));
+    CHECK(y == (float) (16777216.0 + N - 1), "%s: the sum is %.9g", target->name, (double) y);
+    CHECK_OK(pan_memory_free(target->device, workspace));
+    free(x);
+}
+
+int main(void) {
+    target targets[MAX_TARGETS];
+    int count = open_targets(targets);
+    for (int t = 0; t < count; t++) {
+        const target *target = &targets[t];
+        if (target->options.backend == PAN_BACKEND_CUDA) {
+            continue; /* these arrays are the host's */
+        }
+        check_nothing_labelled(target);
+        check_huge_logits(target);
+        check_single_token(target);
+        check_ties(target);
+        check_nan_row(target);
+        check_nan_example(target);
+        check_masked_score(target);
+        check_large_scores(target);
+        check_activations(target);
+        check_rows_apart(target);
+        check_long_sum(target);
+    }
+    close_targets(targets, count);
+    return report();
+}
