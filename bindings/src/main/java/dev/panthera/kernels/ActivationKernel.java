@@ -17,8 +17,12 @@ public record ActivationKernel(Activation kind, long count) {
         synchronized (stream) {
             KernelCall call = stream.call("activation_forward", this);
             DataType type = call.activationType(x);
-            call.finish(PantheraAbi.pan_activation_forward(call.stream(), describe(call, type),
-                call.input("x", x, type, count), call.output("y", y, type, count)));
+            call.finish(
+                    PantheraAbi.pan_activation_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, count),
+                            call.output("y", y, type, count)));
         }
     }
 
@@ -27,9 +31,13 @@ public record ActivationKernel(Activation kind, long count) {
         synchronized (stream) {
             KernelCall call = stream.call("activation_backward", this);
             DataType type = call.activationType(x);
-            call.finish(PantheraAbi.pan_activation_backward(call.stream(), describe(call, type),
-                call.input("x", x, type, count), call.input("dy", dy, type, count),
-                call.output("dx", dx, type, count)));
+            call.finish(
+                    PantheraAbi.pan_activation_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, count),
+                            call.input("dy", dy, type, count),
+                            call.output("dx", dx, type, count)));
         }
     }
 

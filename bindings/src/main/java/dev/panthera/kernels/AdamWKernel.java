@@ -26,14 +26,25 @@ public record AdamWKernel(long count) {
      * @param expAvg     m, updated
      * @param expAvgSq   v, updated
      */
-    public void step(DeviceStream stream, AdamWState state, DeviceBuffer parameters, DeviceBuffer gradients,
-            DeviceBuffer expAvg, DeviceBuffer expAvgSq) {
+    public void step(
+            DeviceStream stream,
+            AdamWState state,
+            DeviceBuffer parameters,
+            DeviceBuffer gradients,
+            DeviceBuffer expAvg,
+            DeviceBuffer expAvgSq) {
         synchronized (stream) {
             KernelCall call = stream.call("adamw_step", this);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_adamw_step(call.stream(), describe(call), call.block("state", state),
-                call.output("parameters", parameters, real, count), call.input("gradients", gradients, real, count),
-                call.output("exp_avg", expAvg, real, count), call.output("exp_avg_sq", expAvgSq, real, count)));
+            call.finish(
+                    PantheraAbi.pan_adamw_step(
+                            call.stream(),
+                            describe(call),
+                            call.block("state", state),
+                            call.output("parameters", parameters, real, count),
+                            call.input("gradients", gradients, real, count),
+                            call.output("exp_avg", expAvg, real, count),
+                            call.output("exp_avg_sq", expAvgSq, real, count)));
         }
     }
 

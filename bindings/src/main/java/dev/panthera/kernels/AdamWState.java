@@ -22,7 +22,13 @@ public record AdamWState(DeviceBuffer block) implements StepState {
      * @param step         counted from 1; bias corrections are {@code 1 - beta^step}
      * @param skip         whether the step changes nothing
      */
-    public record Step(double learningRate, double beta1, double beta2, double epsilon, double weightDecay, long step,
+    public record Step(
+            double learningRate,
+            double beta1,
+            double beta2,
+            double epsilon,
+            double weightDecay,
+            long step,
             boolean skip) {}
 
     /** A block whose contents are undefined until {@link #write}. */
@@ -46,8 +52,12 @@ public record AdamWState(DeviceBuffer block) implements StepState {
             pan_adamw_state.bias_correction1(struct, 1 - Math.pow(values.beta1(), values.step()));
             pan_adamw_state.bias_correction2(struct, 1 - Math.pow(values.beta2(), values.step()));
             pan_adamw_state.skip(struct, values.skip() ? 1 : 0);
-            call.finish(PantheraAbi.pan_copy_to_device(call.stream(), call.block("state", this), struct,
-                pan_adamw_state.sizeof()));
+            call.finish(
+                    PantheraAbi.pan_copy_to_device(
+                            call.stream(),
+                            call.block("state", this),
+                            struct,
+                            pan_adamw_state.sizeof()));
         }
     }
 }

@@ -30,11 +30,16 @@ public final class ArithmeticKernel {
         this.shape = shape.clone();
         this.aStride = aStride.clone();
         this.bStride = bStride.clone();
-        if (shape.length == 0 || shape.length > MAX_RANK || aStride.length != shape.length
+        if (shape.length == 0
+                || shape.length > MAX_RANK
+                || aStride.length != shape.length
                 || bStride.length != shape.length) {
-            throw new KernelException.InvalidArgument("arithmetic",
-                "arithmetic: shape, aStride and bStride have %d, %d and %d entries; expected the same, from 1 to %d"
-                    .formatted(shape.length, aStride.length, bStride.length, MAX_RANK), toString(), "");
+            throw new KernelException.InvalidArgument(
+                    "arithmetic",
+                    "arithmetic: shape, aStride and bStride have %d, %d and %d entries; expected the same, from 1 to %d"
+                            .formatted(shape.length, aStride.length, bStride.length, MAX_RANK),
+                    toString(),
+                    "");
         }
     }
 
@@ -65,9 +70,13 @@ public final class ArithmeticKernel {
         synchronized (stream) {
             KernelCall call = stream.call("arithmetic_forward", this);
             DataType type = call.activationType(y);
-            call.finish(PantheraAbi.pan_arithmetic_forward(call.stream(), describe(call, type),
-                call.input("a", a, type, extent(aStride)), call.input("b", b, type, extent(bStride)),
-                call.output("y", y, type, outputs())));
+            call.finish(
+                    PantheraAbi.pan_arithmetic_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("a", a, type, extent(aStride)),
+                            call.input("b", b, type, extent(bStride)),
+                            call.output("y", y, type, outputs())));
         }
     }
 
@@ -84,22 +93,36 @@ public final class ArithmeticKernel {
      * @param da with {@code aStride}, written; null: not computed
      * @param db with {@code bStride}, written; null: not computed
      */
-    public void backward(DeviceStream stream, @Nullable DeviceBuffer a, @Nullable DeviceBuffer b, DeviceBuffer dy,
-            @Nullable DeviceBuffer da, @Nullable DeviceBuffer db) {
+    public void backward(
+            DeviceStream stream,
+            @Nullable DeviceBuffer a,
+            @Nullable DeviceBuffer b,
+            DeviceBuffer dy,
+            @Nullable DeviceBuffer da,
+            @Nullable DeviceBuffer db) {
         synchronized (stream) {
             KernelCall call = stream.call("arithmetic_backward", this);
             DataType type = call.activationType(dy);
-            call.finish(PantheraAbi.pan_arithmetic_backward(call.stream(), describe(call, type),
-                call.optionalInput("a", a, type, extent(aStride)), call.optionalInput("b", b, type, extent(bStride)),
-                call.input("dy", dy, type, outputs()), call.optionalOutput("da", da, type, extent(aStride)),
-                call.optionalOutput("db", db, type, extent(bStride))));
+            call.finish(
+                    PantheraAbi.pan_arithmetic_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.optionalInput("a", a, type, extent(aStride)),
+                            call.optionalInput("b", b, type, extent(bStride)),
+                            call.input("dy", dy, type, outputs()),
+                            call.optionalOutput("da", da, type, extent(aStride)),
+                            call.optionalOutput("db", db, type, extent(bStride))));
         }
     }
 
     @Override
     public String toString() {
-        return "ArithmeticKernel[kind=%s, shape=%s, aStride=%s, bStride=%s]".formatted(kind, Arrays.toString(shape),
-            Arrays.toString(aStride), Arrays.toString(bStride));
+        return "ArithmeticKernel[kind=%s, shape=%s, aStride=%s, bStride=%s]"
+                .formatted(
+                        kind,
+                        Arrays.toString(shape),
+                        Arrays.toString(aStride),
+                        Arrays.toString(bStride));
     }
 
     private long outputs() {

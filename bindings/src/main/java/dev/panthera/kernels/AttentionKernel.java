@@ -26,40 +26,96 @@ import org.jspecify.annotations.Nullable;
  * @param v                  layout of v and dv
  * @param o                  layout of o and its gradient
  */
-public record AttentionKernel(float scale, float dropoutProbability, long batch, long heads, long length,
-        long headDim, long dropoutKey, HeadLayout q, HeadLayout k, HeadLayout v, HeadLayout o) {
+public record AttentionKernel(
+        float scale,
+        float dropoutProbability,
+        long batch,
+        long heads,
+        long length,
+        long headDim,
+        long dropoutKey,
+        HeadLayout q,
+        HeadLayout k,
+        HeadLayout v,
+        HeadLayout o) {
 
     /**
      * Of a dense projection (batch, length, 3, heads, headDim), which holds q, k and v of a position side by side, with
      * the usual scale and a dense output (batch, length, heads, headDim).
      */
-    public static AttentionKernel packed(long batch, long length, long heads, long headDim, float dropoutProbability,
+    public static AttentionKernel packed(
+            long batch,
+            long length,
+            long heads,
+            long headDim,
+            float dropoutProbability,
             long dropoutKey) {
         HeadLayout packed = HeadLayout.rows(length, 3 * heads * headDim, headDim);
-        return new AttentionKernel((float) (1 / Math.sqrt(headDim)), dropoutProbability, batch, heads, length, headDim,
-            dropoutKey, packed, packed, packed, HeadLayout.dense(length, heads, headDim));
+        return new AttentionKernel(
+                (float) (1 / Math.sqrt(headDim)),
+                dropoutProbability,
+                batch,
+                heads,
+                length,
+                headDim,
+                dropoutKey,
+                packed,
+                packed,
+                packed,
+                HeadLayout.dense(length, heads, headDim));
     }
 
     /** {@link #forward} of a kernel from {@link #packed}, with q, k and v in one array. */
-    public void forwardPacked(DeviceStream stream, @Nullable RandomState random, DeviceBuffer qkv,
-            DeviceBuffer oValues, DeviceBuffer lse, @Nullable DeviceBuffer workspace) {
-        forward(stream, random, third(qkv, 0), third(qkv, 1), third(qkv, 2), oValues, lse, workspace);
+    public void forwardPacked(
+            DeviceStream stream,
+            @Nullable RandomState random,
+            DeviceBuffer qkv,
+            DeviceBuffer oValues,
+            DeviceBuffer lse,
+            @Nullable DeviceBuffer workspace) {
+        forward(
+                stream,
+                random,
+                third(qkv, 0),
+                third(qkv, 1),
+                third(qkv, 2),
+                oValues,
+                lse,
+                workspace);
     }
 
     /** {@link #backward} of a kernel from {@link #packed}, with dq, dk and dv in one array, which is written. */
-    public void backwardPacked(DeviceStream stream, @Nullable RandomState random, DeviceBuffer qkv,
-            DeviceBuffer oValues, DeviceBuffer lse, DeviceBuffer dO, DeviceBuffer dqkv,
+    public void backwardPacked(
+            DeviceStream stream,
+            @Nullable RandomState random,
+            DeviceBuffer qkv,
+            DeviceBuffer oValues,
+            DeviceBuffer lse,
+            DeviceBuffer dO,
+            DeviceBuffer dqkv,
             @Nullable DeviceBuffer workspace) {
-        backward(stream, random, third(qkv, 0), third(qkv, 1), third(qkv, 2), oValues, lse, dO, third(dqkv, 0),
-            third(dqkv, 1), third(dqkv, 2), workspace);
+        backward(
+                stream,
+                random,
+                third(qkv, 0),
+                third(qkv, 1),
+                third(qkv, 2),
+                oValues,
+                lse,
+                dO,
+                third(dqkv, 0),
+                third(dqkv, 1),
+                third(dqkv, 2),
+                workspace);
     }
 
     /** Bytes of scratch that {@link #forward} needs. */
     public long forwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("attention_forward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_attention_forward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_attention_forward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -74,18 +130,31 @@ public record AttentionKernel(float scale, float dropoutProbability, long batch,
      * @param lse       (batch, heads, length), a statistic, output: {@code log sum_{s <= t} exp(scale * q[t] . k[s])}
      * @param workspace {@link #forwardWorkspaceBytes}; may be null if 0
      */
-    public void forward(DeviceStream stream, @Nullable RandomState random, DeviceBuffer qValues,
-            DeviceBuffer kValues, DeviceBuffer vValues, DeviceBuffer oValues, DeviceBuffer lse,
+    public void forward(
+            DeviceStream stream,
+            @Nullable RandomState random,
+            DeviceBuffer qValues,
+            DeviceBuffer kValues,
+            DeviceBuffer vValues,
+            DeviceBuffer oValues,
+            DeviceBuffer lse,
             @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("attention_forward", this);
             DataType type = call.activationType(qValues);
-            call.finish(PantheraAbi.pan_attention_forward(call.stream(), describe(call, type),
-                call.optionalBlock("random", random), MemorySegment.NULL,
-                call.input("q", qValues, type, extent(q)), call.input("k", kValues, type, extent(k)),
-                call.input("v", vValues, type, extent(v)), call.output("o", oValues, type, extent(o)),
-                call.output("lse", lse, call.parameterType(), statistics()),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_attention_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.optionalBlock("random", random),
+                            MemorySegment.NULL,
+                            call.input("q", qValues, type, extent(q)),
+                            call.input("k", kValues, type, extent(k)),
+                            call.input("v", vValues, type, extent(v)),
+                            call.output("o", oValues, type, extent(o)),
+                            call.output("lse", lse, call.parameterType(), statistics()),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 
@@ -93,8 +162,9 @@ public record AttentionKernel(float scale, float dropoutProbability, long batch,
     public long backwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("attention_backward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_attention_backward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_attention_backward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -115,20 +185,39 @@ public record AttentionKernel(float scale, float dropoutProbability, long batch,
      * @param dv        in layout v, written
      * @param workspace {@link #backwardWorkspaceBytes}; may be null if 0
      */
-    public void backward(DeviceStream stream, @Nullable RandomState random, DeviceBuffer qValues,
-            DeviceBuffer kValues, DeviceBuffer vValues, DeviceBuffer oValues, DeviceBuffer lse, DeviceBuffer dO,
-            DeviceBuffer dq, DeviceBuffer dk, DeviceBuffer dv, @Nullable DeviceBuffer workspace) {
+    public void backward(
+            DeviceStream stream,
+            @Nullable RandomState random,
+            DeviceBuffer qValues,
+            DeviceBuffer kValues,
+            DeviceBuffer vValues,
+            DeviceBuffer oValues,
+            DeviceBuffer lse,
+            DeviceBuffer dO,
+            DeviceBuffer dq,
+            DeviceBuffer dk,
+            DeviceBuffer dv,
+            @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("attention_backward", this);
             DataType type = call.activationType(qValues);
-            call.finish(PantheraAbi.pan_attention_backward(call.stream(), describe(call, type),
-                call.optionalBlock("random", random), MemorySegment.NULL,
-                call.input("q", qValues, type, extent(q)), call.input("k", kValues, type, extent(k)),
-                call.input("v", vValues, type, extent(v)), call.input("o", oValues, type, extent(o)),
-                call.input("lse", lse, call.parameterType(), statistics()), call.input("d_o", dO, type, extent(o)),
-                call.output("dq", dq, type, extent(q)), call.output("dk", dk, type, extent(k)),
-                call.output("dv", dv, type, extent(v)),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_attention_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.optionalBlock("random", random),
+                            MemorySegment.NULL,
+                            call.input("q", qValues, type, extent(q)),
+                            call.input("k", kValues, type, extent(k)),
+                            call.input("v", vValues, type, extent(v)),
+                            call.input("o", oValues, type, extent(o)),
+                            call.input("lse", lse, call.parameterType(), statistics()),
+                            call.input("d_o", dO, type, extent(o)),
+                            call.output("dq", dq, type, extent(q)),
+                            call.output("dk", dk, type, extent(k)),
+                            call.output("dv", dv, type, extent(v)),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 

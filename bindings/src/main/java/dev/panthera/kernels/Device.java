@@ -45,8 +45,14 @@ public final class Device implements AutoCloseable {
         return switch (type) {
             case F32 -> open(DeviceOptions.of(Backend.REFERENCE));
             case F64 -> open(DeviceOptions.of(Backend.REFERENCE_F64));
-            case BF16, I32, BYTE -> throw new KernelException.Unsupported("device_open",
-                "device_open: no reference backend stores " + type + "; expected F32 or F64", "", "");
+            case BF16, I32, BYTE ->
+                    throw new KernelException.Unsupported(
+                            "device_open",
+                            "device_open: no reference backend stores "
+                                    + type
+                                    + "; expected F32 or F64",
+                            "",
+                            "");
         };
     }
 
@@ -67,7 +73,11 @@ public final class Device implements AutoCloseable {
             pan_device_options.threads(struct, options.threads());
             pan_device_options.isa(struct, options.isa().code());
             MemorySegment device = arena.allocate(ValueLayout.ADDRESS);
-            check("device_open", PantheraAbi.pan_device_open(struct, device), options.toString(), "");
+            check(
+                    "device_open",
+                    PantheraAbi.pan_device_open(struct, device),
+                    options.toString(),
+                    "");
             return new Device(device.get(ValueLayout.ADDRESS, 0));
         }
     }
@@ -124,7 +134,11 @@ public final class Device implements AutoCloseable {
         try (var arena = Arena.ofConfined()) {
             long bytes = Sizes.product(elements, type.bytes());
             MemorySegment address = arena.allocate(ValueLayout.ADDRESS);
-            check("memory_allocate", PantheraAbi.pan_memory_allocate(device, bytes, address), shapes, name());
+            check(
+                    "memory_allocate",
+                    PantheraAbi.pan_memory_allocate(device, bytes, address),
+                    shapes,
+                    name());
             liveBytes.addAndGet(bytes);
             allocations.incrementAndGet();
             return DeviceBuffer.ofOwned(this, address.get(ValueLayout.ADDRESS, 0), type, elements);
@@ -157,7 +171,8 @@ public final class Device implements AutoCloseable {
 
     private MemorySegment open(String op) {
         if (closed) {
-            throw new KernelException.InvalidArgument(op, op + ": the device was closed", "", name());
+            throw new KernelException.InvalidArgument(
+                    op, op + ": the device was closed", "", name());
         }
         return handle;
     }
@@ -167,11 +182,15 @@ public final class Device implements AutoCloseable {
             MemorySegment struct = pan_device_info.allocate(arena);
             pan_device_info.struct_size(struct, (int) pan_device_info.sizeof());
             check("device_query", PantheraAbi.pan_device_query(device, struct), "", "");
-            return new DeviceInfo(pan_device_info.name(struct).getString(0),
-                Backend.of(pan_device_info.backend(struct)), pan_device_info.index(struct),
-                pan_device_info.threads(struct), Isa.of(pan_device_info.isa(struct)),
-                pan_device_info.compute_capability(struct), pan_device_info.total_bytes(struct),
-                pan_device_info.live_allocations(struct));
+            return new DeviceInfo(
+                    pan_device_info.name(struct).getString(0),
+                    Backend.of(pan_device_info.backend(struct)),
+                    pan_device_info.index(struct),
+                    pan_device_info.threads(struct),
+                    Isa.of(pan_device_info.isa(struct)),
+                    pan_device_info.compute_capability(struct),
+                    pan_device_info.total_bytes(struct),
+                    pan_device_info.live_allocations(struct));
         }
     }
 

@@ -21,7 +21,11 @@ public final class DeviceBuffer implements AutoCloseable {
     private final @Nullable Arena owned;
     private final boolean host;
 
-    private DeviceBuffer(@Nullable Device device, MemorySegment segment, DataType type, long elements,
+    private DeviceBuffer(
+            @Nullable Device device,
+            MemorySegment segment,
+            DataType type,
+            long elements,
             @Nullable Arena owned) {
         this.device = device;
         this.segment = segment;
@@ -32,10 +36,12 @@ public final class DeviceBuffer implements AutoCloseable {
     }
 
     /** Takes over a block from the device. On CUDA the segment has no bytes, so that Java reads throw. */
-    static DeviceBuffer ofOwned(Device device, MemorySegment address, DataType type, long elements) {
+    static DeviceBuffer ofOwned(
+            Device device, MemorySegment address, DataType type, long elements) {
         Arena arena = Arena.ofShared();
         long reachable = device.backend().isHost() ? elements * type.bytes() : 0;
-        return new DeviceBuffer(device, address.reinterpret(reachable, arena, null), type, elements, arena);
+        return new DeviceBuffer(
+                device, address.reinterpret(reachable, arena, null), type, elements, arena);
     }
 
     /**
@@ -46,11 +52,13 @@ public final class DeviceBuffer implements AutoCloseable {
      */
     public static DeviceBuffer of(MemorySegment segment, DataType type) {
         if (!segment.isNative()) {
-            throw invalid("the segment lies on the Java heap; expected off-heap memory, as from an Arena");
+            throw invalid(
+                    "the segment lies on the Java heap; expected off-heap memory, as from an Arena");
         }
         if (segment.byteSize() % type.bytes() != 0 || segment.address() % type.bytes() != 0) {
-            throw invalid("the segment has %d bytes at address 0x%x; expected multiples of %d, the size of %s"
-                .formatted(segment.byteSize(), segment.address(), type.bytes(), type));
+            throw invalid(
+                    "the segment has %d bytes at address 0x%x; expected multiples of %d, the size of %s"
+                            .formatted(segment.byteSize(), segment.address(), type.bytes(), type));
         }
         return new DeviceBuffer(null, segment, type, segment.byteSize() / type.bytes(), null);
     }
@@ -103,8 +111,9 @@ public final class DeviceBuffer implements AutoCloseable {
      */
     public DeviceBuffer view(long byteOffset, DataType newType, long count) {
         if (byteOffset % newType.bytes() != 0) {
-            throw invalid("byte offset %d; expected a multiple of %d, the size of %s".formatted(byteOffset,
-                newType.bytes(), newType));
+            throw invalid(
+                    "byte offset %d; expected a multiple of %d, the size of %s"
+                            .formatted(byteOffset, newType.bytes(), newType));
         }
         checkRange(byteOffset / newType.bytes(), count, byteSize() / newType.bytes(), newType);
         return range(byteOffset, newType, count);
@@ -165,17 +174,21 @@ public final class DeviceBuffer implements AutoCloseable {
     }
 
     private DeviceBuffer range(long byteOffset, DataType newType, long count) {
-        MemorySegment part = host
-            ? segment.asSlice(byteOffset, count * newType.bytes())
-            : MemorySegment.ofAddress(segment.address() + byteOffset);
+        MemorySegment part =
+                host
+                        ? segment.asSlice(byteOffset, count * newType.bytes())
+                        : MemorySegment.ofAddress(segment.address() + byteOffset);
         return new DeviceBuffer(device, part, newType, count, null);
     }
 
     private MemorySegment hostSegment(String method) {
         if (!host) {
-            throw new KernelException.Unsupported(method,
-                "%s: Java cannot reach the memory; use the method of DeviceStream".formatted(method), toString(),
-                place());
+            throw new KernelException.Unsupported(
+                    method,
+                    "%s: Java cannot reach the memory; use the method of DeviceStream"
+                            .formatted(method),
+                    toString(),
+                    place());
         }
         if (!segment.scope().isAlive()) {
             throw invalid("%s was closed".formatted(this));
@@ -185,8 +198,9 @@ public final class DeviceBuffer implements AutoCloseable {
 
     private static void checkRange(long first, long count, long available, DataType type) {
         if (first < 0 || count < 0 || count > available - first) {
-            throw invalid("%d elements of %s from %d on; expected a range inside the %d that there are"
-                .formatted(count, type, first, available));
+            throw invalid(
+                    "%d elements of %s from %d on; expected a range inside the %d that there are"
+                            .formatted(count, type, first, available));
         }
     }
 

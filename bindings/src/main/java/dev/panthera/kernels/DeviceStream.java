@@ -23,7 +23,9 @@ public final class DeviceStream implements AutoCloseable {
     DeviceStream(Device device, MemorySegment handle) {
         this.device = device;
         this.handle = handle;
-        this.call = new KernelCall(device, handle, arena.allocate(SCRATCH_BYTES, PantheraAbi.PAN_ALIGNMENT()));
+        this.call =
+                new KernelCall(
+                        device, handle, arena.allocate(SCRATCH_BYTES, PantheraAbi.PAN_ALIGNMENT()));
     }
 
     /** The device whose work this is. */
@@ -48,8 +50,12 @@ public final class DeviceStream implements AutoCloseable {
     public synchronized void copyToDevice(DeviceBuffer target, MemorySegment source) {
         KernelCall copy = call("copy_to_device", "");
         copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
-        copy.finish(PantheraAbi.pan_copy_to_device(handle, copy.output("target", target, target.type(), 0),
-            copy.hostMemory("source", source), target.byteSize()));
+        copy.finish(
+                PantheraAbi.pan_copy_to_device(
+                        handle,
+                        copy.output("target", target, target.type(), 0),
+                        copy.hostMemory("source", source),
+                        target.byteSize()));
     }
 
     /**
@@ -61,22 +67,34 @@ public final class DeviceStream implements AutoCloseable {
         KernelCall copy = call("copy_to_host", "");
         copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
         copy.writable("target", target);
-        copy.finish(PantheraAbi.pan_copy_to_host(handle, copy.hostMemory("target", target),
-            copy.input("source", source, source.type(), 0), source.byteSize()));
+        copy.finish(
+                PantheraAbi.pan_copy_to_host(
+                        handle,
+                        copy.hostMemory("target", target),
+                        copy.input("source", source, source.type(), 0),
+                        source.byteSize()));
     }
 
     /** Copies between buffers of this device with the same number of bytes. */
     public synchronized void copy(DeviceBuffer target, DeviceBuffer source) {
         KernelCall copy = call("copy", "");
         copy.sameBytes("target", target.byteSize(), "source", source.byteSize());
-        copy.finish(PantheraAbi.pan_copy(handle, copy.output("target", target, target.type(), 0),
-            copy.input("source", source, source.type(), 0), target.byteSize()));
+        copy.finish(
+                PantheraAbi.pan_copy(
+                        handle,
+                        copy.output("target", target, target.type(), 0),
+                        copy.input("source", source, source.type(), 0),
+                        target.byteSize()));
     }
 
     /** Sets every byte of a buffer to zero. */
     public synchronized void zero(DeviceBuffer target) {
         KernelCall zero = call("zero", "");
-        zero.finish(PantheraAbi.pan_zero(handle, zero.output("target", target, target.type(), 0), target.byteSize()));
+        zero.finish(
+                PantheraAbi.pan_zero(
+                        handle,
+                        zero.output("target", target, target.type(), 0),
+                        target.byteSize()));
     }
 
     /** Copies values to a buffer, rounding them to its floating-point type. The lengths must be equal. */
@@ -166,7 +184,8 @@ public final class DeviceStream implements AutoCloseable {
     }
 
     private static DeviceBuffer staging(Arena arena, DeviceBuffer like) {
-        return DeviceBuffer.of(arena.allocate(like.byteSize(), PantheraAbi.PAN_ALIGNMENT()), like.type());
+        return DeviceBuffer.of(
+                arena.allocate(like.byteSize(), PantheraAbi.PAN_ALIGNMENT()), like.type());
     }
 
     private DeviceBuffer staged(Arena arena, DeviceBuffer source) {

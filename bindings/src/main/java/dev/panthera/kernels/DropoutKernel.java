@@ -19,7 +19,12 @@ import java.lang.foreign.MemorySegment;
  * @param rowsPerExample  rows [k n, (k+1) n) form example k; divides {@code rows}
  * @param key             tells apart the dropouts of one step
  */
-public record DropoutKernel(float probability, float pathProbability, long rows, long channels, long rowsPerExample,
+public record DropoutKernel(
+        float probability,
+        float pathProbability,
+        long rows,
+        long channels,
+        long rowsPerExample,
         long key) {
 
     /**
@@ -33,8 +38,13 @@ public record DropoutKernel(float probability, float pathProbability, long rows,
             KernelCall call = stream.call("dropout", this);
             DataType type = call.activationType(x);
             long elements = Sizes.product(rows, channels);
-            call.finish(PantheraAbi.pan_dropout(call.stream(), describe(call, type), call.block("random", random),
-                call.input("x", x, type, elements), call.output("y", y, type, elements)));
+            call.finish(
+                    PantheraAbi.pan_dropout(
+                            call.stream(),
+                            describe(call, type),
+                            call.block("random", random),
+                            call.input("x", x, type, elements),
+                            call.output("y", y, type, elements)));
         }
     }
 

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param vocabSize rows of the token table
  * @param positions rows of the position table, at least {@code length}; 0 without one
  */
-public record EmbeddingKernel(long batch, long length, long channels, long vocabSize, long positions) {
+public record EmbeddingKernel(
+        long batch, long length, long channels, long vocabSize, long positions) {
 
     /**
      * Computes y. An id out of range throws on the CPU and leaves y unspecified.
@@ -25,17 +26,28 @@ public record EmbeddingKernel(long batch, long length, long channels, long vocab
      * @param positionTable (positions, channels), a parameter; null exactly if {@code positions} is 0
      * @param y             (batch, length, channels), output
      */
-    public void forward(DeviceStream stream, DeviceBuffer ids, DeviceBuffer table,
-            @Nullable DeviceBuffer positionTable, DeviceBuffer y) {
+    public void forward(
+            DeviceStream stream,
+            DeviceBuffer ids,
+            DeviceBuffer table,
+            @Nullable DeviceBuffer positionTable,
+            DeviceBuffer y) {
         synchronized (stream) {
             KernelCall call = stream.call("embedding_forward", this);
             DataType type = call.activationType(y);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_embedding_forward(call.stream(), describe(call, type),
-                call.input("ids", ids, DataType.I32, tokens()),
-                call.input("table", table, real, Sizes.product(vocabSize, channels)),
-                call.optionalInput("position_table", positionTable, real, Sizes.product(positions, channels)),
-                call.output("y", y, type, outputs())));
+            call.finish(
+                    PantheraAbi.pan_embedding_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("ids", ids, DataType.I32, tokens()),
+                            call.input("table", table, real, Sizes.product(vocabSize, channels)),
+                            call.optionalInput(
+                                    "position_table",
+                                    positionTable,
+                                    real,
+                                    Sizes.product(positions, channels)),
+                            call.output("y", y, type, outputs())));
         }
     }
 
@@ -46,16 +58,29 @@ public record EmbeddingKernel(long batch, long length, long channels, long vocab
      * @param dtable         added to; null: not computed
      * @param dpositionTable added to; null: not computed
      */
-    public void backward(DeviceStream stream, DeviceBuffer ids, DeviceBuffer dy, @Nullable DeviceBuffer dtable,
+    public void backward(
+            DeviceStream stream,
+            DeviceBuffer ids,
+            DeviceBuffer dy,
+            @Nullable DeviceBuffer dtable,
             @Nullable DeviceBuffer dpositionTable) {
         synchronized (stream) {
             KernelCall call = stream.call("embedding_backward", this);
             DataType type = call.activationType(dy);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_embedding_backward(call.stream(), describe(call, type),
-                call.input("ids", ids, DataType.I32, tokens()), call.input("dy", dy, type, outputs()),
-                call.optionalOutput("dtable", dtable, real, Sizes.product(vocabSize, channels)),
-                call.optionalOutput("dposition_table", dpositionTable, real, Sizes.product(positions, channels))));
+            call.finish(
+                    PantheraAbi.pan_embedding_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("ids", ids, DataType.I32, tokens()),
+                            call.input("dy", dy, type, outputs()),
+                            call.optionalOutput(
+                                    "dtable", dtable, real, Sizes.product(vocabSize, channels)),
+                            call.optionalOutput(
+                                    "dposition_table",
+                                    dpositionTable,
+                                    real,
+                                    Sizes.product(positions, channels))));
         }
     }
 

@@ -17,7 +17,13 @@ import org.jspecify.annotations.Nullable;
  * @param cStride    of c; ignored where c is null
  * @param yStride    of y and dy
  */
-public record GateKernel(Activation activation, long rows, long channels, long aStride, long bStride, long cStride,
+public record GateKernel(
+        Activation activation,
+        long rows,
+        long channels,
+        long aStride,
+        long bStride,
+        long cStride,
         long yStride) {
 
     /** Of dense rows. */
@@ -33,14 +39,23 @@ public record GateKernel(Activation activation, long rows, long channels, long a
      * @param c (rows, channels); null: 0
      * @param y (rows, channels), output
      */
-    public void forward(DeviceStream stream, DeviceBuffer a, DeviceBuffer b, @Nullable DeviceBuffer c,
+    public void forward(
+            DeviceStream stream,
+            DeviceBuffer a,
+            DeviceBuffer b,
+            @Nullable DeviceBuffer c,
             DeviceBuffer y) {
         synchronized (stream) {
             KernelCall call = stream.call("gate_forward", this);
             DataType type = call.activationType(a);
-            call.finish(PantheraAbi.pan_gate_forward(call.stream(), describe(call, type),
-                call.input("a", a, type, extent(aStride)), call.input("b", b, type, extent(bStride)),
-                call.optionalInput("c", c, type, extent(cStride)), call.output("y", y, type, extent(yStride))));
+            call.finish(
+                    PantheraAbi.pan_gate_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("a", a, type, extent(aStride)),
+                            call.input("b", b, type, extent(bStride)),
+                            call.optionalInput("c", c, type, extent(cStride)),
+                            call.output("y", y, type, extent(yStride))));
         }
     }
 
@@ -50,15 +65,25 @@ public record GateKernel(Activation activation, long rows, long channels, long a
      * @param da written; null: not computed
      * @param db written; null: not computed
      */
-    public void backward(DeviceStream stream, DeviceBuffer a, DeviceBuffer b, DeviceBuffer dy,
-            @Nullable DeviceBuffer da, @Nullable DeviceBuffer db) {
+    public void backward(
+            DeviceStream stream,
+            DeviceBuffer a,
+            DeviceBuffer b,
+            DeviceBuffer dy,
+            @Nullable DeviceBuffer da,
+            @Nullable DeviceBuffer db) {
         synchronized (stream) {
             KernelCall call = stream.call("gate_backward", this);
             DataType type = call.activationType(a);
-            call.finish(PantheraAbi.pan_gate_backward(call.stream(), describe(call, type),
-                call.input("a", a, type, extent(aStride)), call.input("b", b, type, extent(bStride)),
-                call.input("dy", dy, type, extent(yStride)), call.optionalOutput("da", da, type, extent(aStride)),
-                call.optionalOutput("db", db, type, extent(bStride))));
+            call.finish(
+                    PantheraAbi.pan_gate_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("a", a, type, extent(aStride)),
+                            call.input("b", b, type, extent(bStride)),
+                            call.input("dy", dy, type, extent(yStride)),
+                            call.optionalOutput("da", da, type, extent(aStride)),
+                            call.optionalOutput("db", db, type, extent(bStride))));
         }
     }
 

@@ -71,7 +71,8 @@ final class HostValues {
         return switch (type) {
             case F32 -> source.getAtIndex(ValueLayout.JAVA_FLOAT, index);
             case F64 -> source.getAtIndex(ValueLayout.JAVA_DOUBLE, index);
-            case BF16 -> Float.intBitsToFloat(source.getAtIndex(ValueLayout.JAVA_SHORT, index) << 16);
+            case BF16 ->
+                    Float.intBitsToFloat(source.getAtIndex(ValueLayout.JAVA_SHORT, index) << 16);
             case I32, BYTE -> throw notFloating(type);
         };
     }
@@ -97,14 +98,17 @@ final class HostValues {
 
     private static void checkLength(int length, DataType type, long elements) {
         if (length != elements) {
-            throw invalid("%d values for %s[%d]; expected as many as it has elements"
-                .formatted(length, type, elements));
+            throw invalid(
+                    "%d values for %s[%d]; expected as many as it has elements"
+                            .formatted(length, type, elements));
         }
     }
 
     private static int arrayLength(DataType type, long elements) {
         if (elements > Integer.MAX_VALUE - 8) {
-            throw invalid("%s[%d] is too large for a Java array; read slices of it".formatted(type, elements));
+            throw invalid(
+                    "%s[%d] is too large for a Java array; read slices of it"
+                            .formatted(type, elements));
         }
         return (int) elements;
     }
@@ -116,7 +120,9 @@ final class HostValues {
     }
 
     private static KernelException notFloating(DataType type) {
-        return invalid("the buffer holds %s; expected F32, F64 or BF16 for float[] and double[]".formatted(type));
+        return invalid(
+                "the buffer holds %s; expected F32, F64 or BF16 for float[] and double[]"
+                        .formatted(type));
     }
 
     private static KernelException invalid(String text) {

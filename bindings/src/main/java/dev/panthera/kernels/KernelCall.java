@@ -67,13 +67,16 @@ final class KernelCall {
             throw invalid("%s holds %s; expected %s".formatted(name, buffer.type(), type));
         }
         if (buffer.elements() < elements) {
-            throw invalid("%s has %d elements; expected at least %d".formatted(name, buffer.elements(), elements));
+            throw invalid(
+                    "%s has %d elements; expected at least %d"
+                            .formatted(name, buffer.elements(), elements));
         }
         return usable(name, buffer);
     }
 
     /** Address of an array that is read, NULL for null. */
-    MemorySegment optionalInput(String name, @Nullable DeviceBuffer buffer, DataType type, long elements) {
+    MemorySegment optionalInput(
+            String name, @Nullable DeviceBuffer buffer, DataType type, long elements) {
         return buffer == null ? MemorySegment.NULL : input(name, buffer, type, elements);
     }
 
@@ -85,7 +88,8 @@ final class KernelCall {
     }
 
     /** Address of an array that is written, NULL for null. */
-    MemorySegment optionalOutput(String name, @Nullable DeviceBuffer buffer, DataType type, long elements) {
+    MemorySegment optionalOutput(
+            String name, @Nullable DeviceBuffer buffer, DataType type, long elements) {
         return buffer == null ? MemorySegment.NULL : output(name, buffer, type, elements);
     }
 
@@ -96,7 +100,8 @@ final class KernelCall {
 
     /** Address of a state block. */
     MemorySegment block(String name, @Nullable StepState state) {
-        long bytes = state instanceof AdamWState ? pan_adamw_state.sizeof() : pan_random_state.sizeof();
+        long bytes =
+                state instanceof AdamWState ? pan_adamw_state.sizeof() : pan_random_state.sizeof();
         return input(name, state == null ? null : state.block(), DataType.BYTE, bytes);
     }
 
@@ -117,7 +122,9 @@ final class KernelCall {
     /** Checks that native code may read this memory of the caller's. */
     MemorySegment hostMemory(String name, MemorySegment memory) {
         if (!memory.isNative()) {
-            throw invalid("%s lies on the Java heap; expected off-heap memory, as from an Arena".formatted(name));
+            throw invalid(
+                    "%s lies on the Java heap; expected off-heap memory, as from an Arena"
+                            .formatted(name));
         }
         return alive(name, memory);
     }
@@ -130,8 +137,9 @@ final class KernelCall {
 
     void sameBytes(String first, long firstBytes, String second, long secondBytes) {
         if (firstBytes != secondBytes) {
-            throw invalid("%s has %d bytes, %s has %d; expected the same"
-                .formatted(first, firstBytes, second, secondBytes));
+            throw invalid(
+                    "%s has %d bytes, %s has %d; expected the same"
+                            .formatted(first, firstBytes, second, secondBytes));
         }
     }
 
@@ -149,12 +157,15 @@ final class KernelCall {
     }
 
     KernelException invalid(String what) {
-        return new KernelException.InvalidArgument(op, op + ": " + what, shape.toString(), device.name());
+        return new KernelException.InvalidArgument(
+                op, op + ": " + what, shape.toString(), device.name());
     }
 
     private MemorySegment usable(String name, DeviceBuffer buffer) {
         if (host != buffer.isHost() || !host && buffer.device() != device) {
-            throw invalid("%s lies in memory of %s, which this device does not reach".formatted(name, buffer.place()));
+            throw invalid(
+                    "%s lies in memory of %s, which this device does not reach"
+                            .formatted(name, buffer.place()));
         }
         return alive(name, buffer.segment());
     }
@@ -164,7 +175,9 @@ final class KernelCall {
             throw invalid("%s was closed".formatted(name));
         }
         if (!memory.isAccessibleBy(Thread.currentThread())) {
-            throw invalid("%s belongs to another thread, as memory of a confined Arena does".formatted(name));
+            throw invalid(
+                    "%s belongs to another thread, as memory of a confined Arena does"
+                            .formatted(name));
         }
         return memory;
     }

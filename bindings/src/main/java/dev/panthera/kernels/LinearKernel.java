@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  * @param xStride     elements between rows of x and dx; at least {@code inFeatures}
  * @param yStride     elements between rows of y and dy; at least {@code outFeatures}
  */
-public record LinearKernel(long rows, long inFeatures, long outFeatures, long xStride, long yStride) {
+public record LinearKernel(
+        long rows, long inFeatures, long outFeatures, long xStride, long yStride) {
 
     /** Of dense rows. */
     public LinearKernel(long rows, long inFeatures, long outFeatures) {
@@ -29,15 +30,23 @@ public record LinearKernel(long rows, long inFeatures, long outFeatures, long xS
      * @param bias   (outFeatures), a parameter; null: 0
      * @param y      (rows, outFeatures), output
      */
-    public void forward(DeviceStream stream, DeviceBuffer x, DeviceBuffer weight, @Nullable DeviceBuffer bias,
+    public void forward(
+            DeviceStream stream,
+            DeviceBuffer x,
+            DeviceBuffer weight,
+            @Nullable DeviceBuffer bias,
             DeviceBuffer y) {
         synchronized (stream) {
             KernelCall call = stream.call("linear_forward", this);
             DataType type = call.activationType(x);
-            call.finish(PantheraAbi.pan_linear_forward(call.stream(), describe(call, type),
-                call.input("x", x, type, xExtent()), call.input("weight", weight, call.parameterType(), weights()),
-                call.optionalInput("bias", bias, call.parameterType(), outFeatures),
-                call.output("y", y, type, yExtent())));
+            call.finish(
+                    PantheraAbi.pan_linear_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, xExtent()),
+                            call.input("weight", weight, call.parameterType(), weights()),
+                            call.optionalInput("bias", bias, call.parameterType(), outFeatures),
+                            call.output("y", y, type, yExtent())));
         }
     }
 
@@ -45,8 +54,9 @@ public record LinearKernel(long rows, long inFeatures, long outFeatures, long xS
     public long backwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("linear_backward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_linear_backward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_linear_backward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -59,19 +69,31 @@ public record LinearKernel(long rows, long inFeatures, long outFeatures, long xS
      * @param dbias     added to; null: not computed
      * @param workspace {@link #backwardWorkspaceBytes}; may be null if 0
      */
-    public void backward(DeviceStream stream, DeviceBuffer x, DeviceBuffer weight, DeviceBuffer dy,
-            @Nullable DeviceBuffer dx, @Nullable DeviceBuffer dweight, @Nullable DeviceBuffer dbias,
+    public void backward(
+            DeviceStream stream,
+            DeviceBuffer x,
+            DeviceBuffer weight,
+            DeviceBuffer dy,
+            @Nullable DeviceBuffer dx,
+            @Nullable DeviceBuffer dweight,
+            @Nullable DeviceBuffer dbias,
             @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("linear_backward", this);
             DataType type = call.activationType(x);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_linear_backward(call.stream(), describe(call, type),
-                call.input("x", x, type, xExtent()), call.input("weight", weight, real, weights()),
-                call.input("dy", dy, type, yExtent()), call.optionalOutput("dx", dx, type, xExtent()),
-                call.optionalOutput("dweight", dweight, real, weights()),
-                call.optionalOutput("dbias", dbias, real, outFeatures),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_linear_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, xExtent()),
+                            call.input("weight", weight, real, weights()),
+                            call.input("dy", dy, type, yExtent()),
+                            call.optionalOutput("dx", dx, type, xExtent()),
+                            call.optionalOutput("dweight", dweight, real, weights()),
+                            call.optionalOutput("dbias", dbias, real, outFeatures),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 

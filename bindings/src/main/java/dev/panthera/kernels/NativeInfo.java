@@ -2,6 +2,7 @@ package dev.panthera.kernels;
 
 import dev.panthera.kernels.abi.PantheraAbi;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -19,7 +20,9 @@ public final class NativeInfo {
     public record OpSupport(String name, Set<Backend> backends) {
 
         public OpSupport {
-            backends = Set.copyOf(backends);
+            var inOrder = EnumSet.noneOf(Backend.class);
+            inOrder.addAll(backends);
+            backends = Collections.unmodifiableSet(inOrder);
         }
     }
 
@@ -58,8 +61,8 @@ public final class NativeInfo {
     public static Optional<String> backendProblem(Backend backend) {
         NativeLibrary.load();
         return PantheraAbi.pan_backend_status(backend.code()) == PantheraAbi.PAN_OK()
-            ? Optional.empty()
-            : Optional.of(NativeText.of(PantheraAbi.pan_last_error()));
+                ? Optional.empty()
+                : Optional.of(NativeText.of(PantheraAbi.pan_last_error()));
     }
 
     /** The ops of the library in its order, with the backends that have them. */

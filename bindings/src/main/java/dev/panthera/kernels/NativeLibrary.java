@@ -24,13 +24,15 @@ final class NativeLibrary {
     static final String PATH_PROPERTY = "panthera.library.path";
 
     private static final String PANTHERA = "libpanthera.so";
+
     /** In the order of loading: what a library needs comes before it. libpanthera opens its CUDA part by itself. */
     private static final List<String> LOADED = List.of("libgomp.so.1", "libdnnl.so.3", PANTHERA);
 
     private NativeLibrary() {}
 
     /** The outcome of the first use, which later uses repeat. */
-    private record Outcome(Path library, KernelException.@Nullable NativeLibraryUnavailable problem) {
+    private record Outcome(
+            Path library, KernelException.@Nullable NativeLibraryUnavailable problem) {
 
         private static final Outcome ONCE = attempt();
 
@@ -60,8 +62,9 @@ final class NativeLibrary {
     private static Path loadFrom(Path folder) {
         Path library = folder.resolve(PANTHERA).toAbsolutePath();
         if (!Files.isRegularFile(library)) {
-            throw unavailable("%s has no %s; point -D%s at a folder that has"
-                .formatted(folder, PANTHERA, PATH_PROPERTY));
+            throw unavailable(
+                    "%s has no %s; point -D%s at a folder that has"
+                            .formatted(folder, PANTHERA, PATH_PROPERTY));
         }
         try {
             for (String name : LOADED) {
@@ -72,12 +75,15 @@ final class NativeLibrary {
             }
         } catch (UnsatisfiedLinkError failure) {
             throw new KernelException.NativeLibraryUnavailable(
-                "cannot load Panthera's natives from %s: %s".formatted(folder, failure.getMessage()), failure);
+                    "cannot load Panthera's natives from %s: %s"
+                            .formatted(folder, failure.getMessage()),
+                    failure);
         }
         int version = PantheraAbi.pan_abi_version();
         if (version != PantheraAbi.PAN_ABI_VERSION()) {
-            throw unavailable("%s has interface version %d, these Java classes need %d; use natives of the same release"
-                .formatted(library, version, PantheraAbi.PAN_ABI_VERSION()));
+            throw unavailable(
+                    "%s has interface version %d, these Java classes need %d; use natives of the same release"
+                            .formatted(library, version, PantheraAbi.PAN_ABI_VERSION()));
         }
         return library;
     }
@@ -95,22 +101,25 @@ final class NativeLibrary {
         }
         try {
             return library.getProtocol().equals("file")
-                ? Path.of(new URI(library.toString())).getParent()
-                : NativeCache.unpack(resources);
+                    ? Path.of(new URI(library.toString())).getParent()
+                    : NativeCache.unpack(resources);
         } catch (IOException | URISyntaxException failure) {
             throw new KernelException.NativeLibraryUnavailable(
-                "cannot unpack Panthera's natives: %s; or point -D%s at a folder that has them"
-                    .formatted(failure, PATH_PROPERTY), failure);
+                    "cannot unpack Panthera's natives: %s; or point -D%s at a folder that has them"
+                            .formatted(failure, PATH_PROPERTY),
+                    failure);
         }
     }
 
     private static String missing(String platform) {
         if (platform.equals("linux-x86_64")) {
             return ("Panthera's natives are not on the class or module path; add the panthera-native jar for %s, "
-                + "or point -D%s at a folder that has %s").formatted(platform, PATH_PROPERTY, PANTHERA);
+                            + "or point -D%s at a folder that has %s")
+                    .formatted(platform, PATH_PROPERTY, PANTHERA);
         }
         return ("Panthera's natives exist for linux-x86_64; this is %s; build them from source "
-            + "and point -D%s at the folder that has %s").formatted(platform, PATH_PROPERTY, PANTHERA);
+                        + "and point -D%s at the folder that has %s")
+                .formatted(platform, PATH_PROPERTY, PANTHERA);
     }
 
     private static String platform() {

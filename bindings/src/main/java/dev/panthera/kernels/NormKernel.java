@@ -38,18 +38,32 @@ public record NormKernel(NormKind kind, float epsilon, long rows, long channels,
      * @param mean     (rows), a statistic, output; null exactly for RMS
      * @param rstd     (rows), a statistic, output
      */
-    public void forward(DeviceStream stream, DeviceBuffer x, @Nullable DeviceBuffer residual, DeviceBuffer weight,
-            @Nullable DeviceBuffer bias, @Nullable DeviceBuffer sum, DeviceBuffer y, @Nullable DeviceBuffer mean,
+    public void forward(
+            DeviceStream stream,
+            DeviceBuffer x,
+            @Nullable DeviceBuffer residual,
+            DeviceBuffer weight,
+            @Nullable DeviceBuffer bias,
+            @Nullable DeviceBuffer sum,
+            DeviceBuffer y,
+            @Nullable DeviceBuffer mean,
             DeviceBuffer rstd) {
         synchronized (stream) {
             KernelCall call = stream.call("norm_forward", this);
             DataType type = call.activationType(x);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_norm_forward(call.stream(), describe(call, type),
-                call.input("x", x, type, extent()), call.optionalInput("residual", residual, type, extent()),
-                call.input("weight", weight, real, channels), call.optionalInput("bias", bias, real, channels),
-                call.optionalOutput("sum", sum, type, extent()), call.output("y", y, type, extent()),
-                call.optionalOutput("mean", mean, real, rows), call.output("rstd", rstd, real, rows)));
+            call.finish(
+                    PantheraAbi.pan_norm_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, extent()),
+                            call.optionalInput("residual", residual, type, extent()),
+                            call.input("weight", weight, real, channels),
+                            call.optionalInput("bias", bias, real, channels),
+                            call.optionalOutput("sum", sum, type, extent()),
+                            call.output("y", y, type, extent()),
+                            call.optionalOutput("mean", mean, real, rows),
+                            call.output("rstd", rstd, real, rows)));
         }
     }
 
@@ -57,8 +71,9 @@ public record NormKernel(NormKind kind, float epsilon, long rows, long channels,
     public long backwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("norm_backward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_norm_backward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_norm_backward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -80,21 +95,37 @@ public record NormKernel(NormKind kind, float epsilon, long rows, long channels,
      * @param dbias     added to; null: not computed
      * @param workspace {@link #backwardWorkspaceBytes}; may be null if 0
      */
-    public void backward(DeviceStream stream, DeviceBuffer sum, DeviceBuffer weight, @Nullable DeviceBuffer mean,
-            DeviceBuffer rstd, @Nullable DeviceBuffer dsum, DeviceBuffer dy, @Nullable DeviceBuffer dx,
-            @Nullable DeviceBuffer dweight, @Nullable DeviceBuffer dbias, @Nullable DeviceBuffer workspace) {
+    public void backward(
+            DeviceStream stream,
+            DeviceBuffer sum,
+            DeviceBuffer weight,
+            @Nullable DeviceBuffer mean,
+            DeviceBuffer rstd,
+            @Nullable DeviceBuffer dsum,
+            DeviceBuffer dy,
+            @Nullable DeviceBuffer dx,
+            @Nullable DeviceBuffer dweight,
+            @Nullable DeviceBuffer dbias,
+            @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("norm_backward", this);
             DataType type = call.activationType(sum);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_norm_backward(call.stream(), describe(call, type),
-                call.input("sum", sum, type, extent()), call.input("weight", weight, real, channels),
-                call.optionalInput("mean", mean, real, rows), call.input("rstd", rstd, real, rows),
-                call.optionalInput("dsum", dsum, type, extent()), call.input("dy", dy, type, extent()),
-                call.optionalOutput("dx", dx, type, extent()),
-                call.optionalOutput("dweight", dweight, real, channels),
-                call.optionalOutput("dbias", dbias, real, channels),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_norm_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("sum", sum, type, extent()),
+                            call.input("weight", weight, real, channels),
+                            call.optionalInput("mean", mean, real, rows),
+                            call.input("rstd", rstd, real, rows),
+                            call.optionalInput("dsum", dsum, type, extent()),
+                            call.input("dy", dy, type, extent()),
+                            call.optionalOutput("dx", dx, type, extent()),
+                            call.optionalOutput("dweight", dweight, real, channels),
+                            call.optionalOutput("dbias", dbias, real, channels),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 

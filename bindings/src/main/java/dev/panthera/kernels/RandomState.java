@@ -26,8 +26,12 @@ public record RandomState(DeviceBuffer block) implements StepState {
             MemorySegment struct = call.descriptor();
             pan_random_state.seed(struct, seed);
             pan_random_state.step(struct, step);
-            call.finish(PantheraAbi.pan_copy_to_device(call.stream(), call.block("random", this), struct,
-                pan_random_state.sizeof()));
+            call.finish(
+                    PantheraAbi.pan_copy_to_device(
+                            call.stream(),
+                            call.block("random", this),
+                            struct,
+                            pan_random_state.sizeof()));
         }
     }
 }

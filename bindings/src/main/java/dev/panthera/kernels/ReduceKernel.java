@@ -20,8 +20,9 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
     public long forwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("reduce_forward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_reduce_forward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_reduce_forward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -32,13 +33,19 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
      * @param y         (outer, inner), output
      * @param workspace {@link #forwardWorkspaceBytes}; may be null if 0
      */
-    public void forward(DeviceStream stream, DeviceBuffer x, DeviceBuffer y, @Nullable DeviceBuffer workspace) {
+    public void forward(
+            DeviceStream stream, DeviceBuffer x, DeviceBuffer y, @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("reduce_forward", this);
             DataType type = call.activationType(x);
-            call.finish(PantheraAbi.pan_reduce_forward(call.stream(), describe(call, type),
-                call.input("x", x, type, inputs()), call.output("y", y, type, outputs()),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_reduce_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, inputs()),
+                            call.output("y", y, type, outputs()),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 
@@ -49,13 +56,18 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
      * @param dy (outer, inner)
      * @param dx (outer, count, inner), written
      */
-    public void backward(DeviceStream stream, @Nullable DeviceBuffer x, DeviceBuffer dy, DeviceBuffer dx) {
+    public void backward(
+            DeviceStream stream, @Nullable DeviceBuffer x, DeviceBuffer dy, DeviceBuffer dx) {
         synchronized (stream) {
             KernelCall call = stream.call("reduce_backward", this);
             DataType type = call.activationType(dy);
-            call.finish(PantheraAbi.pan_reduce_backward(call.stream(), describe(call, type),
-                call.optionalInput("x", x, type, inputs()), call.input("dy", dy, type, outputs()),
-                call.output("dx", dx, type, inputs())));
+            call.finish(
+                    PantheraAbi.pan_reduce_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.optionalInput("x", x, type, inputs()),
+                            call.input("dy", dy, type, outputs()),
+                            call.output("dx", dx, type, inputs())));
         }
     }
 

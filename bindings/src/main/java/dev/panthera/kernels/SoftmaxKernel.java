@@ -17,8 +17,12 @@ public record SoftmaxKernel(long rows, long columns) {
         synchronized (stream) {
             KernelCall call = stream.call("softmax_forward", this);
             DataType type = call.activationType(x);
-            call.finish(PantheraAbi.pan_softmax_forward(call.stream(), describe(call, type),
-                call.input("x", x, type, elements()), call.output("y", y, type, elements())));
+            call.finish(
+                    PantheraAbi.pan_softmax_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("x", x, type, elements()),
+                            call.output("y", y, type, elements())));
         }
     }
 
@@ -27,9 +31,13 @@ public record SoftmaxKernel(long rows, long columns) {
         synchronized (stream) {
             KernelCall call = stream.call("softmax_backward", this);
             DataType type = call.activationType(y);
-            call.finish(PantheraAbi.pan_softmax_backward(call.stream(), describe(call, type),
-                call.input("y", y, type, elements()), call.input("dy", dy, type, elements()),
-                call.output("dx", dx, type, elements())));
+            call.finish(
+                    PantheraAbi.pan_softmax_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("y", y, type, elements()),
+                            call.input("dy", dy, type, elements()),
+                            call.output("dx", dx, type, elements())));
         }
     }
 

@@ -32,8 +32,9 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
     public long forwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("vocabulary_loss_forward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_vocabulary_loss_forward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_vocabulary_loss_forward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -51,20 +52,35 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
      * @param argMax        (rows) of I32, output: argmax_v z[r,v], the smallest such v; -1 where ignored
      * @param workspace     {@link #forwardWorkspaceBytes}; may be null if 0
      */
-    public void forward(DeviceStream stream, DeviceBuffer hidden, DeviceBuffer weight, DeviceBuffer labels,
-            DeviceBuffer loss, DeviceBuffer labelledCount, DeviceBuffer rowLoss, DeviceBuffer lse,
-            DeviceBuffer argMax, @Nullable DeviceBuffer workspace) {
+    public void forward(
+            DeviceStream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer weight,
+            DeviceBuffer labels,
+            DeviceBuffer loss,
+            DeviceBuffer labelledCount,
+            DeviceBuffer rowLoss,
+            DeviceBuffer lse,
+            DeviceBuffer argMax,
+            @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("vocabulary_loss_forward", this);
             DataType type = call.activationType(hidden);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_vocabulary_loss_forward(call.stream(), describe(call, type),
-                call.input("hidden", hidden, type, hiddenExtent()), call.input("weight", weight, real, weights()),
-                call.input("labels", labels, DataType.I32, rows), call.output("loss", loss, real, 1),
-                call.output("labelled_count", labelledCount, DataType.I32, 1),
-                call.output("row_loss", rowLoss, real, rows), call.output("lse", lse, real, rows),
-                call.output("arg_max", argMax, DataType.I32, rows),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_vocabulary_loss_forward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("hidden", hidden, type, hiddenExtent()),
+                            call.input("weight", weight, real, weights()),
+                            call.input("labels", labels, DataType.I32, rows),
+                            call.output("loss", loss, real, 1),
+                            call.output("labelled_count", labelledCount, DataType.I32, 1),
+                            call.output("row_loss", rowLoss, real, rows),
+                            call.output("lse", lse, real, rows),
+                            call.output("arg_max", argMax, DataType.I32, rows),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 
@@ -72,8 +88,9 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
     public long backwardWorkspaceBytes(DeviceStream stream) {
         synchronized (stream) {
             KernelCall call = stream.call("vocabulary_loss_backward_workspace_size", this);
-            return call.finishSize(PantheraAbi.pan_vocabulary_loss_backward_workspace_size(call.stream(),
-                describe(call, call.parameterType()), call.size()));
+            return call.finishSize(
+                    PantheraAbi.pan_vocabulary_loss_backward_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
         }
     }
 
@@ -90,20 +107,35 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
      * @param dweight       added to; null: not computed
      * @param workspace     {@link #backwardWorkspaceBytes}; may be null if 0
      */
-    public void backward(DeviceStream stream, DeviceBuffer hidden, DeviceBuffer weight, DeviceBuffer labels,
-            DeviceBuffer labelledCount, DeviceBuffer lse, DeviceBuffer dloss, @Nullable DeviceBuffer dhidden,
-            @Nullable DeviceBuffer dweight, @Nullable DeviceBuffer workspace) {
+    public void backward(
+            DeviceStream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer weight,
+            DeviceBuffer labels,
+            DeviceBuffer labelledCount,
+            DeviceBuffer lse,
+            DeviceBuffer dloss,
+            @Nullable DeviceBuffer dhidden,
+            @Nullable DeviceBuffer dweight,
+            @Nullable DeviceBuffer workspace) {
         synchronized (stream) {
             KernelCall call = stream.call("vocabulary_loss_backward", this);
             DataType type = call.activationType(hidden);
             DataType real = call.parameterType();
-            call.finish(PantheraAbi.pan_vocabulary_loss_backward(call.stream(), describe(call, type),
-                call.input("hidden", hidden, type, hiddenExtent()), call.input("weight", weight, real, weights()),
-                call.input("labels", labels, DataType.I32, rows),
-                call.input("labelled_count", labelledCount, DataType.I32, 1), call.input("lse", lse, real, rows),
-                call.input("dloss", dloss, real, 1), call.optionalOutput("dhidden", dhidden, type, hiddenExtent()),
-                call.optionalOutput("dweight", dweight, real, weights()),
-                call.workspace(workspace), KernelCall.workspaceBytes(workspace)));
+            call.finish(
+                    PantheraAbi.pan_vocabulary_loss_backward(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("hidden", hidden, type, hiddenExtent()),
+                            call.input("weight", weight, real, weights()),
+                            call.input("labels", labels, DataType.I32, rows),
+                            call.input("labelled_count", labelledCount, DataType.I32, 1),
+                            call.input("lse", lse, real, rows),
+                            call.input("dloss", dloss, real, 1),
+                            call.optionalOutput("dhidden", dhidden, type, hiddenExtent()),
+                            call.optionalOutput("dweight", dweight, real, weights()),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
         }
     }
 
