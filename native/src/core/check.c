@@ -145,7 +145,9 @@ static pan_status check_array(const char *op, const pan_array *array, int64_t al
                    : pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is NULL; expected %lld bytes", op, array->name,
                               (long long) array->bytes);
     }
-    int64_t needed = array->flags & PAN_ARRAY_WORKSPACE ? PAN_ALIGNMENT : alignment;
+    int64_t needed = array->flags & PAN_ARRAY_WORKSPACE ? PAN_ALIGNMENT
+                     : array->alignment != 0            ? array->alignment
+                                                        : alignment;
     if ((uintptr_t) array->address % (uintptr_t) needed != 0) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is at address %p; expected a multiple of %lld", op, array->name,
                         array->address, (long long) needed);

@@ -16,6 +16,7 @@ typedef struct pan_array {
     const void *may_alias[3]; /* outputs: arrays it may coincide with, by address */
     int64_t stride;           /* bytes between rows where the array may be a column range of a packed one; else 0 */
     int64_t row;              /* bytes of a row, where stride is not 0 */
+    int64_t alignment;        /* of the address; 0: that of the other arrays of the call */
 } pan_array;
 
 enum {

@@ -46,6 +46,13 @@ static inline pan_status pan_check_kind(const char *op, const char *name, int32_
 
 #define PAN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PAN_INPUT(argument, size) {.name = #argument, .address = argument, .bytes = size}
+/* Integer arrays and blocks of step state, whose alignment is not that of the floating-point arrays. */
+#define PAN_INTEGER_INPUT(argument, size) \
+    {.name = #argument, .address = argument, .bytes = size, .alignment = _Alignof(int32_t)}
+#define PAN_INTEGER_OUTPUT(argument, size) \
+    {.name = #argument, .address = argument, .bytes = size, .flags = PAN_ARRAY_OUTPUT, .alignment = _Alignof(int32_t)}
+#define PAN_STATE_INPUT(argument) \
+    {.name = #argument, .address = argument, .bytes = sizeof *argument, .alignment = _Alignof(int64_t)}
 #define PAN_OPTIONAL_INPUT(argument, size) \
     {.name = #argument, .address = argument, .bytes = size, .flags = PAN_ARRAY_OPTIONAL}
 #define PAN_OUTPUT(argument, size, ...) \

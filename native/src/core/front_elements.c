@@ -199,9 +199,7 @@ pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const p
     }
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = pan_product(desc->rows, desc->channels, element);
-    const pan_array state[] = {PAN_INPUT(random, sizeof *random)};
-    PAN_TRY(pan_check_arrays(op, state, 1, _Alignof(pan_random_state)));
-    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, x)};
+    const pan_array arrays[] = {PAN_STATE_INPUT(random), PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, x)};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->dropout(stream, desc, random, x, y);
 }
@@ -265,10 +263,9 @@ pan_status pan_adamw_step(pan_stream *stream, const pan_adamw_desc *desc, const 
     int64_t real = pan_real_bytes(stream);
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, real == 8 ? PAN_F64 : PAN_F32));
     PAN_TRY(pan_check_size(op, "count", desc->count));
-    const pan_array block[] = {PAN_INPUT(state, sizeof *state)};
-    PAN_TRY(pan_check_arrays(op, block, 1, _Alignof(pan_adamw_state)));
     int64_t bytes = desc->count * real;
     const pan_array arrays[] = {
+        PAN_STATE_INPUT(state),
         PAN_OUTPUT(parameters, bytes),
         PAN_INPUT(gradients, bytes),
         PAN_OUTPUT(exp_avg, bytes),

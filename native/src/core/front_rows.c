@@ -103,9 +103,8 @@ pan_status pan_embedding_forward(pan_stream *stream, const pan_embedding_desc *d
     int64_t real = pan_real_bytes(stream);
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t rows = desc->batch * desc->length;
-    const pan_array ids_only[] = {PAN_INPUT(ids, rows * 4)};
-    PAN_TRY(pan_check_arrays(op, ids_only, 1, 4));
     const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(ids, rows * 4),
         PAN_INPUT(table, table_bytes(desc->vocab_size, desc->channels, real)),
         PAN_OPTIONAL_INPUT(position_table, table_bytes(desc->positions, desc->channels, real)),
         PAN_OUTPUT(y, pan_product(rows, desc->channels, element)),
@@ -126,9 +125,8 @@ pan_status pan_embedding_backward(pan_stream *stream, const pan_embedding_desc *
     int64_t real = pan_real_bytes(stream);
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t rows = desc->batch * desc->length;
-    const pan_array ids_only[] = {PAN_INPUT(ids, rows * 4)};
-    PAN_TRY(pan_check_arrays(op, ids_only, 1, 4));
     const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(ids, rows * 4),
         PAN_INPUT(dy, pan_product(rows, desc->channels, element)),
         PAN_OPTIONAL_OUTPUT(dtable, table_bytes(desc->vocab_size, desc->channels, real)),
         PAN_OPTIONAL_OUTPUT(dposition_table, table_bytes(desc->positions, desc->channels, real)),

@@ -58,17 +58,20 @@ static pan_array head_array(const pan_attention_desc *desc, const char *name, co
                         .row = row * element};
 }
 
-static pan_status check_random(const char *op, const pan_attention_desc *desc, const pan_random_state *random,
-                               const int32_t *row_starts) {
+static pan_status check_row_starts(const char *op, const int32_t *row_starts) {
     if (row_starts != NULL) {
         return pan_fail(PAN_UNSUPPORTED, "%s: row_starts is given; packed sequences are not supported, expected NULL",
                         op);
     }
-    const pan_array state[] = {{.name = "random",
-                                .address = random,
-                                .bytes = sizeof *random,
-                                .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL}};
-    return pan_check_arrays(op, state, 1, _Alignof(pan_random_state));
+    return PAN_OK;
+}
+
+static pan_array random_array(const pan_attention_desc *desc, const pan_random_state *random) {
+    return (pan_array) {.name = "random",
+                        .address = random,
+                        .bytes = sizeof *random,
+                        .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL,
+                        .alignment = _Alignof(pan_random_state)};
 }
 
 pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
@@ -81,8 +84,9 @@ pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *d
     PAN_FRONT(attention_forward)
     PAN_TRY(check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_forward_workspace_size)
-    PAN_TRY(check_random(op, desc, random, row_starts));
+    PAN_TRY(check_row_starts(op, row_starts));
     const pan_array arrays[] = {
+        random_array(desc, random),
         head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
         head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
         head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
@@ -105,8 +109,9 @@ pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *
     PAN_FRONT(attention_backward)
     PAN_TRY(check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_backward_workspace_size)
-    PAN_TRY(check_random(op, desc, random, row_starts));
+    PAN_TRY(check_row_starts(op, row_starts));
     const pan_array arrays[] = {
+        random_array(desc, random),
         head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
         head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
         head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
@@ -161,13 +166,10 @@ pan_status pan_vocabulary_loss_forward(pan_stream *stream, const pan_vocabulary_
     PAN_FRONT_WORKSPACE(vocabulary_loss_forward_workspace_size)
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t real = pan_real_bytes(stream);
-    const pan_array integers[] = {
-        PAN_INPUT(labels, desc->rows * 4),
-        PAN_OUTPUT(labelled_count, 4),
-        PAN_OUTPUT(arg_max, desc->rows * 4),
-    };
-    PAN_TRY(pan_check_arrays(op, integers, PAN_COUNT(integers), 4));
     const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(labels, desc->rows * 4),
+        PAN_INTEGER_OUTPUT(labelled_count, 4),
+        PAN_INTEGER_OUTPUT(arg_max, desc->rows * 4),
         PAN_INPUT(hidden, pan_extent(desc->rows, desc->hidden_stride, desc->channels, element)),
         PAN_INPUT(weight, pan_product(desc->vocab_size, desc->channels, real)),
         PAN_OUTPUT(loss, real),
@@ -195,11 +197,11 @@ pan_status pan_vocabulary_loss_backward(pan_stream *stream, const pan_vocabulary
     PAN_FRONT_WORKSPACE(vocabulary_loss_backward_workspace_size)
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t real = pan_real_bytes(stream);
-    const pan_array integers[] = {PAN_INPUT(labels, desc->rows * 4), PAN_INPUT(labelled_count, 4)};
-    PAN_TRY(pan_check_arrays(op, integers, PAN_COUNT(integers), 4));
     int64_t hidden_bytes = pan_extent(desc->rows, desc->hidden_stride, desc->channels, element);
     int64_t weight_bytes = pan_product(desc->vocab_size, desc->channels, real);
     const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(labels, desc->rows * 4),
+        PAN_INTEGER_INPUT(labelled_count, 4),
         PAN_INPUT(hidden, hidden_bytes),
         PAN_INPUT(weight, weight_bytes),
         PAN_INPUT(lse, desc->rows * real),
