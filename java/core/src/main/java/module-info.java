@@ -2,6 +2,7 @@
 module dev.panthera {
     requires transitive dev.panthera.kernels;
     requires info.picocli;
+    requires java.management;
     requires static transitive org.jspecify;
     requires tools.jackson.databind;
     requires tools.jackson.dataformat.yaml;

@@ -2,7 +2,9 @@ package dev.panthera.io;
 
 import dev.panthera.UserException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -47,6 +49,16 @@ public final class AtomicFile {
         } finally {
             removeLeftover(temporary);
         }
+    }
+
+    /** Replaces a file's content by a text, in UTF-8; see {@link #write(Path, Content)}. */
+    public static void write(Path target, String text) {
+        var bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+        write(target, channel -> {
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
+        });
     }
 
     private static void writeAndForce(Path file, Content content) throws IOException {

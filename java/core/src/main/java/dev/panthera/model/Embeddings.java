@@ -21,7 +21,8 @@ public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionE
                 config.maxPositions() == 0 ? null : Embedding.of(config.maxPositions(), config.width(), true, init));
     }
 
-    Tensor forward(Tape tape, Tensor ids) {
+    /** Maps int32 ids {@code (batch, length)} to {@code (batch, length, channels)}. */
+    public Tensor forward(Tape tape, Tensor ids) {
         return EmbeddingOperation.apply(
                 tape, ids, wordEmbeddings.weight(), positionEmbeddings == null ? null : positionEmbeddings.weight());
     }

@@ -39,7 +39,8 @@ public record TransformerBlock(
                 new Dropout((float) config.residualDropout(), path, layer.dropoutKey(1)));
     }
 
-    State forward(Tape tape, State state) {
+    /** Applies the block to what the one before passed on; all tensors are {@code (batch, length, channels)}. */
+    public State forward(Tape tape, State state) {
         var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
         Tensor mixed = sequenceMixer.forward(tape, first.normalised());
         var second = norm2.addAndApply(tape, drop2.apply(tape, mixed), first.sum());

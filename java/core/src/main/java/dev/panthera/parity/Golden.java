@@ -22,7 +22,8 @@ record Golden(String name, SafetensorsFile file) {
     /** Tolerance of a case that names none. */
     private static final double DEFAULT_TOLERANCE = 2e-5;
 
-    private static final Pattern TOLERANCE_IN_NOTE = Pattern.compile("rtol\\s*[=~]?\\s*([0-9]+(?:\\.[0-9]*)?(?:e-?[0-9]+)?)");
+    private static final Pattern TOLERANCE_IN_NOTE =
+            Pattern.compile("rtol\\s*[=~]?\\s*([0-9]+(?:\\.[0-9]*)?(?:e-?[0-9]+)?)");
 
     /** @throws dev.panthera.UserException if the file cannot be read or is malformed */
     static Golden read(Path path) {
@@ -95,7 +96,8 @@ record Golden(String name, SafetensorsFile file) {
         while (note.find()) {
             fromNote = Math.max(fromNote, Double.parseDouble(note.group(1)));
         }
-        double recommended = metadata("recommended_rtol").map(Double::parseDouble).orElse(0.0);
+        double recommended =
+                metadata("recommended_rtol").map(Double::parseDouble).orElse(0.0);
         double largest = Math.max(recommended, fromNote);
         return largest > 0 ? largest : DEFAULT_TOLERANCE;
     }

@@ -55,7 +55,7 @@ final class Options {
     }
 
     int integer(String name, int fallback) {
-        return has(name) ? integer(name) : fallback;
+        return has(name) ? integer(name) : absent(name, fallback);
     }
 
     int integer(String name) {
@@ -67,7 +67,7 @@ final class Options {
     }
 
     double number(String name, double fallback) {
-        return has(name) ? number(name) : fallback;
+        return has(name) ? number(name) : absent(name, fallback);
     }
 
     double number(String name) {
@@ -80,8 +80,7 @@ final class Options {
 
     boolean flag(String name, boolean fallback) {
         if (!has(name)) {
-            unread.remove(name);
-            return fallback;
+            return absent(name, fallback);
         }
         JsonNode value = take(name);
         if (!value.isBoolean()) {
@@ -91,7 +90,7 @@ final class Options {
     }
 
     String text(String name, String fallback) {
-        return has(name) ? text(name) : fallback;
+        return has(name) ? text(name) : absent(name, fallback);
     }
 
     String text(String name) {
@@ -105,8 +104,7 @@ final class Options {
     /** The options in the object called {@code name}; none if it is absent. */
     Options nested(String name) {
         if (!has(name)) {
-            unread.remove(name);
-            return parse(owner + "." + name, "");
+            return absent(name, parse(owner + "." + name, ""));
         }
         return new Options(owner + "." + name, requireObject(owner + "." + name, take(name)));
     }
@@ -145,8 +143,14 @@ final class Options {
     /** @throws UnknownCaseException if an option was not read */
     void finish() {
         if (!unread.isEmpty()) {
-            throw new UnknownCaseException("%s: option %s is not supported".formatted(owner, String.join(", ", unread)));
+            throw new UnknownCaseException(
+                    "%s: option %s is not supported".formatted(owner, String.join(", ", unread)));
         }
+    }
+
+    private <T> T absent(String name, T fallback) {
+        unread.remove(name);
+        return fallback;
     }
 
     private JsonNode take(String name) {

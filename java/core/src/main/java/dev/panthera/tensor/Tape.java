@@ -28,6 +28,9 @@ public final class Tape {
     private final DataType type;
     private final List<Operation> operations = new ArrayList<>();
     private final FiniteCheck finiteCheck = new FiniteCheck();
+    /** What the operation whose backward runs has asked {@link #addGradient} for; filled while checking only. */
+    private final List<DeviceBuffer> addedGradients = new ArrayList<>();
+
     private Mode mode = Mode.EVALUATION;
     private boolean checking;
 
@@ -157,10 +160,18 @@ public final class Tape {
             Operation operation = operations.get(i);
             if (hasGradient(operation)) {
                 operation.backward(this);
+                checkAddedGradients(operation, i);
             }
             free(operation);
             operations.remove(i);
         }
+    }
+
+    private void checkAddedGradients(Operation operation, int index) {
+        for (DeviceBuffer gradient : addedGradients) {
+            finiteCheck.check(this, operation, index, gradient, "backward");
+        }
+        addedGradients.clear();
     }
 
     private static boolean hasGradient(Operation operation) {
@@ -187,6 +198,7 @@ public final class Tape {
             free(operations.get(i));
         }
         operations.clear();
+        addedGradients.clear();
     }
 
     /**
@@ -208,6 +220,9 @@ public final class Tape {
             storage.release();
             tensor.setGradient(own);
             storage = own;
+        }
+        if (checking) {
+            addedGradients.add(storage.buffer());
         }
         return storage.buffer();
     }

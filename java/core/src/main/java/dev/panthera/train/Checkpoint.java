@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -64,7 +65,12 @@ public final class Checkpoint {
     }
 
     private static TrainConfig config(SafetensorsFile stored) {
-        return ConfigFile.fromJson(metadata(stored, "config"));
+        String json = metadata(stored, "config");
+        try {
+            return ConfigFile.fromJson(json);
+        } catch (UserException problem) {
+            throw new UserException("%s: its configuration: %s".formatted(stored.path(), problem.getMessage()), problem);
+        }
     }
 
     private static String metadata(SafetensorsFile stored, String key) {
@@ -83,11 +89,7 @@ public final class Checkpoint {
                 .metadata("steps", Long.toString(position.steps()))
                 .metadata("loss_sum", Double.toHexString(position.lossSum()))
                 .metadata("stopped_early", Boolean.toString(position.stoppedEarly()));
-        var written = new IdentityHashMap<Tensor, Boolean>();
-        session.parameters().named().forEach((name, tensor) -> {
-            if (written.put(tensor, true) != null) {
-                return;
-            }
+        distinct(session).forEach((name, tensor) -> {
             long[] shape = longs(tensor.shape());
             writer.tensor(name, shape, session.stream().toFloatArray(tensor.values()));
             if (tensor.requiresGradient()) {
@@ -105,48 +107,64 @@ public final class Checkpoint {
     /** Restores parameters, optimizer and position. */
     static Position resume(Path file, Session session, AdamW optimizer) {
         var stored = open(file);
-        readParameters(stored, session);
-        session.parameters().named().forEach((name, tensor) -> {
-            if (tensor.requiresGradient() && stored.tensors().containsKey(FIRST_MOMENT + name)) {
-                copy(stored, FIRST_MOMENT + name, session, session.parameters().part(optimizer.firstMoment(), tensor));
-                copy(stored, SECOND_MOMENT + name, session, session.parameters().part(optimizer.secondMoment(), tensor));
+        var position = position(stored);
+        distinct(session).forEach((name, tensor) -> {
+            copy(stored, name, session, tensor, tensor.values());
+            if (tensor.requiresGradient()) {
+                var parameters = session.parameters();
+                copy(stored, FIRST_MOMENT + name, session, tensor, parameters.part(optimizer.firstMoment(), tensor));
+                copy(stored, SECOND_MOMENT + name, session, tensor, parameters.part(optimizer.secondMoment(), tensor));
             }
         });
-        var position = new Position(
-                Integer.parseInt(metadata(stored, "epoch")),
-                Integer.parseInt(metadata(stored, "batch")),
-                Long.parseLong(metadata(stored, "steps")),
-                Double.parseDouble(metadata(stored, "loss_sum")),
-                Boolean.parseBoolean(metadata(stored, "stopped_early")));
         optimizer.restoreSteps(position.steps());
         return position;
     }
 
-    /** Restores the parameters alone. */
-    static void readParameters(Path file, Session session) {
-        readParameters(open(file), session);
-    }
-
-    private static void readParameters(SafetensorsFile stored, Session session) {
-        var read = new IdentityHashMap<Tensor, Boolean>();
-        for (Map.Entry<String, Tensor> parameter : session.parameters().named().entrySet()) {
-            if (read.put(parameter.getValue(), true) != null) {
-                continue;
-            }
-            long[] expected = longs(parameter.getValue().shape());
-            long[] found = stored.tensor(parameter.getKey()).shape();
-            UserException.require(
-                    Arrays.equals(expected, found),
-                    "%s: %s has shape %s; the model of its configuration has %s",
-                    stored.path(),
-                    parameter.getKey(),
-                    Arrays.toString(found),
-                    Arrays.toString(expected));
-            copy(stored, parameter.getKey(), session, parameter.getValue().values());
+    private static Position position(SafetensorsFile stored) {
+        try {
+            return new Position(
+                    Integer.parseInt(metadata(stored, "epoch")),
+                    Integer.parseInt(metadata(stored, "batch")),
+                    Long.parseLong(metadata(stored, "steps")),
+                    Double.parseDouble(metadata(stored, "loss_sum")),
+                    Boolean.parseBoolean(metadata(stored, "stopped_early")));
+        } catch (NumberFormatException damaged) {
+            throw new UserException(
+                    "%s: the checkpoint's position is no number (%s); go on from another one"
+                            .formatted(stored.path(), damaged.getMessage()),
+                    damaged);
         }
     }
 
-    private static void copy(SafetensorsFile stored, String name, Session session, DeviceBuffer target) {
+    /** Restores the parameters alone. */
+    static void readParameters(Path file, Session session) {
+        var stored = open(file);
+        distinct(session).forEach((name, tensor) -> copy(stored, name, session, tensor, tensor.values()));
+    }
+
+    /** Each parameter once, under the first of its names. */
+    private static Map<String, Tensor> distinct(Session session) {
+        var seen = new IdentityHashMap<Tensor, Boolean>();
+        var result = new LinkedHashMap<String, Tensor>();
+        session.parameters().named().forEach((name, tensor) -> {
+            if (seen.put(tensor, true) == null) {
+                result.put(name, tensor);
+            }
+        });
+        return result;
+    }
+
+    private static void copy(
+            SafetensorsFile stored, String name, Session session, Tensor parameter, DeviceBuffer target) {
+        long[] expected = longs(parameter.shape());
+        long[] found = stored.tensor(name).shape();
+        UserException.require(
+                Arrays.equals(expected, found),
+                "%s: %s has shape %s; the model of its configuration has %s",
+                stored.path(),
+                name,
+                Arrays.toString(found),
+                Arrays.toString(expected));
         session.stream().copyToDevice(target, stored.tensor(name).toFloats());
     }
 

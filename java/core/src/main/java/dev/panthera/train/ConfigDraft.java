@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.ObjectMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
@@ -21,7 +23,8 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
  * {@code data.train.*.length} for all elements.
  */
 public final class ConfigDraft {
-    private static final YAMLMapper YAML = new YAMLMapper();
+    private static final YAMLMapper YAML =
+            YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
     private static final String ALL = "*";
 
     private final ObjectNode root;
@@ -36,14 +39,16 @@ public final class ConfigDraft {
     }
 
     /**
-     * Takes over what a file of YAML or JSON says; a list replaces the whole list. Returns this.
+     * Takes over what a file of YAML, or of JSON if it is named so, says; a list replaces the whole list. Returns this.
      *
      * @throws UserException if the file cannot be read or is no group of keys
      */
     public ConfigDraft merge(Path file) {
-        JsonNode layer = parse(read(file), file.toString());
+        ObjectMapper mapper = file.toString().endsWith(".json") ? ConfigFile.JSON : YAML;
+        JsonNode layer = parse(mapper, read(file), file.toString());
         if (!(layer instanceof ObjectNode group)) {
-            throw new UserException("%s: a configuration is a group of keys, for example \"epochs: 32\"".formatted(file));
+            throw new UserException(
+                    "%s: a configuration is a group of keys, for example \"epochs: 32\"".formatted(file));
         }
         merge(root, group);
         return this;
@@ -55,7 +60,7 @@ public final class ConfigDraft {
      * @throws UserException if the path leads through something that has no keys, or the value is no YAML
      */
     public ConfigDraft set(String path, String yaml) {
-        set(path, parse(yaml, path));
+        set(path, parse(YAML, yaml, path));
         return this;
     }
 
@@ -65,9 +70,12 @@ public final class ConfigDraft {
         return this;
     }
 
-    /** The value at a path as text: plain for a number or word, else JSON; empty if there is none. */
+    /** The value at a path as text: plain for a number or word, else JSON; empty if there is nothing. */
     public String text(String path) {
         JsonNode node = root.at("/" + path.replace(".*.", ".0.").replace('.', '/'));
+        if (node.isContainer() && node.isEmpty()) {
+            return "";
+        }
         return node.isValueNode() ? node.asString() : node.toString();
     }
 
@@ -82,10 +90,11 @@ public final class ConfigDraft {
 
     private static void merge(ObjectNode target, ObjectNode layer) {
         for (Map.Entry<String, JsonNode> entry : layer.properties()) {
-            if (target.get(entry.getKey()) instanceof ObjectNode group && entry.getValue() instanceof ObjectNode inner) {
+            String key = entry.getKey();
+            if (target.get(key) instanceof ObjectNode group && entry.getValue() instanceof ObjectNode inner) {
                 merge(group, inner);
             } else {
-                target.set(entry.getKey(), entry.getValue());
+                target.set(key, entry.getValue());
             }
         }
     }
@@ -130,9 +139,9 @@ public final class ConfigDraft {
         return element;
     }
 
-    private static JsonNode parse(String text, String origin) {
+    private static JsonNode parse(ObjectMapper mapper, String text, String origin) {
         try {
-            return YAML.readTree(text);
+            return mapper.readTree(text);
         } catch (JacksonException failure) {
             var place = failure.getLocation();
             throw new UserException(
@@ -154,7 +163,8 @@ public final class ConfigDraft {
         } catch (CharacterCodingException failure) {
             throw new UserException("--config %s: it is no text in UTF-8".formatted(file), failure);
         } catch (IOException failure) {
-            throw new UserException("--config %s: it cannot be read (%s)".formatted(file, failure.getMessage()), failure);
+            throw new UserException(
+                    "--config %s: it cannot be read (%s)".formatted(file, failure.getMessage()), failure);
         }
     }
 }

@@ -6,14 +6,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
-import tools.jackson.databind.DatabindException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.exc.InputCoercionException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.EnumNamingStrategies;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.SerializationFeature;
-import tools.jackson.databind.exc.InvalidFormatException;
+import tools.jackson.databind.cfg.EnumFeature;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.json.JsonMapper;
@@ -31,9 +32,10 @@ public final class ConfigFile {
             .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
             .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
             .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-            .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+            .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
             .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
             .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
             .build();
 
@@ -53,7 +55,8 @@ public final class ConfigFile {
         try {
             return toConfig(JSON.readTree(json));
         } catch (JacksonException failure) {
-            throw new UserException("the configuration is no JSON: %s".formatted(failure.getOriginalMessage()), failure);
+            throw new UserException(
+                    "the configuration is no JSON: %s".formatted(failure.getOriginalMessage()), failure);
         }
     }
 
@@ -61,15 +64,15 @@ public final class ConfigFile {
     static TrainConfig toConfig(JsonNode tree) {
         try {
             return JSON.treeToValue(tree, TrainConfig.class);
-        } catch (DatabindException failure) {
+        } catch (JacksonException failure) {
             if (failure.getCause() instanceof UserException impossible) {
                 throw impossible;
             }
-            throw new UserException(describe(failure), failure);
+            throw new UserException(describe(failure, tree), failure);
         }
     }
 
-    private static String describe(DatabindException failure) {
+    private static String describe(JacksonException failure, JsonNode tree) {
         String key = dotted(failure.getPath());
         return switch (failure) {
             case UnrecognizedPropertyException unknown ->
@@ -80,14 +83,22 @@ public final class ConfigFile {
                                         .map(String::valueOf)
                                         .sorted()
                                         .collect(Collectors.joining(", ")));
-            case InvalidFormatException wrong ->
-                "%s: %s is not possible; it must be %s"
-                        .formatted(key, wrong.getValue(), expected(wrong.getTargetType()));
-            case MismatchedInputException wrong when wrong.getTargetType() != null && !key.isEmpty() ->
-                "%s: its value is missing or of the wrong kind; it must be %s"
-                        .formatted(key, expected(wrong.getTargetType()));
-            default -> "%s%s".formatted(key.isEmpty() ? "" : key + ": ", firstLine(failure.getOriginalMessage()));
+            case MismatchedInputException wrong when !key.isEmpty() && wrong.getTargetType() != null ->
+                describe(key, at(tree, key), wrong.getTargetType());
+            case InputCoercionException outOfRange ->
+                describe(key, at(tree, key), outOfRange.getTargetType());
+            default -> failure.getOriginalMessage().lines().findFirst().orElse("the configuration cannot be read");
         };
+    }
+
+    private static JsonNode at(JsonNode tree, String key) {
+        return tree.at("/" + key.replace('.', '/'));
+    }
+
+    private static String describe(String key, JsonNode value, Class<?> type) {
+        return value.isMissingNode()
+                ? "%s: it is missing".formatted(key)
+                : "%s: %s is not possible; it must be %s".formatted(key, value, expected(type));
     }
 
     private static String expected(Class<?> type) {
@@ -109,11 +120,7 @@ public final class ConfigFile {
 
     private static String dotted(List<JacksonException.Reference> path) {
         return path.stream()
-                .map(step -> step.getPropertyName() != null ? step.getPropertyName() : Integer.toString(step.getIndex()))
+                .map(step -> step.getPropertyName() == null ? "" + step.getIndex() : step.getPropertyName())
                 .collect(Collectors.joining("."));
-    }
-
-    private static String firstLine(String text) {
-        return text.lines().findFirst().orElse("");
     }
 }

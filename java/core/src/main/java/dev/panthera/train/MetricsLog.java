@@ -1,14 +1,15 @@
 package dev.panthera.train;
 
 import dev.panthera.UserException;
+import dev.panthera.io.AtomicFile;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -41,10 +42,11 @@ final class MetricsLog implements AutoCloseable {
     }
 
     private void dropLaterLines(long keepSteps) throws IOException {
-        List<String> kept = Files.readAllLines(file).stream()
+        String kept = Files.readAllLines(file).stream()
                 .filter(line -> isUpTo(line, keepSteps))
-                .toList();
-        Files.write(file, kept);
+                .map(line -> line + "\n")
+                .collect(Collectors.joining());
+        AtomicFile.write(file, kept);
     }
 
     private static boolean isUpTo(String line, long steps) {
@@ -95,7 +97,7 @@ final class MetricsLog implements AutoCloseable {
     private void write(Map<String, Object> line) {
         try {
             writer.write(JSON.writeValueAsString(line));
-            writer.newLine();
+            writer.write('\n');
         } catch (IOException e) {
             throw failure(e);
         }

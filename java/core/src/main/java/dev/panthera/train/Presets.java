@@ -40,7 +40,10 @@ public final class Presets {
     public static TrainConfig named(String name) {
         var preset = ALL.get(name);
         UserException.require(
-                preset != null, "--preset %s: there is no such preset; choose from %s", name, String.join(", ", ALL.keySet()));
+                preset != null,
+                "--preset %s: there is no such preset; choose from %s",
+                name,
+                String.join(", ", ALL.keySet()));
         return preset.get();
     }
 
@@ -57,7 +60,7 @@ public final class Presets {
         return config(model, data, 100, 1e-3);
     }
 
-    /** Attention at (L, D) = (64, 4) of figure 2 in Arora et al. 2023 (arXiv 2312.04927), at its second learning rate. */
+    /** Attention at (L, D) = (64, 4) in figure 2 of Arora et al. 2023 (arXiv 2312.04927), second learning rate. */
     private static TrainConfig figure2() {
         var model = attention(64, "identity");
         var data = mqar(64, 4, 8192, Filler.ZERO, 100_000, 3_000, 512);

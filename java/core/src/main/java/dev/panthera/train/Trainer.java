@@ -1,12 +1,13 @@
 package dev.panthera.train;
 
+import dev.panthera.UserException;
 import dev.panthera.io.AtomicFile;
 import dev.panthera.task.Batch;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
 import dev.panthera.task.Split;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -55,7 +56,7 @@ public final class Trainer {
      * Trains a model.
      *
      * @throws DivergedException if loss or gradients become NaN or infinite
-     * @throws dev.panthera.UserException if the run's folder cannot be written; the last checkpoint stays as it was
+     * @throws UserException if the run's folder cannot be written; the last checkpoint stays as it was
      */
     public static TrainResult run(TrainConfig config, RunOptions options, TrainListener listener) {
         var data = config.data();
@@ -85,11 +86,21 @@ public final class Trainer {
             return run(null);
         }
         if (!options.resume()) {
-            byte[] json = (ConfigFile.toJson(config) + "\n").getBytes(StandardCharsets.UTF_8);
-            AtomicFile.write(folder.resolve(CONFIG_FILE), channel -> channel.write(ByteBuffer.wrap(json)));
+            makeFolder(folder);
+            AtomicFile.write(folder.resolve(CONFIG_FILE), ConfigFile.toJson(config) + "\n");
         }
         try (var metrics = new MetricsLog(folder, position.steps())) {
             return run(metrics);
+        }
+    }
+
+    private static void makeFolder(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException failure) {
+            throw new UserException(
+                    "%s: the folder cannot be made (%s); choose a place that you may write to".formatted(folder, failure),
+                    failure);
         }
     }
 

@@ -1,0 +1,83 @@
+package dev.panthera.cli;
+
+import dev.panthera.train.Checkpoint;
+import dev.panthera.train.ConfigDraft;
+import dev.panthera.train.DataOptions;
+import dev.panthera.train.Evaluation;
+import dev.panthera.train.Evaluator;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panthera eval}: a trained model on its own test rows or on others. */
+@Command(
+        name = "eval",
+        sortOptions = false,
+        abbreviateSynopsis = true,
+        description = "Tests a trained model, on the test rows of its run or on others.")
+final class EvalCommand implements Callable<Integer> {
+    private final Streams streams;
+
+    @Parameters(paramLabel = "CHECKPOINT", description = "Folder of a run, or its checkpoint file.")
+    private Path checkpoint;
+
+    @Option(names = "--json", description = "Prints the result as JSON on one line.")
+    private boolean json;
+
+    @Mixin
+    private DeviceMixin device = new DeviceMixin();
+
+    @Spec
+    private CommandSpec spec;
+
+    private EvalCommand(Streams streams) {
+        this.streams = streams;
+    }
+
+    static CommandLine commandLine(Streams streams) {
+        var commandLine = new CommandLine(new EvalCommand(streams));
+        ConfigOption.addTo(
+                commandLine.getCommandSpec(), "Test rows (default: as in the run):", ConfigOption.TEST_DATA, null);
+        return commandLine;
+    }
+
+    @Override
+    public Integer call() {
+        Path file = Checkpoint.locate(checkpoint);
+        Evaluation evaluation = Evaluator.evaluate(file, device.choice(), otherData(file));
+        if (json) {
+            streams.line(
+                    "%s",
+                    new JsonLine()
+                            .with("accuracy", evaluation.accuracy())
+                            .with("loss", evaluation.loss())
+                            .with("examples", evaluation.examples())
+                            .with("slices", evaluation.slices())
+                            .with("checkpoint", file.toString()));
+        } else {
+            print(evaluation);
+        }
+        return Panthera.OK;
+    }
+
+    private @Nullable DataOptions otherData(Path file) {
+        var draft = ConfigDraft.of(Checkpoint.readConfig(file));
+        boolean any = ConfigOption.apply(ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
+        return any ? draft.toConfig().data() : null;
+    }
+
+    private void print(Evaluation evaluation) {
+        streams.line(
+                "accuracy %s  loss %.4f  (%s examples)",
+                Text.percent(evaluation.accuracy()), evaluation.loss(), Text.grouped(evaluation.examples()));
+        evaluation.slices().forEach((slice, accuracies) -> accuracies.forEach(
+                (value, accuracy) -> streams.line("  %s %d: %s", slice, value, Text.percent(accuracy))));
+    }
+}

@@ -1,0 +1,40 @@
+package dev.panthera.cli;
+
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * Turns Ctrl-C and SIGTERM into a wish to stop: the JVM, which is then shutting down, waits until the work that polls
+ * {@link #requested} has ended in its own way and {@link #close} is called.
+ */
+final class Interruption implements AutoCloseable {
+    private final CountDownLatch finished = new CountDownLatch(1);
+    private final Thread hook = new Thread(this::stopAndWait, "panthera-interruption");
+    private volatile boolean requested;
+
+    Interruption() {
+        Runtime.getRuntime().addShutdownHook(hook);
+    }
+
+    boolean requested() {
+        return requested;
+    }
+
+    private void stopAndWait() {
+        requested = true;
+        try {
+            finished.await();
+        } catch (InterruptedException endOfJvm) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void close() {
+        finished.countDown();
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException shuttingDown) {
+            // The hook has done its work and needs no removal.
+        }
+    }
+}

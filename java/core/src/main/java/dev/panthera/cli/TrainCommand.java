@@ -1,0 +1,141 @@
+package dev.panthera.cli;
+
+import dev.panthera.UserException;
+import dev.panthera.train.Checkpoint;
+import dev.panthera.train.ConfigDraft;
+import dev.panthera.train.Presets;
+import dev.panthera.train.RunOptions;
+import dev.panthera.train.TrainConfig;
+import dev.panthera.train.TrainResult;
+import dev.panthera.train.Trainer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.Spec;
+
+/** {@code panthera train}: a configuration from preset, file and options, then the run. */
+@Command(
+        name = "train",
+        sortOptions = false,
+        abbreviateSynopsis = true,
+        description = {
+            "Trains a model on multi-query associative recall and tests it.",
+            "Values come from the preset, then the file, then --set, then the options below."
+        },
+        optionListHeading = "%nThe run:%n")
+final class TrainCommand implements Callable<Integer> {
+    private static final List<ConfigOption> CONFIG_OPTIONS = Stream.of(
+                    ConfigOption.MODEL, ConfigOption.DATA, ConfigOption.TRAINING)
+            .flatMap(List::stream)
+            .toList();
+
+    private final Streams streams;
+
+    @Option(names = "--preset", paramLabel = "NAME", description = "default, zoology-basic or figure-2.")
+    private @Nullable String preset;
+
+    @Option(names = "--config", paramLabel = "FILE", description = "YAML or JSON with the keys that differ.")
+    private @Nullable Path config;
+
+    @Option(
+            names = "--set",
+            paramLabel = "K=V",
+            description = "Sets a key of the configuration, for example data.batch=64; --data.batch=64 is the same.")
+    private List<String> settings = List.of();
+
+    @Option(names = "--out", paramLabel = "DIR", description = "Folder of the run. Default: runs/<mixer>-<time>")
+    private @Nullable Path out;
+
+    @Option(names = "--resume", paramLabel = "DIR", description = "Goes on with an interrupted run.")
+    private @Nullable Path resume;
+
+    @Option(names = "--json", description = "Ends standard output with the result as JSON on one line.")
+    private boolean json;
+
+    @Mixin
+    private DeviceMixin device = new DeviceMixin();
+
+    @Spec
+    private CommandSpec spec;
+
+    private TrainCommand(Streams streams) {
+        this.streams = streams;
+    }
+
+    static CommandLine commandLine(Streams streams) {
+        var commandLine = new CommandLine(new TrainCommand(streams));
+        var defaults = ConfigDraft.of(Presets.named(Presets.DEFAULT));
+        var spec = commandLine.getCommandSpec();
+        ConfigOption.addTo(spec, "Model:", ConfigOption.MODEL, defaults);
+        ConfigOption.addTo(spec, "Data:", ConfigOption.DATA, defaults);
+        ConfigOption.addTo(spec, "Training:", ConfigOption.TRAINING, defaults);
+        return commandLine;
+    }
+
+    @Override
+    public Integer call() {
+        TrainConfig chosen = resume == null ? newConfig() : resumedConfig(resume);
+        Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixer()) : resume;
+        var log = json ? streams.err() : streams.out();
+        var progress = new Progress(chosen, log, streams.terminal() && !json, System::nanoTime);
+        try (var interruption = new Interruption()) {
+            var options = new RunOptions(device.choice(), folder, resume != null, interruption::requested);
+            TrainResult result;
+            try {
+                result = Trainer.run(chosen, options, progress);
+            } finally {
+                progress.clear();
+            }
+            var summary = new Summary(chosen, result, folder);
+            summary.print(log);
+            if (json && result.test() != null) {
+                streams.line("%s", summary.json(result.test()));
+            }
+            return result.ending() == TrainResult.Ending.INTERRUPTED ? Panthera.INTERRUPTED : Panthera.OK;
+        }
+    }
+
+    private TrainConfig newConfig() {
+        var draft = ConfigDraft.of(Presets.named(preset == null ? Presets.DEFAULT : preset));
+        if (config != null) {
+            draft.merge(config);
+        }
+        for (String setting : settings) {
+            int equals = setting.indexOf('=');
+            UserException.require(
+                    equals > 0, "--set %s: it must be a key and a value, for example data.batch=64", setting);
+            draft.set(setting.substring(0, equals), setting.substring(equals + 1));
+        }
+        ParseResult parsed = spec.commandLine().getParseResult();
+        if (parsed.hasMatchedOption("--hybrid")) {
+            String mixer = parsed.matchedOptionValue("--mixer", "hybrid");
+            UserException.require(
+                    mixer.equals("hybrid"), "--hybrid: it lists the mixers of --mixer hybrid, not of %s", mixer);
+            draft.set("model.mixer", (Object) mixer);
+        }
+        ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
+        return draft.toConfig();
+    }
+
+    private TrainConfig resumedConfig(Path folder) {
+        ParseResult parsed = spec.commandLine().getParseResult();
+        Stream.concat(
+                        Stream.of("--preset", "--config", "--set", "--out"),
+                        CONFIG_OPTIONS.stream().map(ConfigOption::name))
+                .filter(parsed::hasMatchedOption)
+                .findFirst()
+                .ifPresent(option -> {
+                    throw new UserException("%s: a resumed run keeps its configuration and folder; leave the option out"
+                            .formatted(option));
+                });
+        return Checkpoint.readConfig(Checkpoint.locate(folder));
+    }
+}

@@ -1,0 +1,109 @@
+package dev.panthera.parity;
+
+import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
+import dev.panthera.task.RowStream;
+import dev.panthera.task.Split;
+import dev.panthera.task.TaskConfig;
+import java.util.Arrays;
+import java.util.Optional;
+
+/** Recorded rows of tasks, and recorded statistics of them. */
+final class DataCases {
+
+    private static final long SEED = 123;
+    private static final int HISTOGRAM_ROWS = 100_000;
+    private static final double TOTAL_VARIATION = 0.01;
+
+    private DataCases() {}
+
+    /** Rows of multi-query associative recall: our oracle recomputes each label from the inputs. */
+    static void mqarRows(Golden golden, Workbench bench, Comparison comparison) {
+        Mqar task = mqar(golden);
+        int[] inputs = golden.ints("inputs");
+        int[] labels = golden.ints("labels");
+        int length = golden.shape("inputs")[1];
+        int wrong = 0;
+        String first = "rows of another task";
+        for (int row = 0; row < inputs.length / length; row++) {
+            int begin = row * length;
+            Optional<String> problem = task.verify(
+                    Arrays.copyOfRange(inputs, begin, begin + length),
+                    Arrays.copyOfRange(labels, begin, begin + length));
+            if (problem.isPresent() && wrong++ == 0) {
+                first = "wrong rows, the first being %d: %s".formatted(row, problem.get());
+            }
+        }
+        comparison.record(first, Comparison.Kind.OUTPUT, wrong, 0);
+    }
+
+    /**
+     * Where the queries of many rows lie: the probabilities of a single draw in closed form, and histograms of as many rows
+     * of our generator, by total variation.
+     */
+    static void mqarSlots(Golden golden, Workbench bench, Comparison comparison) {
+        Mqar task = mqar(golden);
+        comparison.output("single_draw_probability", task.slotProbabilities());
+        int[] slots = new int[task.slots()];
+        int[] gaps = new int[task.length()];
+        countQueries(task, slots, gaps);
+        compareHistogram(golden, comparison, "slot_hist", slots);
+        compareHistogram(golden, comparison, "gap_hist", gaps);
+    }
+
+    private static Mqar mqar(Golden golden) {
+        Options options = golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+        var task = new Mqar(
+                options.integer("vocab_size", 8192),
+                options.integer("input_seq_len", 64),
+                options.integer("num_kv_pairs", 8),
+                options.number("power_a", 0.01),
+                options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO,
+                options.integer("num_passes", 1));
+        options.finish();
+        return task;
+    }
+
+    /** Counts slots, and gaps between a query and its key, over rows of our generator. */
+    private static void countQueries(Mqar task, int[] slots, int[] gaps) {
+        Mqar quick = task.withFiller(Filler.ZERO);
+        int[] inputs = new int[task.length()];
+        int[] labels = new int[task.length()];
+        int[] positionOfKey = new int[task.vocabSize()];
+        var generator = quick.generator(new RowStream(SEED, Split.TRAIN, 0));
+        for (int row = 0; row < HISTOGRAM_ROWS; row++) {
+            generator.row(row, inputs, labels);
+            for (int position = 0; position < task.contextLength(); position += 2) {
+                positionOfKey[inputs[position]] = position;
+            }
+            for (int position = task.contextLength(); position < labels.length; position++) {
+                if (labels[position] != TaskConfig.IGNORE) {
+                    slots[(position - task.contextLength()) / 2]++;
+                    gaps[position - positionOfKey[inputs[position]]]++;
+                }
+            }
+        }
+    }
+
+    /**
+     * Two exact samples of n draws over k bins differ by at most about sqrt(k / (pi n)) in total variation, which can exceed
+     * the usual bound where bins are many.
+     */
+    private static void compareHistogram(Golden golden, Comparison comparison, String tensor, int[] ours) {
+        int[] recorded = golden.ints(tensor);
+        if (recorded.length != ours.length) {
+            throw new IllegalArgumentException(
+                    "%s has %d bins, recorded are %d".formatted(tensor, ours.length, recorded.length));
+        }
+        double ourSum = Arrays.stream(ours).asLongStream().sum();
+        double recordedSum = Arrays.stream(recorded).asLongStream().sum();
+        double distance = 0;
+        int bins = 0;
+        for (int i = 0; i < ours.length; i++) {
+            distance += Math.abs(ours[i] / ourSum - recorded[i] / recordedSum) / 2;
+            bins += recorded[i] > 0 ? 1 : 0;
+        }
+        double noise = Math.sqrt(bins / (Math.PI * recordedSum));
+        comparison.record(tensor, Comparison.Kind.OUTPUT, distance, Math.max(TOTAL_VARIATION, 1.25 * noise));
+    }
+}

@@ -1,0 +1,187 @@
+package dev.panthera.parity;
+
+import dev.panthera.kernels.Activation;
+import dev.panthera.kernels.AdamWKernel;
+import dev.panthera.kernels.AdamWState;
+import dev.panthera.kernels.AttentionKernel;
+import dev.panthera.kernels.DeviceBuffer;
+import dev.panthera.kernels.HeadLayout;
+import dev.panthera.kernels.NormKind;
+import dev.panthera.tensor.ActivationOperation;
+import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import dev.panthera.tensor.VocabularyLossOperation;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BiFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** Single kernels: {@code in.<x>} to {@code out.<y>}, and back from {@code grad_out.<y>} to {@code grad_in.<x>}. */
+final class KernelCases {
+
+    /** A case's name is that of its kernel and a length or a width. */
+    private static final Pattern SIZE_SUFFIX = Pattern.compile("_[LD][0-9]+$");
+
+    private static final Pattern EPSILON_IN_NOTES = Pattern.compile("eps\\s+([0-9.]+(?:e-?[0-9]+)?)");
+    private static final double USUAL_EPSILON = 1e-5;
+    private static final String UPSTREAM = "grad_out.y";
+
+    private static final Map<String, ParityCase> KERNELS = Map.ofEntries(
+            Map.entry("adamw", KernelCases::adamW),
+            Map.entry("causal_attention", KernelCases::attention),
+            Map.entry("cross_entropy", KernelCases::crossEntropy),
+            Map.entry("cross_entropy_large", KernelCases::crossEntropy),
+            Map.entry("gelu_exact", activation(Activation.GELU)),
+            Map.entry("gelu_tanh", activation(Activation.GELU_TANH)),
+            Map.entry("layernorm", norm(NormKind.LAYER)),
+            Map.entry("rmsnorm", norm(NormKind.RMS)),
+            Map.entry("sigmoid", activation(Activation.SIGMOID)),
+            Map.entry("silu", activation(Activation.SILU)));
+
+    private KernelCases() {}
+
+    /** The kernel case of that name; variants of AdamW are told by their metadata. */
+    static Optional<ParityCase> named(String name) {
+        String kernel = SIZE_SUFFIX.matcher(name).replaceFirst("");
+        return Optional.ofNullable(KERNELS.get(kernel.startsWith("adamw") ? "adamw" : kernel));
+    }
+
+    private static ParityCase activation(Activation function) {
+        return (golden, bench, comparison) -> differentiate(
+                golden, bench, comparison, "x", (tape, x) -> ActivationOperation.apply(tape, function, x));
+    }
+
+    private static ParityCase norm(NormKind kind) {
+        return (golden, bench, comparison) -> {
+            Tensor weight = bench.leaf(golden, "in.weight");
+            Tensor bias = golden.has("in.bias") ? bench.leaf(golden, "in.bias") : null;
+            float epsilon = (float) epsilon(golden);
+            differentiate(
+                    golden,
+                    bench,
+                    comparison,
+                    "x",
+                    (tape, x) -> NormOperation.apply(tape, kind, epsilon, x, null, weight, bias)
+                            .normalised());
+            comparison.gradient("grad_in.weight", bench.gradient(weight));
+            if (bias != null) {
+                comparison.gradient("grad_in.bias", bench.gradient(bias));
+            }
+        };
+    }
+
+    private static double epsilon(Golden golden) {
+        Matcher inNotes = EPSILON_IN_NOTES.matcher(golden.metadata("notes").orElse(""));
+        double fallback = inNotes.find() ? Double.parseDouble(inNotes.group(1)) : USUAL_EPSILON;
+        return golden.metadata("eps").map(Double::parseDouble).orElse(fallback);
+    }
+
+    /** The loss of logits is that of a vocabulary head whose weight is the identity. */
+    private static void crossEntropy(Golden golden, Workbench bench, Comparison comparison) {
+        if (Double.isNaN(golden.doubles("out.y")[0])) {
+            throw new DeviationException(
+                    "no row has a label: the original's loss is NaN, ours is 0 with zero gradient");
+        }
+        Tensor labels = bench.integers(golden, "in.labels");
+        differentiate(golden, bench, comparison, "logits", (tape, logits) -> {
+            int classes = logits.size(-1);
+            double[] identity = new double[classes * classes];
+            for (int i = 0; i < classes; i++) {
+                identity[i * classes + i] = 1;
+            }
+            Tensor weight = Tensor.wrap(bench.upload(identity), classes, classes);
+            return VocabularyLossOperation.apply(tape, logits, weight, labels).loss();
+        });
+    }
+
+    private static void differentiate(
+            Golden golden,
+            Workbench bench,
+            Comparison comparison,
+            String input,
+            BiFunction<Tape, Tensor, Tensor> operation) {
+        Tensor x = bench.leaf(golden, "in." + input);
+        bench.tape().begin(Tape.Mode.TRAINING);
+        Tensor y = operation.apply(bench.tape(), x);
+        comparison.output("out.y", bench.values(y));
+        bench.tape().backward(y, bench.upload(golden.doubles(UPSTREAM)));
+        comparison.gradient("grad_in." + input, bench.gradient(x));
+    }
+
+    /** Heads of shape (batch, heads, length, head_dim), all of one size. */
+    private static void attention(Golden golden, Workbench bench, Comparison comparison) {
+        int[] shape = golden.shape("in.q");
+        int batch = shape[0];
+        int heads = shape[1];
+        int length = shape[2];
+        int headDim = shape[3];
+        if (golden.shape("in.v")[3] != headDim || golden.shape("in.k")[1] != heads) {
+            throw new UnknownCaseException("attention whose values or keys have another shape than its queries");
+        }
+        var layout = new HeadLayout((long) heads * length * headDim, headDim, (long) length * headDim);
+        float scale = (float) (1 / Math.sqrt(headDim));
+        var kernel = new AttentionKernel(scale, 0, batch, heads, length, headDim, 0, layout, layout, layout, layout);
+        var stream = bench.stream();
+        DeviceBuffer q = bench.upload(golden.doubles("in.q"));
+        DeviceBuffer k = bench.upload(golden.doubles("in.k"));
+        DeviceBuffer v = bench.upload(golden.doubles("in.v"));
+        DeviceBuffer y = bench.zeros(q.elements());
+        DeviceBuffer logSumExp = bench.zeros((long) batch * heads * length);
+        kernel.forward(stream, null, q, k, v, y, logSumExp, workspace(bench, kernel.forwardWorkspaceBytes(stream)));
+        comparison.output("out.y", bench.read(y));
+        DeviceBuffer dq = bench.zeros(q.elements());
+        DeviceBuffer dk = bench.zeros(k.elements());
+        DeviceBuffer dv = bench.zeros(v.elements());
+        DeviceBuffer dy = bench.upload(golden.doubles(UPSTREAM));
+        DeviceBuffer scratch = workspace(bench, kernel.backwardWorkspaceBytes(stream));
+        kernel.backward(stream, null, q, k, v, y, logSumExp, dy, dq, dk, dv, scratch);
+        comparison.gradient("grad_in.q", bench.read(dq));
+        comparison.gradient("grad_in.k", bench.read(dk));
+        comparison.gradient("grad_in.v", bench.read(dv));
+    }
+
+    private static @Nullable DeviceBuffer workspace(Workbench bench, long bytes) {
+        return bytes == 0 ? null : bench.bytes(bytes);
+    }
+
+    /** Rows of the recorded outputs are the state after each step. */
+    private static void adamW(Golden golden, Workbench bench, Comparison comparison) {
+        int[] shape = golden.shape("in.grads");
+        int steps = shape[0];
+        int count = shape[1];
+        DeviceBuffer parameters = bench.upload(golden.doubles("in.p0"));
+        double[] gradients = golden.doubles("in.grads");
+        DeviceBuffer expAvg = bench.zeros(count);
+        DeviceBuffer expAvgSq = bench.zeros(count);
+        double[] betas = Options.parse(
+                        "betas", "{\"betas\": " + golden.metadata("betas").orElseThrow() + "}")
+                .numbers("betas");
+        double[][] ours = new double[3][steps * count];
+        var kernel = new AdamWKernel(count);
+        try (var state = AdamWState.allocate(bench.device())) {
+            for (int step = 0; step < steps; step++) {
+                var values = new AdamWState.Step(
+                        golden.number("lr"),
+                        betas[0],
+                        betas[1],
+                        golden.number("eps"),
+                        golden.number("weight_decay"),
+                        step + 1L,
+                        false);
+                state.write(bench.stream(), values);
+                DeviceBuffer gradient = bench.upload(Arrays.copyOfRange(gradients, step * count, (step + 1) * count));
+                kernel.step(bench.stream(), state, parameters, gradient, expAvg, expAvgSq);
+                System.arraycopy(bench.read(parameters), 0, ours[0], step * count, count);
+                System.arraycopy(bench.read(expAvg), 0, ours[1], step * count, count);
+                System.arraycopy(bench.read(expAvgSq), 0, ours[2], step * count, count);
+            }
+        }
+        comparison.output("out.p", ours[0]);
+        comparison.output("out.exp_avg", ours[1]);
+        comparison.output("out.exp_avg_sq", ours[2]);
+    }
+}

@@ -1,0 +1,55 @@
+package dev.panthera.parity;
+
+import dev.panthera.mixer.Layer;
+import dev.panthera.mixer.Mixer;
+import dev.panthera.mixer.StateMixer;
+import dev.panthera.nn.Init;
+import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.ParameterStore;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import java.util.function.BiFunction;
+
+/** One sequence mixer or state mixer by itself: its output, and the gradients of its input and parameters. */
+final class ModuleCase implements ParityCase {
+
+    private static final long SEED = 0;
+
+    /** A module with its parameters, and how it is applied. */
+    private record Module(Parameterized parameters, BiFunction<Tape, Tensor, Tensor> forward) {}
+
+    @Override
+    public void run(Golden golden, Workbench bench, Comparison comparison) {
+        Module module = build(golden);
+        ParameterStore store = bench.load(module.parameters(), golden, "param.");
+        Tensor input = bench.leaf(golden, "input");
+        bench.tape().begin(Tape.Mode.TRAINING);
+        Tensor output = module.forward().apply(bench.tape(), input);
+        comparison.output("output", bench.values(output));
+        if (!golden.has("grad_output")) {
+            return;
+        }
+        bench.tape().backward(output, bench.upload(golden.doubles("grad_output")));
+        comparison.gradient("grad_input", bench.gradient(input));
+        ParameterGradients.compare(golden, bench, store, comparison);
+    }
+
+    private static Module build(Golden golden) {
+        String className = golden.metadata("module_class").orElseThrow();
+        Options arguments = golden.options("ctor_kwargs");
+        int[] shape = golden.shape("input");
+        int width = arguments.integer("d_model", shape[shape.length - 1]);
+        int index = arguments.integer("layer_idx", 0);
+        var layer = new Layer(index, index + 1, width, shape[shape.length - 2]);
+        var init = new Init(SEED, layer.count());
+        var mixer = OriginalModules.sequenceMixer(className, arguments);
+        if (mixer.isPresent()) {
+            Mixer built = mixer.get().build(layer, init);
+            return new Module(built, built::forward);
+        }
+        StateMixer built = OriginalModules.stateMixer(className, arguments)
+                .orElseThrow(() -> new UnknownCaseException("class " + className))
+                .build(layer, init);
+        return new Module(built, built::forward);
+    }
+}

@@ -1,0 +1,64 @@
+package dev.panthera.parity;
+
+import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.Mlp;
+import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.model.ModelConfig;
+
+/** The original's model configuration, translated to ours. */
+final class OriginalModel {
+
+    /** The original's class of models of token ids. */
+    static final String LANGUAGE_MODEL = "zoology.model.LanguageModel";
+
+    private OriginalModel() {}
+
+    /**
+     * Our configuration of a recorded model. Dropout and drop path are left out: no case was recorded with them, and
+     * what the parameters start from does not matter, as the recorded ones replace them.
+     *
+     * @param options the original's model configuration
+     * @param length of the recorded sequences
+     * @throws UnknownCaseException if it uses a class or an option that we do not have
+     */
+    static ModelConfig config(Options options, int length) {
+        options.ignoring("name", "embedding_init_type", "embed_dropout", "resid_dropout", "drop_path");
+        String block = options.text("block_type", "TransformerBlock");
+        if (!block.equals("TransformerBlock")) {
+            throw new UnknownCaseException("block " + block);
+        }
+        int multiple = options.integer("pad_vocab_size_multiple", 1);
+        int vocabSize = Math.ceilDiv(options.integer("vocab_size", 8192), multiple) * multiple;
+        var config = new ModelConfig(
+                sequenceMixer(options.nested("sequence_mixer")),
+                stateMixer(options, "state_mixer"),
+                options.integer("d_model", 128),
+                options.integer("n_layers", 2),
+                vocabSize,
+                Math.max(0, options.integer("max_position_embeddings", 64)),
+                length,
+                options.flag("learnable_word_embeddings", true),
+                0,
+                0,
+                0,
+                options.number("layer_norm_epsilon", 1e-5));
+        options.finish();
+        return config;
+    }
+
+    private static MixerConfig sequenceMixer(Options module) {
+        String name = module.text("name");
+        return OriginalModules.sequenceMixer(name, module.nested("kwargs"))
+                .orElseThrow(() -> new UnknownCaseException("class " + name));
+    }
+
+    private static StateMixerConfig stateMixer(Options options, String key) {
+        if (!options.has(key)) {
+            return new Mlp.Config(4);
+        }
+        Options module = options.nested(key);
+        String name = module.text("name");
+        return OriginalModules.stateMixer(name, module.nested("kwargs"))
+                .orElseThrow(() -> new UnknownCaseException("class " + name));
+    }
+}

@@ -1,0 +1,51 @@
+package dev.panthera.parity;
+
+import java.util.Map;
+import java.util.Optional;
+
+/** Finds out what a recorded case is. */
+final class ParityCases {
+
+    private static final String MQAR_STATISTICS = "mqar_gaps";
+
+    private static final Map<String, ParityCase> FUNCTIONS = Map.of(
+            "zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows,
+            "zoology.metrics.compute_ce_with_embeddings", LossCases::crossEntropyWithEmbeddings,
+            "zoology.metrics.compute_mse", LossCases::meanSquaredError);
+
+    private ParityCases() {}
+
+    /**
+     * How to run a case: known by its module class, its model class or its function, and without these by its name.
+     *
+     * @throws UnknownCaseException if there is no such case
+     */
+    static ParityCase of(Golden golden) {
+        if (golden.metadata("module_class").isPresent()) {
+            return new ModuleCase();
+        }
+        Optional<String> model = golden.metadata("model_class");
+        if (model.isPresent() || golden.metadata("model_config").isPresent()) {
+            return model(golden, model.orElse(OriginalModel.LANGUAGE_MODEL));
+        }
+        Optional<String> function = golden.metadata("function");
+        if (function.isPresent()) {
+            return known(Optional.ofNullable(FUNCTIONS.get(function.get())), "function " + function.get());
+        }
+        if (golden.name().startsWith(MQAR_STATISTICS)) {
+            return DataCases::mqarSlots;
+        }
+        return known(KernelCases.named(golden.name()), "kernel " + golden.name());
+    }
+
+    private static ParityCase model(Golden golden, String className) {
+        if (!className.equals(OriginalModel.LANGUAGE_MODEL)) {
+            throw new UnknownCaseException("class " + className);
+        }
+        return golden.has("batch_inputs") ? new TrajectoryCase() : new ModelCase();
+    }
+
+    private static ParityCase known(Optional<ParityCase> found, String what) {
+        return found.orElseThrow(() -> new UnknownCaseException(what));
+    }
+}
