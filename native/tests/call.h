@@ -145,8 +145,8 @@ typedef struct image {
 image *make_image(const target *target, const call *call, int64_t shift);
 /* Reads the memory back; afterwards `after` holds it. */
 void read_image(image *image);
-/* Checks that guards are intact and that nothing but the outputs has changed; with `outputs`, that they have not. */
-void check_image(const image *image, run_options options, bool outputs_too);
+/* Checks that guards are intact and that nothing has changed but, if the call was to write them, the outputs. */
+void check_image(const image *image, run_options options, bool written);
 void free_image(image *image);
 
 #endif

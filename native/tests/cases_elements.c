@@ -227,7 +227,7 @@ static const pan_dropout_desc *begin_dropout(call *call, int variant) {
                                 .probability = DROP_PROBABILITIES[variant % 3],
                                 .path_probability = variant % 2 ? 0.25f : 0.0f,
                                 .rows = examples * length,
-                                .channels = at_most(ragged(variant, 1), 100000 / (examples * length)),
+                                .channels = at_most(ragged(variant, 1), 30000 / (examples * length)),
                                 .rows_per_example = length,
                                 .key = 0x1234567890abcdef + (uint64_t) variant};
     call->work = 4.0 * (double) (desc->rows * desc->channels);
@@ -263,15 +263,15 @@ static pan_status invoke_dropout(pan_stream *stream, const void *desc, void *con
 
 static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
     pan_reduce_desc *desc = DESC(call, pan_reduce_desc);
-    int64_t count = ragged(variant, 0), inner = variant % 2 ? 1 : at_most(ragged(variant, 1), 100000 / count);
+    int64_t count = ragged(variant, 0), inner = variant % 2 ? 1 : at_most(ragged(variant, 1), 30000 / count);
     *desc = (pan_reduce_desc) {.struct_size = sizeof *desc,
                                .kind = variant / SIZE_COUNT % kinds,
-                               .outer = at_most(ragged(variant, 2), 200000 / (count * inner)),
+                               .outer = at_most(ragged(variant, 2), 50000 / (count * inner)),
                                .count = count,
                                .inner = inner};
     if (variant % 15 == 14) { /* a long sum, cut into pieces */
         desc->outer = desc->inner = 1;
-        desc->count = 300001;
+        desc->count = 70001;
     }
     call->work = (double) (desc->outer * desc->count * desc->inner);
     return desc;

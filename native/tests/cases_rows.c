@@ -5,7 +5,7 @@
 
 static pan_linear_desc *linear_desc(call *call, int variant) {
     int64_t rows = ragged(variant, 0), in = ragged(variant, 1);
-    int64_t out = at_most(ragged(variant, 2), 3000000 / (rows * in));
+    int64_t out = at_most(ragged(variant, 2), 2000000 / (rows * in));
     int64_t padding = variant % 3 == 1 ? 3 : 0;
     pan_linear_desc *desc = DESC(call, pan_linear_desc);
     *desc = (pan_linear_desc) {.struct_size = sizeof *desc,
@@ -76,8 +76,8 @@ static pan_embedding_desc *embedding_desc(call *call, int variant) {
     *desc = (pan_embedding_desc) {.struct_size = sizeof *desc,
                                   .batch = batch,
                                   .length = length,
-                                  .channels = at_most(ragged(variant, 1), 400000 / (batch * length)),
-                                  .vocab_size = ragged(variant, 3),
+                                  .channels = at_most(ragged(variant, 1), 60000 / (batch * length)),
+                                  .vocab_size = at_most(ragged(variant, 3), 257),
                                   .positions = variant % 3 == 0 ? 0 : length + variant % 3 - 1};
     call->work = (double) (batch * length * desc->channels);
     return desc;
@@ -128,7 +128,7 @@ static pan_status invoke_embedding_backward(pan_stream *stream, const void *desc
 /* ---- norms ---- */
 
 static pan_norm_desc *norm_desc(call *call, int variant) {
-    int64_t rows = ragged(variant, 0), channels = at_most(ragged(variant, 1), 100000 / rows);
+    int64_t rows = ragged(variant, 0), channels = at_most(ragged(variant, 1), 40000 / rows);
     pan_norm_desc *desc = DESC(call, pan_norm_desc);
     *desc = (pan_norm_desc) {.struct_size = sizeof *desc,
                              .kind = variant / SIZE_COUNT % 2,
@@ -223,7 +223,7 @@ static double norm_backward_cancelling(const call *call, int view) {
 static pan_softmax_desc *softmax_desc(call *call, int variant) {
     pan_softmax_desc *desc = DESC(call, pan_softmax_desc);
     *desc = (pan_softmax_desc) {.struct_size = sizeof *desc,
-                                .rows = at_most(ragged(variant, 0), 100000 / ragged(variant, 1)),
+                                .rows = at_most(ragged(variant, 0), 40000 / ragged(variant, 1)),
                                 .columns = ragged(variant, 1)};
     call->work = 10.0 * (double) (desc->rows * desc->columns);
     return desc;

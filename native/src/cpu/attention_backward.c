@@ -107,6 +107,10 @@ static void differentiate_row(const backward_job *job, int64_t row, int64_t firs
     }
     memset(weights + s, 0, (size_t) (storage - s) * sizeof *weights);
     memset(slopes + s, 0, (size_t) (storage - s) * sizeof *slopes);
+    if (row % job->desc->length == 0) {
+        /* A softmax over one key is constant: its slope is 0, not the rounding error of do . v - D. NaN stays NaN. */
+        slopes[0] *= 0.0f;
+    }
 }
 
 /* A tile's queries and keys, and where they lie. */

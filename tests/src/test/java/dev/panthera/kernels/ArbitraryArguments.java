@@ -2,7 +2,9 @@ package dev.panthera.kernels;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.function.ToLongFunction;
@@ -11,7 +13,15 @@ import java.util.function.ToLongFunction;
 final class ArbitraryArguments {
 
     private static final long[] ODD_SIZES = {
-        -1, 0, Long.MIN_VALUE, Long.MAX_VALUE, Integer.MAX_VALUE, 1L << 32, 1L << 40, (1L << 40) + 1, (1L << 61) + 1
+        -1,
+        0,
+        Long.MIN_VALUE,
+        Long.MAX_VALUE,
+        Integer.MAX_VALUE,
+        1L << 32,
+        1L << 40,
+        (1L << 40) + 1,
+        (1L << 61) + 1
     };
     private static final int SLOT_BYTES = 4096;
     private static final int SLOTS = 16;
@@ -23,6 +33,7 @@ final class ArbitraryArguments {
     private final DeviceBuffer slab;
     private final boolean[] guarded = new boolean[SLOTS * SLOT_BYTES];
     private final List<DeviceBuffer> used = new ArrayList<>();
+
     /** Whether this call shall be wrong in some places; else it mostly is not. */
     private final boolean wild;
 
@@ -32,7 +43,7 @@ final class ArbitraryArguments {
         this.wild = random.nextBoolean();
         this.memory = arena.allocate(SLOTS * SLOT_BYTES, SLOT_BYTES).fill(GUARD);
         this.slab = DeviceBuffer.of(memory, DataType.BYTE);
-        java.util.Arrays.fill(guarded, true);
+        Arrays.fill(guarded, true);
     }
 
     long size() {
@@ -45,7 +56,9 @@ final class ArbitraryArguments {
     }
 
     float probability() {
-        return odd(6) ? new float[] {-0.5f, 1, Float.NaN}[random.nextInt(3)] : random.nextInt(3) / 4f;
+        return odd(6)
+                ? new float[] {-0.5f, 1, Float.NaN}[random.nextInt(3)]
+                : random.nextInt(3) / 4f;
     }
 
     <T> T one(T[] values) {
@@ -57,7 +70,9 @@ final class ArbitraryArguments {
     }
 
     HeadLayout layout(long length, long heads, long headDim) {
-        return odd(8) ? new HeadLayout(size(), size(), size()) : HeadLayout.dense(length, heads, headDim);
+        return odd(8)
+                ? new HeadLayout(size(), size(), size())
+                : HeadLayout.dense(length, heads, headDim);
     }
 
     /** Floating-point memory of the device's type; seldom null, short or of another type. */
@@ -85,7 +100,9 @@ final class ArbitraryArguments {
     /** As much as asked for, or a byte less. */
     DeviceBuffer workspace(ToLongFunction<DeviceStream> bytes) {
         long needed = bytes.applyAsLong(stream);
-        return needed == 0 || needed > SLOT_BYTES / 2 ? null : take(DataType.BYTE, needed - (odd(6) ? 1 : 0));
+        return needed == 0 || needed > SLOT_BYTES / 2
+                ? null
+                : take(DataType.BYTE, needed - (odd(6) ? 1 : 0));
     }
 
     private boolean odd(int oneIn) {
@@ -99,11 +116,12 @@ final class ArbitraryArguments {
 
     private DeviceBuffer take(DataType type, long elements) {
         int slot = used.size();
-        // Half a slot of guard in front of and behind what is handed out; zeros are valid ids, labels and counts.
+        // Half a slot of guard in front of and behind what is handed out; zeros are valid ids,
+        // labels and counts.
         int first = slot * SLOT_BYTES + SLOT_BYTES / 4;
         int bytes = (int) (elements * type.bytes());
         memory.asSlice(first, bytes).fill((byte) 0);
-        java.util.Arrays.fill(guarded, first, first + bytes, false);
+        Arrays.fill(guarded, first, first + bytes, false);
         DeviceBuffer buffer = slab.view(first, type, elements);
         used.add(buffer);
         return buffer;
@@ -112,7 +130,7 @@ final class ArbitraryArguments {
     /** Offset of the first byte that no buffer contains and that was changed; -1 if there is none. */
     long firstStrayWrite() {
         for (int i = 0; i < guarded.length; i++) {
-            if (guarded[i] && memory.get(java.lang.foreign.ValueLayout.JAVA_BYTE, i) != GUARD) {
+            if (guarded[i] && memory.get(ValueLayout.JAVA_BYTE, i) != GUARD) {
                 return i;
             }
         }

@@ -33,24 +33,34 @@ class BindingsTest {
     @Test
     void everyFunctionOfTheHeaderIsInTheLibrary() throws ReflectiveOperationException, IOException {
         NativeInfo.version();
-        List<Method> addresses = Arrays.stream(PantheraAbi.class.getMethods())
-            .filter(method -> method.getName().endsWith("$address"))
-            .toList();
+        List<Method> addresses =
+                Arrays.stream(PantheraAbi.class.getMethods())
+                        .filter(method -> method.getName().endsWith("$address"))
+                        .toList();
         for (Method address : addresses) {
-            assertThat((MemorySegment) address.invoke(null)).as(address.getName()).isNotEqualTo(MemorySegment.NULL);
+            assertThat((MemorySegment) address.invoke(null))
+                    .as(address.getName())
+                    .isNotEqualTo(MemorySegment.NULL);
         }
-        long prototypes = Pattern.compile("(?m)^PAN_API ").matcher(Files.readString(HEADER)).results().count();
+        long prototypes =
+                Pattern.compile("(?m)^PAN_API ")
+                        .matcher(Files.readString(HEADER))
+                        .results()
+                        .count();
         assertThat(addresses).hasSize((int) prototypes).isNotEmpty();
     }
 
     @Test
     void theBindingsWereGeneratedFromThisHeader() throws IOException, NoSuchAlgorithmException {
         var recorded = new Properties();
-        recorded.load(new StringReader(Files.readString(ROOT.resolve("bindings/src/generated/generated.properties"))));
+        recorded.load(
+                new StringReader(
+                        Files.readString(
+                                ROOT.resolve("bindings/src/generated/generated.properties"))));
         byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(HEADER));
         assertThat(recorded.getProperty("header.sha256"))
-            .as("run bindings/jextract/regenerate.sh after a change of the header")
-            .isEqualTo(HexFormat.of().formatHex(digest));
+                .as("run bindings/jextract/regenerate.sh after a change of the header")
+                .isEqualTo(HexFormat.of().formatHex(digest));
     }
 
     @Test
@@ -83,26 +93,43 @@ class BindingsTest {
 
     @Test
     void everyOpRunsOnTheReferenceBackends() {
-        assertThat(NativeInfo.ops()).isNotEmpty().allSatisfy(op -> assertThat(op.backends())
-            .as(op.name()).contains(Backend.REFERENCE, Backend.REFERENCE_F64));
+        assertThat(NativeInfo.ops())
+                .isNotEmpty()
+                .allSatisfy(op ->
+                        assertThat(op.backends())
+                                .as(op.name())
+                                .contains(Backend.REFERENCE, Backend.REFERENCE_F64));
     }
 
     @Test
     void aBackendThatCannotBeOpenedSaysWhy() {
         assertThat(NativeInfo.backendProblem(Backend.CPU)).isEmpty();
-        NativeInfo.backendProblem(Backend.CUDA).ifPresent(reason -> assertThat(reason).isNotBlank());
+        NativeInfo.backendProblem(Backend.CUDA)
+                .ifPresent(reason -> assertThat(reason).isNotBlank());
     }
 
     @Test
     void noExportedTypeSharesItsNameWithOneOfJavaBase() throws IOException {
         Path sources = ROOT.resolve("bindings/src/main/java/dev/panthera/kernels");
-        List<String> packages = ModuleLayer.boot().findModule("java.base").orElseThrow().getDescriptor().exports()
-            .stream().filter(exports -> !exports.isQualified()).map(exports -> exports.source()).toList();
+        List<String> packages =
+                ModuleLayer.boot()
+                        .findModule("java.base")
+                        .orElseThrow()
+                        .getDescriptor()
+                        .exports()
+                        .stream()
+                        .filter(exports -> !exports.isQualified())
+                        .map(exports -> exports.source())
+                        .toList();
         try (var files = Files.list(sources)) {
-            List<String> names = files.map(file -> file.getFileName().toString().replace(".java", ""))
-                .filter(name -> !name.contains("-")).toList();
-            assertThat(names).isNotEmpty()
-                .noneMatch(name -> packages.stream().anyMatch(exported -> exists(exported + "." + name)));
+            List<String> names =
+                    files.map(file -> file.getFileName().toString().replace(".java", ""))
+                            .filter(name -> !name.contains("-"))
+                            .toList();
+            assertThat(names)
+                    .isNotEmpty()
+                    .noneMatch(name ->
+                            packages.stream().anyMatch(exported -> exists(exported + "." + name)));
         }
     }
 

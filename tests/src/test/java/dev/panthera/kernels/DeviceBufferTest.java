@@ -61,9 +61,15 @@ class DeviceBufferTest {
         float tieToUpper = Float.intBitsToFloat(0x3f818000);
         float above = Float.intBitsToFloat(0x3f808001);
         try (var buffer = device.allocate(DataType.BF16, 5)) {
-            buffer.copyFrom(new float[] {tieToLower, tieToUpper, above, Float.NaN, Float.MAX_VALUE});
-            assertThat(buffer.toFloatArray()).containsExactly(1f, Float.intBitsToFloat(0x3f820000),
-                Float.intBitsToFloat(0x3f810000), Float.NaN, Float.POSITIVE_INFINITY);
+            buffer.copyFrom(
+                    new float[] {tieToLower, tieToUpper, above, Float.NaN, Float.MAX_VALUE});
+            assertThat(buffer.toFloatArray())
+                    .containsExactly(
+                            1f,
+                            Float.intBitsToFloat(0x3f820000),
+                            Float.intBitsToFloat(0x3f810000),
+                            Float.NaN,
+                            Float.POSITIVE_INFINITY);
         }
     }
 
@@ -73,14 +79,18 @@ class DeviceBufferTest {
             buffer.copyFrom(new float[] {0, 1, 2, 3});
             buffer.slice(1, 2).copyFrom(new float[] {10, 20});
             assertThat(buffer.toFloatArray()).containsExactly(0, 10, 20, 3);
-            assertThat(buffer.view(8, DataType.I32, 1).toIntArray()).containsExactly(Float.floatToIntBits(20));
+            assertThat(buffer.view(8, DataType.I32, 1).toIntArray())
+                    .containsExactly(Float.floatToIntBits(20));
         }
     }
 
     @Test
     void viewsOutsideOrMisalignedAreRefused() {
         try (var buffer = device.allocate(DataType.F32, 4)) {
-            assertRefused(() -> buffer.slice(3, 2), "2 elements of F32 from 3 on", "the 4 that there are");
+            assertRefused(
+                    () -> buffer.slice(3, 2),
+                    "2 elements of F32 from 3 on",
+                    "the 4 that there are");
             assertRefused(() -> buffer.slice(-1, 2), "from -1 on");
             assertRefused(() -> buffer.slice(1, Long.MAX_VALUE), "expected a range inside");
             assertRefused(() -> buffer.view(2, DataType.F32, 1), "expected a multiple of 4");
@@ -96,7 +106,8 @@ class DeviceBufferTest {
         buffer.close();
         assertRefused(view::toFloatArray, "closed");
         assertRefused(() -> stream.zero(view), "target was closed", "device cpu:");
-        assertThatThrownBy(() -> view.segment().get(ValueLayout.JAVA_FLOAT, 0)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> view.segment().get(ValueLayout.JAVA_FLOAT, 0))
+                .isInstanceOf(IllegalStateException.class);
     }
 
     @Test
@@ -105,16 +116,26 @@ class DeviceBufferTest {
             MemorySegment segment = arena.allocate(8, 4);
             DeviceBuffer.of(segment, DataType.I32).copyFrom(new int[] {3, 4});
             assertThat(segment.get(ValueLayout.JAVA_INT, 4)).isEqualTo(4);
-            assertRefused(() -> DeviceBuffer.of(segment.asSlice(2, 4), DataType.I32), "expected multiples of 4");
-            assertRefused(() -> DeviceBuffer.of(segment.asSlice(0, 6), DataType.I32), "expected multiples of 4");
+            assertRefused(
+                    () -> DeviceBuffer.of(segment.asSlice(2, 4), DataType.I32),
+                    "expected multiples of 4");
+            assertRefused(
+                    () -> DeviceBuffer.of(segment.asSlice(0, 6), DataType.I32),
+                    "expected multiples of 4");
         }
-        assertRefused(() -> DeviceBuffer.of(MemorySegment.ofArray(new int[2]), DataType.I32), "Java heap");
+        assertRefused(
+                () -> DeviceBuffer.of(MemorySegment.ofArray(new int[2]), DataType.I32),
+                "Java heap");
     }
 
     @Test
     void readOnlyMemoryMayBeReadButNotWritten() {
-        try (var arena = Arena.ofConfined(); var y = device.allocate(DataType.F32, 2)) {
-            var constant = DeviceBuffer.of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, -2).asReadOnly(), DataType.F32);
+        try (var arena = Arena.ofConfined();
+                var y = device.allocate(DataType.F32, 2)) {
+            var constant =
+                    DeviceBuffer.of(
+                            arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, -2).asReadOnly(),
+                            DataType.F32);
             stream.copy(y, constant);
             assertThat(y.toFloatArray()).containsExactly(1, -2);
             assertRefused(() -> stream.copy(constant, y), "target is read-only");
@@ -123,23 +144,27 @@ class DeviceBufferTest {
 
     @Test
     void memoryOfAnotherThreadIsRefused() throws InterruptedException {
-        try (var arena = Arena.ofConfined(); var y = device.allocate(DataType.F32, 2)) {
+        try (var arena = Arena.ofConfined();
+                var y = device.allocate(DataType.F32, 2)) {
             var confined = DeviceBuffer.of(arena.allocate(8, 4), DataType.F32);
             var thrown = new Throwable[1];
             var thread = new Thread(() -> stream.copy(y, confined));
             thread.setUncaughtExceptionHandler((_, failure) -> thrown[0] = failure);
             thread.start();
             thread.join();
-            assertThat(thrown[0]).isInstanceOf(KernelException.InvalidArgument.class)
-                .hasMessageContaining("belongs to another thread");
+            assertThat(thrown[0])
+                    .isInstanceOf(KernelException.InvalidArgument.class)
+                    .hasMessageContaining("belongs to another thread");
         }
     }
 
     @Test
     void copiesNeedEqualSizes() {
-        try (var a = device.allocate(DataType.F32, 2); var b = device.allocate(DataType.F32, 3)) {
+        try (var a = device.allocate(DataType.F32, 2);
+                var b = device.allocate(DataType.F32, 3)) {
             assertRefused(() -> stream.copy(a, b), "target has 8 bytes, source has 12");
-            assertRefused(() -> stream.copyToDevice(a, MemorySegment.ofArray(new float[2])), "Java heap");
+            assertRefused(
+                    () -> stream.copyToDevice(a, MemorySegment.ofArray(new float[2])), "Java heap");
             assertRefused(() -> a.copyFrom(new float[3]), "3 values for F32[2]");
             assertRefused(() -> a.copyFrom(new int[2]), "holds F32; expected I32");
         }
@@ -161,6 +186,8 @@ class DeviceBufferTest {
     }
 
     private static void assertRefused(Runnable call, String... parts) {
-        assertThatThrownBy(call::run).isInstanceOf(KernelException.InvalidArgument.class).hasMessageContainingAll(parts);
+        assertThatThrownBy(call::run)
+                .isInstanceOf(KernelException.InvalidArgument.class)
+                .hasMessageContainingAll(parts);
     }
 }

@@ -17,74 +17,223 @@ import org.junit.jupiter.api.Test;
 class KernelErrorsTest {
 
     /** One call per op, whose arguments are drawn in the order in which they are written. */
-    private static final List<Consumer<ArbitraryArguments>> CALLS = List.of(
-        a -> linear(a).forward(a.stream, a.reals(), a.reals(), a.orNull(a.reals()), a.reals()),
-        a -> {
-            var kernel = linear(a);
-            kernel.backward(a.stream, a.reals(), a.reals(), a.reals(), a.orNull(a.reals()), a.orNull(a.reals()),
-                a.orNull(a.reals()), a.workspace(kernel::backwardWorkspaceBytes));
-        },
-        a -> embedding(a).forward(a.stream, a.ints(), a.reals(), a.orNull(a.reals()), a.reals()),
-        a -> embedding(a).backward(a.stream, a.ints(), a.reals(), a.orNull(a.reals()), a.orNull(a.reals())),
-        a -> norm(a).forward(a.stream, a.reals(), a.orNull(a.reals()), a.reals(), a.orNull(a.reals()),
-            a.orNull(a.reals()), a.reals(), a.orNull(a.reals()), a.reals()),
-        a -> {
-            var kernel = norm(a);
-            kernel.backward(a.stream, a.reals(), a.reals(), a.orNull(a.reals()), a.reals(), a.orNull(a.reals()),
-                a.reals(), a.orNull(a.reals()), a.orNull(a.reals()), a.orNull(a.reals()),
-                a.workspace(kernel::backwardWorkspaceBytes));
-        },
-        a -> new ActivationKernel(a.one(Activation.values()), a.size()).forward(a.stream, a.reals(), a.reals()),
-        a -> new ActivationKernel(a.one(Activation.values()), a.size()).backward(a.stream, a.reals(), a.reals(),
-            a.reals()),
-        a -> arithmetic(a).forward(a.stream, a.reals(), a.reals(), a.reals()),
-        a -> arithmetic(a).backward(a.stream, a.orNull(a.reals()), a.orNull(a.reals()), a.reals(),
-            a.orNull(a.reals()), a.orNull(a.reals())),
-        a -> gate(a).forward(a.stream, a.reals(), a.reals(), a.orNull(a.reals()), a.reals()),
-        a -> gate(a).backward(a.stream, a.reals(), a.reals(), a.reals(), a.orNull(a.reals()), a.orNull(a.reals())),
-        a -> new DropoutKernel(a.probability(), a.probability(), a.size(), a.size(), a.size(), a.bits()).apply(a.stream,
-            a.orNull(a.randomState()), a.reals(), a.reals()),
-        a -> new SoftmaxKernel(a.size(), a.size()).forward(a.stream, a.reals(), a.reals()),
-        a -> new SoftmaxKernel(a.size(), a.size()).backward(a.stream, a.reals(), a.reals(), a.reals()),
-        a -> {
-            var kernel = attention(a);
-            kernel.forward(a.stream, a.orNull(a.randomState()), a.reals(), a.reals(), a.reals(), a.reals(), a.reals(),
-                a.workspace(kernel::forwardWorkspaceBytes));
-        },
-        a -> {
-            var kernel = attention(a);
-            kernel.backward(a.stream, a.orNull(a.randomState()), a.reals(), a.reals(), a.reals(), a.reals(), a.reals(),
-                a.reals(), a.reals(), a.reals(), a.reals(), a.workspace(kernel::backwardWorkspaceBytes));
-        },
-        a -> {
-            var kernel = AttentionKernel.packed(a.size(), a.size(), a.size(), a.size(), a.probability(), a.bits());
-            kernel.forwardPacked(a.stream, a.orNull(a.randomState()), a.reals(), a.reals(), a.reals(),
-                a.workspace(kernel::forwardWorkspaceBytes));
-        },
-        a -> {
-            var kernel = vocabularyLoss(a);
-            kernel.forward(a.stream, a.reals(), a.reals(), a.ints(), a.reals(), a.ints(), a.reals(), a.reals(), a.ints(),
-                a.workspace(kernel::forwardWorkspaceBytes));
-        },
-        a -> {
-            var kernel = vocabularyLoss(a);
-            kernel.backward(a.stream, a.reals(), a.reals(), a.ints(), a.ints(), a.reals(), a.reals(),
-                a.orNull(a.reals()), a.orNull(a.reals()), a.workspace(kernel::backwardWorkspaceBytes));
-        },
-        a -> {
-            var kernel = new ReduceKernel(a.one(Reduction.values()), a.size(), a.size(), a.size());
-            kernel.forward(a.stream, a.reals(), a.reals(), a.workspace(kernel::forwardWorkspaceBytes));
-        },
-        a -> new ReduceKernel(a.one(Reduction.values()), a.size(), a.size(), a.size()).backward(a.stream,
-            a.orNull(a.reals()), a.reals(), a.reals()),
-        a -> new AdamWKernel(a.size()).step(a.stream, a.orNull(a.adamWState()), a.reals(), a.reals(), a.reals(),
-            a.reals()));
+    private static final List<Consumer<ArbitraryArguments>> CALLS =
+            List.of(
+                    a ->
+                            linear(a)
+                                    .forward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a -> {
+                        var kernel = linear(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a ->
+                            embedding(a)
+                                    .forward(
+                                            a.stream,
+                                            a.ints(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a ->
+                            embedding(a)
+                                    .backward(
+                                            a.stream,
+                                            a.ints(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals())),
+                    a ->
+                            norm(a).forward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals()),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a -> {
+                        var kernel = norm(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a ->
+                            new ActivationKernel(a.one(Activation.values()), a.size())
+                                    .forward(a.stream, a.reals(), a.reals()),
+                    a ->
+                            new ActivationKernel(a.one(Activation.values()), a.size())
+                                    .backward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a -> arithmetic(a).forward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a ->
+                            arithmetic(a)
+                                    .backward(
+                                            a.stream,
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals()),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals())),
+                    a ->
+                            gate(a).forward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a ->
+                            gate(a).backward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals())),
+                    a ->
+                            new DropoutKernel(
+                                            a.probability(),
+                                            a.probability(),
+                                            a.size(),
+                                            a.size(),
+                                            a.size(),
+                                            a.bits())
+                                    .apply(
+                                            a.stream,
+                                            a.orNull(a.randomState()),
+                                            a.reals(),
+                                            a.reals()),
+                    a ->
+                            new SoftmaxKernel(a.size(), a.size())
+                                    .forward(a.stream, a.reals(), a.reals()),
+                    a ->
+                            new SoftmaxKernel(a.size(), a.size())
+                                    .backward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a -> {
+                        var kernel = attention(a);
+                        kernel.forward(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = attention(a);
+                        kernel.backward(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel =
+                                AttentionKernel.packed(
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.probability(),
+                                        a.bits());
+                        kernel.forwardPacked(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = vocabularyLoss(a);
+                        kernel.forward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.ints(),
+                                a.reals(),
+                                a.ints(),
+                                a.reals(),
+                                a.reals(),
+                                a.ints(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = vocabularyLoss(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.ints(),
+                                a.ints(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel =
+                                new ReduceKernel(
+                                        a.one(Reduction.values()), a.size(), a.size(), a.size());
+                        kernel.forward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a ->
+                            new ReduceKernel(
+                                            a.one(Reduction.values()), a.size(), a.size(), a.size())
+                                    .backward(a.stream, a.orNull(a.reals()), a.reals(), a.reals()),
+                    a ->
+                            new AdamWKernel(a.size())
+                                    .step(
+                                            a.stream,
+                                            a.orNull(a.adamWState()),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals()));
 
     @Property(tries = 6000)
-    void whateverTheArgumentsACallSucceedsOrThrowsAKernelException(@ForAll("hostBackends") Backend backend,
-            @ForAll("calls") int call, @ForAll long seed) {
+    void whateverTheArgumentsACallSucceedsOrThrowsAKernelException(
+            @ForAll("hostBackends") Backend backend, @ForAll("calls") int call, @ForAll long seed) {
         String outcome = "done";
-        try (var f = new KernelFixture(backend); var arena = Arena.ofConfined()) {
+        try (var f = new KernelFixture(backend);
+                var arena = Arena.ofConfined()) {
             var arguments = new ArbitraryArguments(f.stream, arena, seed);
             try {
                 CALLS.get(call).accept(arguments);
@@ -93,12 +242,16 @@ class KernelErrorsTest {
                 assertThat(refused.getMessage()).matches("[a-z_]+: .+");
                 assertThat(refused).isNotInstanceOf(KernelException.InternalFailure.class);
             }
-            assertThat(arguments.firstStrayWrite()).as("offset of a byte written outside of all buffers").isEqualTo(-1);
+            assertThat(arguments.firstStrayWrite())
+                    .as("offset of a byte written outside of all buffers")
+                    .isEqualTo(-1);
         }
-        Statistics.label("outcome").collect(outcome).coverage(coverage -> {
-            coverage.check("done").percentage(share -> share > 5);
-            coverage.check("refused").percentage(share -> share > 5);
-        });
+        Statistics.label("outcome")
+                .collect(outcome)
+                .coverage(coverage -> {
+                    coverage.check("done").percentage(share -> share > 5);
+                    coverage.check("refused").percentage(share -> share > 5);
+                });
     }
 
     @Provide
@@ -115,15 +268,19 @@ class KernelErrorsTest {
     void theMessageNamesTheOpTheArrayTheShapesAndTheDevice() {
         try (var f = new KernelFixture(Backend.REFERENCE)) {
             var kernel = new LinearKernel(2, 3, 4);
-            assertThatThrownBy(() -> kernel.forward(f.stream, f.zeros(6), f.zeros(11), null, f.zeros(8)))
-                .isInstanceOfSatisfying(KernelException.InvalidArgument.class, failure -> {
-                    assertThat(failure.op()).isEqualTo("linear_forward");
-                    assertThat(failure.shapes()).isEqualTo(kernel.toString());
-                    assertThat(failure.device()).isEqualTo("cpu:reference");
-                    assertThat(failure.status()).isOne();
-                })
-                .hasMessage("linear_forward: weight has 11 elements; expected at least 12; LinearKernel[rows=2, "
-                    + "inFeatures=3, outFeatures=4, xStride=3, yStride=4]; device cpu:reference");
+            assertThatThrownBy(() ->
+                            kernel.forward(f.stream, f.zeros(6), f.zeros(11), null, f.zeros(8)))
+                    .isInstanceOfSatisfying(
+                            KernelException.InvalidArgument.class,
+                            failure -> {
+                                assertThat(failure.op()).isEqualTo("linear_forward");
+                                assertThat(failure.shapes()).isEqualTo(kernel.toString());
+                                assertThat(failure.device()).isEqualTo("cpu:reference");
+                                assertThat(failure.status()).isOne();
+                            })
+                    .hasMessage(
+                            "linear_forward: weight has 11 elements; expected at least 12; LinearKernel[rows=2, "
+                                    + "inFeatures=3, outFeatures=4, xStride=3, yStride=4]; device cpu:reference");
         }
     }
 
@@ -132,17 +289,23 @@ class KernelErrorsTest {
         try (var f = new KernelFixture(Backend.REFERENCE)) {
             var kernel = new LinearKernel(1, 1, 1);
             assertThatThrownBy(() -> kernel.forward(f.stream, f.zeros(1), null, null, f.zeros(1)))
-                .isInstanceOf(KernelException.InvalidArgument.class).hasMessageContaining("weight is null; expected F32[1]");
-            assertThatThrownBy(() -> kernel.forward(f.stream, f.zeros(1), f.of(1), null, f.zeros(1)))
-                .isInstanceOf(KernelException.InvalidArgument.class).hasMessageContaining("weight holds I32; expected F32");
+                    .isInstanceOf(KernelException.InvalidArgument.class)
+                    .hasMessageContaining("weight is null; expected F32[1]");
+            assertThatThrownBy(
+                            () -> kernel.forward(f.stream, f.zeros(1), f.of(1), null, f.zeros(1)))
+                    .isInstanceOf(KernelException.InvalidArgument.class)
+                    .hasMessageContaining("weight holds I32; expected F32");
         }
     }
 
     @Test
     void aTypeThatTheDeviceDoesNotComputeWithIsUnsupported() {
-        try (var f = new KernelFixture(Backend.REFERENCE_F64); var x = f.device.allocate(DataType.F32, 1)) {
-            assertThatThrownBy(() -> new ActivationKernel(Activation.SINE, 1).forward(f.stream, x, x))
-                .isInstanceOf(KernelException.Unsupported.class).hasMessageContaining("f64 only");
+        try (var f = new KernelFixture(Backend.REFERENCE_F64);
+                var x = f.device.allocate(DataType.F32, 1)) {
+            assertThatThrownBy(
+                            () -> new ActivationKernel(Activation.SINE, 1).forward(f.stream, x, x))
+                    .isInstanceOf(KernelException.Unsupported.class)
+                    .hasMessageContaining("f64 only");
         }
     }
 
@@ -150,18 +313,27 @@ class KernelErrorsTest {
     void outputsThatOverlapInputsAreRefused() {
         try (var f = new KernelFixture(Backend.CPU)) {
             var memory = f.zeros(8);
-            assertThatThrownBy(() -> new LinearKernel(2, 2, 2).forward(f.stream, memory.slice(0, 4), f.zeros(4), null,
-                    memory.slice(2, 4)))
-                .isInstanceOf(KernelException.InvalidArgument.class).hasMessageContaining("y overlaps x");
+            assertThatThrownBy(() ->
+                            new LinearKernel(2, 2, 2)
+                                    .forward(
+                                            f.stream,
+                                            memory.slice(0, 4),
+                                            f.zeros(4),
+                                            null,
+                                            memory.slice(2, 4)))
+                    .isInstanceOf(KernelException.InvalidArgument.class)
+                    .hasMessageContaining("y overlaps x");
         }
     }
 
     @Test
     void idsOutOfRangeAreNamedWithTheirPlace() {
         try (var f = new KernelFixture(Backend.CPU)) {
-            assertThatThrownBy(() -> new EmbeddingKernel(1, 2, 1, 3, 0).forward(f.stream, f.of(0, 3), f.zeros(3), null,
-                    f.zeros(2)))
-                .isInstanceOf(KernelException.InvalidArgument.class).hasMessageContaining("ids[0,1] is 3; expected 0 to 2");
+            assertThatThrownBy(() ->
+                            new EmbeddingKernel(1, 2, 1, 3, 0)
+                                    .forward(f.stream, f.of(0, 3), f.zeros(3), null, f.zeros(2)))
+                    .isInstanceOf(KernelException.InvalidArgument.class)
+                    .hasMessageContaining("ids[0,1] is 3; expected 0 to 2");
         }
     }
 
@@ -169,8 +341,9 @@ class KernelErrorsTest {
     void moreMemoryThanThereIsIsOutOfMemory() {
         try (var device = Device.cpu(1)) {
             assertThatThrownBy(() -> device.allocate(DataType.BYTE, 1L << 40).close())
-                .isInstanceOf(KernelException.OutOfMemory.class);
-            assertThatThrownBy(() -> device.allocate(DataType.F32, -1)).isInstanceOf(KernelException.InvalidArgument.class);
+                    .isInstanceOf(KernelException.OutOfMemory.class);
+            assertThatThrownBy(() -> device.allocate(DataType.F32, -1))
+                    .isInstanceOf(KernelException.InvalidArgument.class);
             assertThat(device.liveBytes()).isZero();
             assertThat(device.allocations()).isZero();
         }
@@ -178,10 +351,11 @@ class KernelErrorsTest {
 
     @Test
     void wrongDeviceOptionsAreRefused() {
-        assertThatThrownBy(() -> Device.cpu(-1)).isInstanceOf(KernelException.InvalidArgument.class)
-            .hasMessageContaining("threads is -1");
+        assertThatThrownBy(() -> Device.cpu(-1))
+                .isInstanceOf(KernelException.InvalidArgument.class)
+                .hasMessageContaining("threads is -1");
         assertThatThrownBy(() -> Device.open(DeviceOptions.of(Backend.CPU).withIndex(1)))
-            .isInstanceOf(KernelException.NoDevice.class);
+                .isInstanceOf(KernelException.NoDevice.class);
         assertThatThrownBy(() -> Device.cuda(1000)).isInstanceOf(KernelException.NoDevice.class);
     }
 
@@ -198,28 +372,47 @@ class KernelErrorsTest {
 
     private static NormKernel norm(ArbitraryArguments a) {
         long channels = a.size();
-        return new NormKernel(a.one(NormKind.values()), 0.1f, a.size(), channels, a.stride(channels));
+        return new NormKernel(
+                a.one(NormKind.values()), 0.1f, a.size(), channels, a.stride(channels));
     }
 
     private static ArithmeticKernel arithmetic(ArbitraryArguments a) {
         long columns = a.size();
-        return new ArithmeticKernel(a.one(ArithmeticKind.values()), new long[] {a.size(), columns},
-            new long[] {a.stride(columns), 1}, new long[] {0, a.size() % 2});
+        return new ArithmeticKernel(
+                a.one(ArithmeticKind.values()),
+                new long[] {a.size(), columns},
+                new long[] {a.stride(columns), 1},
+                new long[] {0, a.size() % 2});
     }
 
     private static GateKernel gate(ArbitraryArguments a) {
         long channels = a.size();
-        return new GateKernel(a.one(Activation.values()), a.size(), channels, a.stride(channels), a.stride(channels),
-            a.stride(channels), a.stride(channels));
+        return new GateKernel(
+                a.one(Activation.values()),
+                a.size(),
+                channels,
+                a.stride(channels),
+                a.stride(channels),
+                a.stride(channels),
+                a.stride(channels));
     }
 
     private static AttentionKernel attention(ArbitraryArguments a) {
         long length = a.size();
         long heads = a.size();
         long headDim = a.size();
-        return new AttentionKernel(1, a.probability(), a.size(), heads, length, headDim, a.bits(),
-            a.layout(length, heads, headDim), a.layout(length, heads, headDim), a.layout(length, heads, headDim),
-            a.layout(length, heads, headDim));
+        return new AttentionKernel(
+                1,
+                a.probability(),
+                a.size(),
+                heads,
+                length,
+                headDim,
+                a.bits(),
+                a.layout(length, heads, headDim),
+                a.layout(length, heads, headDim),
+                a.layout(length, heads, headDim),
+                a.layout(length, heads, headDim));
     }
 
     private static VocabularyLossKernel vocabularyLoss(ArbitraryArguments a) {

@@ -3,6 +3,7 @@ package dev.panthera.kernels;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -13,36 +14,21 @@ class KernelExamplesTest {
     @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
     void linearMapsEveryRow(Backend backend) {
         try (var f = new KernelFixture(backend)) {
-            int rows = 3, in = 4, out = 5;
-            double[] x = f.noise(rows * in), w = f.noise(out * in), b = f.noise(out), dy = f.noise(rows * out);
-            double[] y = new double[rows * out], dx = new double[x.length], dw = new double[w.length], db = new double[out];
-            java.util.Arrays.fill(dw, 1);
-            for (int r = 0; r < rows; r++) {
-                for (int o = 0; o < out; o++) {
-                    y[r * out + o] = b[o];
-                    db[o] += dy[r * out + o];
-                    for (int i = 0; i < in; i++) {
-                        y[r * out + o] += x[r * in + i] * w[o * in + i];
-                        dx[r * in + i] += dy[r * out + o] * w[o * in + i];
-                        dw[o * in + i] += dy[r * out + o] * x[r * in + i];
-                    }
-                }
-            }
-            var kernel = new LinearKernel(rows, in, out);
-            var xs = f.of(x);
-            var ws = f.of(w);
-            var ys = f.empty(y.length);
-            kernel.forward(f.stream, xs, ws, f.of(b), ys);
-            assertClose(f.read(ys), y);
-            double[] ones = new double[w.length];
-            java.util.Arrays.fill(ones, 1);
-            var dxs = f.empty(dx.length);
-            var dws = f.of(ones);
-            var dbs = f.zeros(out);
-            kernel.backward(f.stream, xs, ws, f.of(dy), dxs, dws, dbs, f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
-            assertClose(f.read(dxs), dx);
-            assertClose(f.read(dws), dw);
-            assertClose(f.read(dbs), db);
+            var kernel = new LinearKernel(2, 2, 3);
+            var x = f.of(1.0, 2, 3, 4);
+            var weight = f.of(1.0, 0, 0, 1, 1, 1);
+            var y = f.empty(6);
+            kernel.forward(f.stream, x, weight, f.of(10.0, 20, 30), y);
+            assertThat(f.read(y)).containsExactly(11, 22, 33, 13, 24, 37);
+            var dx = f.empty(4);
+            var dweight = f.of(100.0, 0, 0, 0, 0, 0);
+            var dbias = f.zeros(3);
+            var workspace = f.workspace(kernel.backwardWorkspaceBytes(f.stream));
+            kernel.backward(
+                    f.stream, x, weight, f.of(1.0, 0, 0, 0, 0, 2), dx, dweight, dbias, workspace);
+            assertThat(f.read(dx)).containsExactly(1, 0, 2, 2);
+            assertThat(f.read(dweight)).containsExactly(101, 2, 0, 0, 6, 8);
+            assertThat(f.read(dbias)).containsExactly(1, 0, 2);
         }
     }
 
@@ -51,7 +37,8 @@ class KernelExamplesTest {
     void linearLeavesTheGapsBetweenStridedRows(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var y = f.of(9.0, 9, 9, 9);
-            new LinearKernel(2, 1, 1, 2, 3).forward(f.stream, f.of(1, Double.NaN, 2.0), f.of(10.0), null, y);
+            new LinearKernel(2, 1, 1, 2, 3)
+                    .forward(f.stream, f.of(1, Double.NaN, 2.0), f.of(10.0), null, y);
             assertThat(f.read(y)).containsExactly(10, 9, 9, 20);
         }
     }
@@ -63,7 +50,8 @@ class KernelExamplesTest {
             var kernel = new EmbeddingKernel(2, 2, 2, 3, 3);
             var ids = f.of(2, 0, 2, 2);
             var y = f.empty(8);
-            kernel.forward(f.stream, ids, f.of(1.0, 2, 3, 4, 5, 6), f.of(10.0, 20, 30, 40, 50, 60), y);
+            kernel.forward(
+                    f.stream, ids, f.of(1.0, 2, 3, 4, 5, 6), f.of(10.0, 20, 30, 40, 50, 60), y);
             assertThat(f.read(y)).containsExactly(15, 26, 31, 42, 15, 26, 35, 46);
             var dtable = f.zeros(6);
             var dpositions = f.of(1.0, 0, 0, 0, 0, 0);
@@ -82,8 +70,16 @@ class KernelExamplesTest {
             var y = f.empty(4);
             var mean = f.empty(1);
             var rstd = f.empty(1);
-            kernel.forward(f.stream, f.of(1.0, 1, 1, 1), f.of(0.0, 2, 0, 2), f.of(1.0, 1, 1, 2), f.of(0.0, 0, 0, 5), sum,
-                y, mean, rstd);
+            kernel.forward(
+                    f.stream,
+                    f.of(1.0, 1, 1, 1),
+                    f.of(0.0, 2, 0, 2),
+                    f.of(1.0, 1, 1, 2),
+                    f.of(0.0, 0, 0, 5),
+                    sum,
+                    y,
+                    mean,
+                    rstd);
             assertThat(f.read(sum)).containsExactly(1, 3, 1, 3);
             assertClose(f.read(y), -1, 1, -1, 7);
             assertClose(f.read(mean), 2);
@@ -91,8 +87,18 @@ class KernelExamplesTest {
             var dx = f.empty(4);
             var dweight = f.zeros(4);
             var dbias = f.zeros(4);
-            kernel.backward(f.stream, sum, f.of(1.0, 1, 1, 2), mean, rstd, f.of(0.0, 0, 0, 100), f.of(1.0, 0, 0, 0), dx,
-                dweight, dbias, f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
+            kernel.backward(
+                    f.stream,
+                    sum,
+                    f.of(1.0, 1, 1, 2),
+                    mean,
+                    rstd,
+                    f.of(0.0, 0, 0, 100),
+                    f.of(1.0, 0, 0, 0),
+                    dx,
+                    dweight,
+                    dbias,
+                    f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
             assertClose(f.read(dx), 0.5, 0, -0.5, 100);
             assertClose(f.read(dweight), -1, 0, 0, 0);
             assertClose(f.read(dbias), 1, 0, 0, 0);
@@ -130,14 +136,20 @@ class KernelExamplesTest {
     @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
     void arithmeticBroadcasts(Backend backend) {
         try (var f = new KernelFixture(backend)) {
-            var kernel = new ArithmeticKernel(ArithmeticKind.SUBTRACT, new int[] {2, 3}, new long[] {3, 1}, new long[] {0, 1});
+            var kernel =
+                    new ArithmeticKernel(
+                            ArithmeticKind.SUBTRACT,
+                            new int[] {2, 3},
+                            new long[] {3, 1},
+                            new long[] {0, 1});
             var y = f.empty(6);
             kernel.forward(f.stream, f.of(1.0, 2, 3, 4, 5, 6), f.of(1.0, 10, 100), y);
             assertThat(f.read(y)).containsExactly(0, -8, -97, 3, -5, -94);
             var db = f.empty(3);
             kernel.backward(f.stream, null, null, f.of(1.0, 2, 3, 4, 5, 6), null, db);
             assertThat(f.read(db)).containsExactly(-5, -7, -9);
-            ArithmeticKernel.dense(ArithmeticKind.DIVIDE, 2).forward(f.stream, f.of(1.0, -6), f.of(4.0, 3), y.slice(0, 2));
+            ArithmeticKernel.dense(ArithmeticKind.DIVIDE, 2)
+                    .forward(f.stream, f.of(1.0, -6), f.of(4.0, 3), y.slice(0, 2));
             assertThat(f.read(y.slice(0, 2))).containsExactly(0.25, -2);
         }
     }
@@ -173,7 +185,7 @@ class KernelExamplesTest {
 
     private static double[] dropped(KernelFixture f, RandomState state, long key) {
         double[] ones = new double[256];
-        java.util.Arrays.fill(ones, 1);
+        Arrays.fill(ones, 1);
         var y = f.empty(256);
         new DropoutKernel(0.75f, 0, 16, 16, 4, key).apply(f.stream, state, f.of(ones), y);
         return f.read(y);
@@ -199,7 +211,11 @@ class KernelExamplesTest {
         try (var f = new KernelFixture(backend)) {
             var kernel = new ReduceKernel(Reduction.MEAN, 2, 2, 2);
             var y = f.empty(4);
-            kernel.forward(f.stream, f.of(1.0, 2, 3, 4, 5, 6, 7, 8), y, f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
+            kernel.forward(
+                    f.stream,
+                    f.of(1.0, 2, 3, 4, 5, 6, 7, 8),
+                    y,
+                    f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
             assertThat(f.read(y)).containsExactly(2, 3, 6, 7);
             var dx = f.empty(8);
             kernel.backward(f.stream, null, f.of(1.0, 2, 3, 4), dx);
@@ -215,12 +231,14 @@ class KernelExamplesTest {
             var mean = f.zeros(2);
             var square = f.zeros(2);
             var step = new AdamWState.Step(0.5, 0.75, 0.9375, 1e-8, 0.25, 1, false);
-            new AdamWKernel(2).step(f.stream, f.adamWState(step), parameters, f.of(4.0, -8), mean, square);
+            new AdamWKernel(2)
+                    .step(f.stream, f.adamWState(step), parameters, f.of(4.0, -8), mean, square);
             assertClose(f.read(parameters), 1 * 0.875 - 0.5, -2 * 0.875 + 0.5);
             assertClose(f.read(mean), 1, -2);
             assertClose(f.read(square), 1, 4);
             var skipped = new AdamWState.Step(0.5, 0.75, 0.9375, 1e-8, 0.25, 2, true);
-            new AdamWKernel(2).step(f.stream, f.adamWState(skipped), parameters, f.of(4.0, -8), mean, square);
+            new AdamWKernel(2)
+                    .step(f.stream, f.adamWState(skipped), parameters, f.of(4.0, -8), mean, square);
             assertClose(f.read(mean), 1, -2);
         }
     }
@@ -228,7 +246,9 @@ class KernelExamplesTest {
     static void assertClose(double[] actual, double... expected) {
         assertThat(actual).hasSameSizeAs(expected);
         for (int i = 0; i < expected.length; i++) {
-            assertThat(actual[i]).as("element %d", i).isCloseTo(expected[i], within(1e-5 * Math.max(1, Math.abs(expected[i]))));
+            assertThat(actual[i])
+                    .as("element %d", i)
+                    .isCloseTo(expected[i], within(1e-5 * Math.max(1, Math.abs(expected[i]))));
         }
     }
 }

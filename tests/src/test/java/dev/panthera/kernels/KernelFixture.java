@@ -1,6 +1,7 @@
 package dev.panthera.kernels;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
@@ -36,7 +37,7 @@ final class KernelFixture implements AutoCloseable {
     DeviceBuffer empty(int elements) {
         DeviceBuffer buffer = keep(device.allocate(real, elements));
         double[] nan = new double[elements];
-        java.util.Arrays.fill(nan, Double.NaN);
+        Arrays.fill(nan, Double.NaN);
         stream.copyToDevice(buffer, nan);
         return buffer;
     }

@@ -23,8 +23,13 @@ class SequenceKernelExamplesTest {
             var kernel = AttentionKernel.packed(1, LENGTH, HEADS, HEAD_DIM, 0, 0);
             var o = f.empty(LENGTH * HEADS * HEAD_DIM);
             var lse = f.empty(HEADS * LENGTH);
-            kernel.forwardPacked(f.stream, null, f.of(packed), o, lse,
-                f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
+            kernel.forwardPacked(
+                    f.stream,
+                    null,
+                    f.of(packed),
+                    o,
+                    lse,
+                    f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
             assertClose(f.read(o), attention(packed));
             assertThat(f.read(lse)).doesNotContain(Double.NaN);
         }
@@ -40,10 +45,23 @@ class SequenceKernelExamplesTest {
             var qkv = f.of(packed);
             var o = f.empty(dO.length);
             var lse = f.empty(HEADS * LENGTH);
-            kernel.forwardPacked(f.stream, null, qkv, o, lse, f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
+            kernel.forwardPacked(
+                    f.stream,
+                    null,
+                    qkv,
+                    o,
+                    lse,
+                    f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
             var gradient = f.empty(packed.length);
-            kernel.backwardPacked(f.stream, null, qkv, o, lse, f.of(dO), gradient,
-                f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
+            kernel.backwardPacked(
+                    f.stream,
+                    null,
+                    qkv,
+                    o,
+                    lse,
+                    f.of(dO),
+                    gradient,
+                    f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
             assertClose(f.read(gradient), differences(packed, dO));
         }
     }
@@ -77,8 +95,17 @@ class SequenceKernelExamplesTest {
             var rowLoss = f.empty(3);
             var lse = f.empty(3);
             var argMax = f.emptyInts(3);
-            kernel.forward(f.stream, hidden, weight, labels, loss, count, rowLoss, lse, argMax,
-                f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
+            kernel.forward(
+                    f.stream,
+                    hidden,
+                    weight,
+                    labels,
+                    loss,
+                    count,
+                    rowLoss,
+                    lse,
+                    argMax,
+                    f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
             double first = Math.log(4) - Math.log(3);
             double last = Math.log(10);
             assertClose(f.read(loss), (first + last) / 2);
@@ -88,8 +115,17 @@ class SequenceKernelExamplesTest {
             assertThat(f.stream.toIntArray(count)).containsExactly(2);
             var dhidden = f.empty(3);
             var dweight = f.of(100.0, 0);
-            kernel.backward(f.stream, hidden, weight, labels, count, lse, f.of(2.0), dhidden, dweight,
-                f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
+            kernel.backward(
+                    f.stream,
+                    hidden,
+                    weight,
+                    labels,
+                    count,
+                    lse,
+                    f.of(2.0),
+                    dhidden,
+                    dweight,
+                    f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
             assertClose(f.read(dhidden), -0.25 * Math.log(3), 0, 0.9 * Math.log(3));
             assertClose(f.read(dweight), 100 + 0.25 - 1.8, -0.25 + 1.8);
         }

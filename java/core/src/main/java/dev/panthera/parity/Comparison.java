@@ -10,7 +10,7 @@ import java.util.function.ToDoubleFunction;
  *
  * <pre>
  *     outputs:    max|ours - recorded| / max|recorded|
- *     gradients:  max|ours - recorded| / max(max|recorded|, 1e-3 G)      G = max|gradient| over all gradients of the case
+ *     gradients:  max|ours - recorded| / max(max|recorded|, 1e-3 G)     G = max|gradient| over all gradients
  * </pre>
  *
  * so that a gradient which is zero but for rounding is measured on the scale of the others.

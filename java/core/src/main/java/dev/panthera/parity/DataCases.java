@@ -38,8 +38,8 @@ final class DataCases {
     }
 
     /**
-     * Where the queries of many rows lie: the probabilities of a single draw in closed form, and histograms of as many rows
-     * of our generator, by total variation.
+     * Where the queries of many rows lie: the probabilities of a single draw in closed form, and histograms of as many
+     * rows of our generator, by total variation.
      */
     static void mqarSlots(Golden golden, Workbench bench, Comparison comparison) {
         Mqar task = mqar(golden);
@@ -86,8 +86,8 @@ final class DataCases {
     }
 
     /**
-     * Two exact samples of n draws over k bins differ by at most about sqrt(k / (pi n)) in total variation, which can exceed
-     * the usual bound where bins are many.
+     * Two exact samples of n draws over k bins differ by at most about sqrt(k / (pi n)) in total variation, which can
+     * exceed the usual bound where bins are many.
      */
     private static void compareHistogram(Golden golden, Comparison comparison, String tensor, int[] ours) {
         int[] recorded = golden.ints(tensor);

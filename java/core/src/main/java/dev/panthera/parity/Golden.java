@@ -87,8 +87,8 @@ record Golden(String name, SafetensorsFile file) {
     }
 
     /**
-     * The relative error that is allowed: the recommended one or that of the note, whichever is larger. The recommendation
-     * is 30 times what the original itself loses in single precision, but at least 2e-5.
+     * The relative error that is allowed: the recommended one or that of the note, whichever is larger. The
+     * recommendation is 30 times what the original itself loses in single precision, but at least 2e-5.
      */
     double tolerance() {
         double fromNote = 0;

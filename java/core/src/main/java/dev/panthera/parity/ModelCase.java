@@ -9,8 +9,8 @@ import dev.panthera.tensor.VocabularyLossOperation;
 import java.util.Objects;
 
 /**
- * A whole language model: what each block passes on, the hidden vectors, the logits and predictions, both losses, and the
- * gradients of all parameters.
+ * A whole language model: what each block passes on, the hidden vectors, the logits and predictions, both losses, and
+ * the gradients of all parameters.
  */
 final class ModelCase implements ParityCase {
 

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Runs recorded cases of the original implementation and reports how far our results are from the recorded ones: the work of
- * {@code panthera parity}. A case is a safetensors file; other files are passed over.
+ * Runs recorded cases of the original implementation and reports how far our results are from the recorded ones: the
+ * work of {@code panthera parity}. A case is a safetensors file; other files are passed over.
  */
 public final class Parity {
 

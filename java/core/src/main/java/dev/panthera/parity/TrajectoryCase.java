@@ -7,12 +7,12 @@ import dev.panthera.train.AdamW;
 import java.util.Arrays;
 
 /**
- * Training with AdamW from recorded parameters on recorded batches: the loss before every step, and the parameters at the
- * end.
+ * Training with AdamW from recorded parameters on recorded batches: the loss before every step, and the parameters at
+ * the end.
  *
  * <p>AdamW divides a gradient by its own size, so a gradient that is zero but for rounding (that of the attention keys'
- * bias, which softmax cancels) still moves its parameter by up to the learning rate, in a direction that rounding decides.
- * Such parameters are allowed more.
+ * bias, which softmax cancels) still moves its parameter by up to the learning rate, in a direction that rounding
+ * decides. Such parameters are allowed more.
  */
 final class TrajectoryCase implements ParityCase {
 

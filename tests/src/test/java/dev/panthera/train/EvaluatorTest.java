@@ -1,0 +1,131 @@
+package dev.panthera.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.panthera.task.Batch;
+import dev.panthera.task.Dataset;
+import dev.panthera.task.RowStorage;
+import dev.panthera.task.Split;
+import dev.panthera.task.TaskConfig;
+import dev.panthera.tensor.Tape;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class EvaluatorTest {
+    private static final String HEAD = "lm_head.weight";
+    private static final int VOCAB = 64;
+
+    /**
+     * Against plain loops over the logits of all positions. With such a wide head the model is right by chance now and then.
+     */
+    @Test
+    void lossAndAccuracyAreThoseOfTheLogits() {
+        var config = TinyRuns.config("model.learn_word_embeddings=false", "data.test.*.examples=500");
+        try (var session = TinyRuns.session(config, 2);
+                var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
+            TinyRuns.randomize(session, HEAD, 1);
+            var expected = new Expectation();
+            for (int i = 0; i < test.batchesPerEpoch(); i++) {
+                expected.add(session, test.batch(0, i));
+            }
+            Evaluation evaluation = new Evaluator(session).evaluate(test);
+            assertThat(expected.right).isPositive();
+            assertThat(evaluation.examples()).isEqualTo(1000);
+            assertThat(evaluation.loss()).isCloseTo(expected.loss / expected.labels, within(1e-5));
+            assertThat(evaluation.accuracy()).isCloseTo(expected.right / 1000, within(1e-12));
+            assertThat(evaluation.slices()).containsOnlyKeys("num_kv_pairs", "input_seq_len", "num_passes");
+            expected.rightByPairs.forEach((pairs, right) ->
+                    assertThat(evaluation.slices().get("num_kv_pairs").get(pairs)).isCloseTo(right / 500, within(1e-12)));
+            assertThat(evaluation.slices().get("num_passes").get(1))
+                    .isCloseTo(evaluation.accuracy(), within(1e-12));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 1000})
+    void theBatchSizeChangesNothingButRounding(int testBatch) {
+        var expected = evaluate("data.test_batch=16");
+        var evaluation = evaluate("data.test_batch=" + testBatch);
+        assertThat(evaluation.examples()).isEqualTo(expected.examples());
+        assertThat(evaluation.loss()).isCloseTo(expected.loss(), within(1e-6));
+        assertThat(evaluation.accuracy()).isCloseTo(expected.accuracy(), within(1e-12));
+        assertThat(evaluation.slices().keySet()).isEqualTo(expected.slices().keySet());
+    }
+
+    /** Dropout must be off: otherwise the second evaluation would differ. */
+    @Test
+    void evaluatingTwiceGivesTheSame() {
+        var config = TinyRuns.config();
+        try (var session = TinyRuns.session(config, 2);
+                var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
+            var evaluator = new Evaluator(session);
+            var first = evaluator.evaluate(test);
+            session.random().write(session.stream(), 1, 99);
+            assertThat(evaluator.evaluate(test)).isEqualTo(first);
+        }
+    }
+
+    private static Evaluation evaluate(String setting) {
+        var config = TinyRuns.config("model.learn_word_embeddings=false", setting);
+        try (var session = TinyRuns.session(config, 2);
+                Dataset test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
+            TinyRuns.randomize(session, HEAD, 1);
+            return new Evaluator(session).evaluate(test);
+        }
+    }
+
+    /** Sums of what each row is expected to add. */
+    private static final class Expectation {
+        private double loss;
+        private long labels;
+        private double right;
+        private final Map<Integer, Double> rightByPairs = new TreeMap<>();
+
+        void add(Session session, Batch batch) {
+            float[] logits = logits(session, batch);
+            int[] targets = batch.labelArray();
+            for (int row = 0; row < batch.rows(); row++) {
+                int hits = 0;
+                for (int i = row * batch.length(); i < (row + 1) * batch.length(); i++) {
+                    if (targets[i] != TaskConfig.IGNORE) {
+                        labels++;
+                        loss += logSumExp(logits, i) - logits[i * VOCAB + targets[i]];
+                        hits += argMax(logits, i) == targets[i] ? 1 : 0;
+                    }
+                }
+                int pairs = batch.slices().get("num_kv_pairs");
+                right += (double) hits / pairs;
+                rightByPairs.merge(pairs, (double) hits / pairs, Double::sum);
+            }
+        }
+
+        private static float[] logits(Session session, Batch batch) {
+            var tape = session.tape();
+            var loaded = session.load(batch);
+            tape.begin(Tape.Mode.EVALUATION);
+            float[] logits = session.stream().toFloatArray(session.model().logits(tape, loaded.inputs()).values());
+            tape.end();
+            return logits;
+        }
+
+        private static double logSumExp(float[] logits, int position) {
+            double sum = 0;
+            for (int token = 0; token < VOCAB; token++) {
+                sum += Math.exp(logits[position * VOCAB + token]);
+            }
+            return Math.log(sum);
+        }
+
+        private static int argMax(float[] logits, int position) {
+            int best = 0;
+            for (int token = 1; token < VOCAB; token++) {
+                best = logits[position * VOCAB + token] > logits[position * VOCAB + best] ? token : best;
+            }
+            return best;
+        }
+    }
+}

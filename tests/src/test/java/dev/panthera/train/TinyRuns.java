@@ -1,0 +1,157 @@
+package dev.panthera.train;
+
+import dev.panthera.io.SafetensorsFile;
+import dev.panthera.random.CounterRandom;
+import dev.panthera.random.Purpose;
+import dev.panthera.task.BatchOrder;
+import dev.panthera.task.Filler;
+import java.io.IOException;
+import java.nio.IntBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Runs that take a moment and yet use everything: two segments, a short last batch, every kind of dropout, shuffling. */
+final class TinyRuns {
+    /** Training steps of an epoch of {@link #config}: 40 and 24 examples in batches of 16. */
+    static final int STEPS_PER_EPOCH = 5;
+
+    private static final TrainConfig CONFIG = new TrainConfig(
+            new ModelOptions("attention", List.of(), 2, 2, 16, "mlp", 2, true, true, 0.1, 0.1, 0.1),
+            new DataOptions(
+                    64,
+                    0.1,
+                    Filler.ZERO,
+                    1,
+                    List.of(new DataOptions.Segment(16, 2, 40), new DataOptions.Segment(12, 1, 24)),
+                    List.of(new DataOptions.Segment(16, 2, 20), new DataOptions.Segment(12, 1, 10)),
+                    List.of(new DataOptions.Segment(16, 2, 30), new DataOptions.Segment(12, 1, 15)),
+                    16,
+                    16,
+                    BatchOrder.SHUFFLED,
+                    11),
+            3,
+            3e-3,
+            0.1,
+            1,
+            TrainConfig.Protocol.VALIDATION,
+            7);
+
+    private static final List<String> TIMES = List.of("seconds", "tokens_per_second");
+
+    private TinyRuns() {}
+
+    /** The tiny configuration with some values set, each as {@code path=yaml}. */
+    static TrainConfig config(String... settings) {
+        var draft = ConfigDraft.of(CONFIG);
+        for (String setting : settings) {
+            int equals = setting.indexOf('=');
+            draft.set(setting.substring(0, equals), setting.substring(equals + 1));
+        }
+        return draft.toConfig();
+    }
+
+    static RunOptions options(int threads, @Nullable Path folder) {
+        return new RunOptions(new DeviceChoice("cpu", threads), folder, false, () -> false);
+    }
+
+    static RunOptions options(Path folder, boolean resume, BooleanSupplier stopRequested) {
+        return new RunOptions(new DeviceChoice("cpu", 2), folder, resume, stopRequested);
+    }
+
+    /** A new run in a folder, to its end. */
+    static TrainResult run(TrainConfig config, Path folder) {
+        return Trainer.run(config, options(2, folder), TrainListener.SILENT);
+    }
+
+    /** A new run that is asked to stop after so many steps. */
+    static TrainResult runUntil(int steps, TrainConfig config, Path folder) {
+        return runUntil(steps, config, folder, false);
+    }
+
+    /** Goes on with a run until so many steps after that. */
+    static TrainResult resumeUntil(int steps, TrainConfig config, Path folder) {
+        return runUntil(steps, config, folder, true);
+    }
+
+    private static TrainResult runUntil(int steps, TrainConfig config, Path folder, boolean resume) {
+        var made = new int[1];
+        var counter = new TrainListener() {
+            @Override
+            public void stepped(StepReport report) {
+                made[0]++;
+            }
+        };
+        return Trainer.run(config, options(folder, resume, () -> made[0] >= steps), counter);
+    }
+
+    /** Goes on with a run to its end. */
+    static TrainResult resume(Path folder) {
+        TrainConfig config = Checkpoint.readConfig(Checkpoint.locate(folder));
+        return Trainer.run(config, options(folder, true, () -> false), TrainListener.SILENT);
+    }
+
+    static byte[] checkpoint(Path folder) throws IOException {
+        return Files.readAllBytes(folder.resolve(Checkpoint.FILE));
+    }
+
+    /** The lines of a run's metrics without times and speeds. */
+    static List<String> metrics(Path folder) throws IOException {
+        var json = JsonMapper.shared();
+        return Files.readAllLines(folder.resolve(MetricsLog.FILE)).stream()
+                .map(line -> ((ObjectNode) json.readTree(line)).remove(TIMES).toString())
+                .toList();
+    }
+
+    /** A session for a configuration, with room for its training and its test batches. */
+    static Session session(TrainConfig config, int threads) {
+        var data = config.data();
+        return new Session(
+                new DeviceChoice("cpu", threads).open(),
+                config.model().config(data),
+                config.seed(),
+                Math.max(data.trainPositions(), data.testPositions()));
+    }
+
+    /** The bits of all parameters. */
+    static Map<String, IntBuffer> parameters(Session session) {
+        Map<String, IntBuffer> bits = new TreeMap<>();
+        session.parameters()
+                .named()
+                .forEach((name, tensor) -> bits.put(name, bits(session.stream().toFloatArray(tensor.values()))));
+        return bits;
+    }
+
+    /** The bits of all tensors of a run's checkpoint. */
+    static Map<String, IntBuffer> tensors(Path folder) {
+        Map<String, IntBuffer> bits = new TreeMap<>();
+        SafetensorsFile.read(folder.resolve(Checkpoint.FILE))
+                .tensors()
+                .forEach((name, tensor) -> bits.put(name, bits(tensor.toFloats())));
+        return bits;
+    }
+
+    private static IntBuffer bits(float[] values) {
+        var bits = IntBuffer.allocate(values.length);
+        for (float value : values) {
+            bits.put(Float.floatToRawIntBits(value));
+        }
+        return bits.flip();
+    }
+
+    /** Replaces a parameter by normal values of that standard deviation. */
+    static void randomize(Session session, String parameter, double standardDeviation) {
+        var random = CounterRandom.of(5, Purpose.INIT, parameter.hashCode());
+        var values = new float[(int) session.parameters().named().get(parameter).size()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (standardDeviation * random.nextGaussian());
+        }
+        session.parameters().load(session.stream(), parameter, values);
+    }
+}
