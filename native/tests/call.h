@@ -9,7 +9,7 @@
 typedef enum role { INPUT, OUTPUT, ADDED } role; /* ADDED: the op adds to what is there */
 typedef enum element { REAL, INTEGER, STATE } element; /* STATE: one C struct of 8-byte fields */
 
-/* What an array of a backward op is to the forward op: the value, the cotangent or the gradient of one of its arrays. */
+/* What an array of a backward op is to the forward op: value, cotangent or gradient of one of its arrays. */
 typedef enum relation { UNRELATED, VALUE_OF, COTANGENT_OF, GRADIENT_OF } relation;
 
 enum { MAX_VIEWS = 16, MAX_DIMENSIONS = PAN_MAX_RANK, DESC_BYTES = 256 };
@@ -61,6 +61,8 @@ typedef struct field {
 
 #define FIELD(desc, name, kind) {#name, kind, offsetof(desc, name), 0}
 #define FIELD_ENUM(desc, name, count) {#name, FIELD_KIND, offsetof(desc, name), count}
+/* Only 0 is valid. */
+#define FIELD_RESERVED(desc) FIELD_ENUM(desc, reserved, 1)
 
 /* An op: how to set it up in each of `variants` ways and how to call it. */
 typedef struct op_case {

@@ -43,7 +43,8 @@ static pan_status invoke_activation_backward(pan_stream *stream, const void *des
 }
 
 #define ACTIVATION_FIELDS \
-    {FIELD_ENUM(pan_activation_desc, kind, PAN_ACTIVATION_COUNT), FIELD(pan_activation_desc, count, FIELD_SIZE)}
+    {FIELD_ENUM(pan_activation_desc, kind, PAN_ACTIVATION_COUNT), FIELD_RESERVED(pan_activation_desc),            \
+     FIELD(pan_activation_desc, count, FIELD_SIZE)}
 
 /* ---- arithmetic ---- */
 
@@ -213,7 +214,8 @@ static pan_status invoke_gate_backward(pan_stream *stream, const void *desc, voi
 
 #define GATE_FIELDS                                                                                             \
     {FIELD_ENUM(pan_gate_desc, activation, PAN_ACTIVATION_COUNT), FIELD(pan_gate_desc, rows, FIELD_SIZE),       \
-     FIELD(pan_gate_desc, channels, FIELD_SIZE), FIELD(pan_gate_desc, a_stride, FIELD_STRIDE),                  \
+     FIELD_RESERVED(pan_gate_desc), FIELD(pan_gate_desc, channels, FIELD_SIZE),                                 \
+     FIELD(pan_gate_desc, a_stride, FIELD_STRIDE),                                                              \
      FIELD(pan_gate_desc, b_stride, FIELD_STRIDE), FIELD(pan_gate_desc, y_stride, FIELD_STRIDE)}
 
 /* ---- dropout ---- */
@@ -318,7 +320,7 @@ static pan_status invoke_reduce_backward(pan_stream *stream, const void *desc, v
 }
 
 #define REDUCE_FIELDS                                                                                           \
-    {FIELD_ENUM(pan_reduce_desc, kind, 4), FIELD(pan_reduce_desc, outer, FIELD_SIZE),                           \
+    {FIELD_ENUM(pan_reduce_desc, kind, 4), FIELD_RESERVED(pan_reduce_desc), FIELD(pan_reduce_desc, outer, FIELD_SIZE), \
      FIELD(pan_reduce_desc, count, FIELD_SIZE), FIELD(pan_reduce_desc, inner, FIELD_SIZE)}
 
 /* ---- optimizer ---- */
@@ -405,7 +407,7 @@ const op_case ELEMENT_CASES[] = {
                          .fields = REDUCE_FIELDS},
     [ADAMW] = {.op = "adamw_step", .variants = 2 * SIZE_COUNT, .tolerance = 1e-6, .prepare = prepare_adamw,
                .invoke = invoke_adamw, .desc_size = sizeof(pan_adamw_desc), .no_dtype = true,
-               .fields = {FIELD(pan_adamw_desc, count, FIELD_SIZE)}},
+               .fields = {FIELD_RESERVED(pan_adamw_desc), FIELD(pan_adamw_desc, count, FIELD_SIZE)}},
     [END] = {0},
 };
 

@@ -231,7 +231,8 @@ const op_case SEQUENCE_CASES[] = {
     /* exp(score - lse) doubles the rounding of both, and D and do . v cancel. */
     [ATTENTION_BACKWARD] = {.op = "attention_backward", .variants = 2 * SIZE_COUNT, .tolerance = 1e-5,
                             .prepare = prepare_attention_backward, .invoke = invoke_attention_backward,
-                            .cancelling = attention_backward_cancelling, .workspace = attention_backward_workspace, .forward = &SEQUENCE_CASES[ATTENTION],
+                            .cancelling = attention_backward_cancelling, .workspace = attention_backward_workspace,
+                            .forward = &SEQUENCE_CASES[ATTENTION],
                             .desc_size = sizeof(pan_attention_desc), .fields = ATTENTION_FIELDS},
     [VOCABULARY] = {.op = "vocabulary_loss_forward", .variants = 2 * SIZE_COUNT, .tolerance = 3e-6,
                     .prepare = prepare_vocabulary_forward, .invoke = invoke_vocabulary_forward,

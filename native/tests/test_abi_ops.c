@@ -77,8 +77,7 @@ static void check_overlaps(trial *trial) {
         for (int v = 0; v < call->view_count; v++) {
             const view *other = &call->views[v];
             element element = call->blocks[output->block].element;
-            if (o == v || output->role == INPUT || !output->present || !other->present ||
-                call->blocks[other->block].element != element) {
+            if (o == v || output->role == INPUT || !output->present || !other->present) {
                 continue;
             }
             char *address = trial->image->argument[v];

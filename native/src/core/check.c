@@ -51,6 +51,13 @@ pan_status pan_check_desc(const char *op, const pan_stream *stream, const void *
     return PAN_OK;
 }
 
+pan_status pan_check_reserved(const char *op, int32_t value) {
+    if (value != 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: reserved is %d; expected 0", op, value);
+    }
+    return PAN_OK;
+}
+
 pan_status pan_check_size(const char *op, const char *name, int64_t value) {
     if (value < 1 || value > LARGEST_SIZE) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is %lld; expected 1 to 2^%d", op, name, (long long) value,

@@ -42,10 +42,14 @@ int64_t pan_real_bytes(const pan_stream *stream);
 pan_status pan_check_desc(const char *op, const pan_stream *stream, const void *desc, uint32_t expected_size,
                           pan_dtype dtype);
 
+/* A field kept for later versions: 0. */
+pan_status pan_check_reserved(const char *op, int32_t value);
+
 /* A size in [1, 2^40]. */
 pan_status pan_check_size(const char *op, const char *name, int64_t value);
 
-/* An array of rows * stride elements that an address space can hold: what is derived from its size does not overflow. */
+/* An array of rows * stride elements that an address space can hold, so that sizes derived from its own do not
+ * overflow. */
 pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int64_t stride);
 
 /* A row stride in [columns, 2^40]. */

@@ -57,7 +57,7 @@ static void load(void) {
 const pan_driver *pan_cuda_driver(void) {
     pthread_once(&once, load);
     if (backend == NULL) {
-        pan_fail(PAN_NO_DEVICE, "CUDA is off: %s", reason);
+        pan_fail(PAN_NO_DEVICE, "%s", reason);
         return NULL;
     }
     return &backend->driver;

@@ -30,6 +30,7 @@ static pan_status check_open(const pan_device_options *options, pan_device **dev
         return pan_fail(PAN_INVALID_ARGUMENT, "device_open: struct_size is %u; this library (ABI %d) expects %zu",
                         options->struct_size, PAN_ABI_VERSION, sizeof *options);
     }
+    PAN_TRY(pan_check_reserved("device_open", options->reserved));
     if (options->backend < 0 || options->backend >= PAN_BACKEND_COUNT) {
         return pan_fail(PAN_INVALID_ARGUMENT, "device_open: backend is %d; expected 0 to %d", options->backend,
                         PAN_BACKEND_COUNT - 1);

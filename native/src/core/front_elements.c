@@ -3,6 +3,7 @@
 
 static pan_status check_activation(const char *op, const pan_stream *stream, const pan_activation_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_reserved(op, desc->reserved));
     PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_ACTIVATION_COUNT));
     return pan_check_size(op, "count", desc->count);
 }
@@ -129,6 +130,7 @@ pan_status pan_arithmetic_backward(pan_stream *stream, const pan_arithmetic_desc
 
 static pan_status check_gate(const char *op, const pan_stream *stream, const pan_gate_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_reserved(op, desc->reserved));
     PAN_TRY(pan_check_kind(op, "activation", desc->activation, PAN_ACTIVATION_COUNT));
     PAN_TRY(pan_check_size(op, "rows", desc->rows));
     PAN_TRY(pan_check_size(op, "channels", desc->channels));
@@ -206,6 +208,7 @@ pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const p
 
 static pan_status check_reduce(const char *op, const pan_stream *stream, const pan_reduce_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_reserved(op, desc->reserved));
     PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_REDUCE_NONFINITE + 1));
     PAN_TRY(pan_check_size(op, "outer", desc->outer));
     PAN_TRY(pan_check_size(op, "count", desc->count));
@@ -262,6 +265,7 @@ pan_status pan_adamw_step(pan_stream *stream, const pan_adamw_desc *desc, const 
     PAN_FRONT(adamw_step)
     int64_t real = pan_real_bytes(stream);
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, real == 8 ? PAN_F64 : PAN_F32));
+    PAN_TRY(pan_check_reserved(op, desc->reserved));
     PAN_TRY(pan_check_size(op, "count", desc->count));
     int64_t bytes = desc->count * real;
     const pan_array arrays[] = {

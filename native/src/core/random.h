@@ -31,8 +31,8 @@ static inline uint32_t pan_random_bits(uint64_t row_state, uint32_t column) {
     return x ^ (x >> 16);
 }
 
-/* Bits of an example's drop path: those of a row `example` and column 0 under the complemented key, so that they meet no
- * element's bits under the key itself. */
+/* Bits of an example's drop path: those of a row `example` and column 0 under the complemented key, so that they meet
+ * no element's bits under the key itself. */
 static inline uint32_t pan_random_path_bits(const pan_random_state *random, uint64_t key, uint64_t example) {
     return pan_random_bits(pan_random_row(random, ~key, example), 0);
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.ByteArrayInputStream;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -56,6 +57,27 @@ class NativeCacheTest {
     }
 
     @Test
+    void aFileWhoseContentChangedIsUnpackedAgain() throws Exception {
+        put("libone.so", "one");
+        Path library = Files.writeString(unpack().resolve("libone.so"), "eno");
+        unpack();
+        assertThat(library).hasContent("one");
+    }
+
+    @Test
+    void theLibraryOfTheCudaJarJoinsTheOthers() throws Exception {
+        put("libone.so", "one");
+        Path without = unpack();
+        jar.put("libcuda.so", "cuda".getBytes());
+        byte[] digest = MessageDigest.getInstance("SHA-256").digest("cuda".getBytes());
+        jar.put("SHA256SUMS.cuda", (HexFormat.of().formatHex(digest) + "  libcuda.so\n").getBytes());
+        Path with = unpack();
+        assertThat(with).isNotEqualTo(without);
+        assertThat(with.resolve("libone.so")).hasContent("one");
+        assertThat(with.resolve("libcuda.so")).hasContent("cuda");
+    }
+
+    @Test
     void aDamagedJarLeavesNothingBehind() throws Exception {
         put("libone.so", "one");
         jar.put("libone.so", "eno".getBytes());
@@ -87,9 +109,13 @@ class NativeCacheTest {
         return NativeCache.unpack(this::open, root);
     }
 
-    private InputStream open(String name) {
+    private InputStream open(String name) throws FileNotFoundException {
+        byte[] content = jar.get(name);
+        if (content == null) {
+            throw new FileNotFoundException(name);
+        }
         opened++;
-        return new ByteArrayInputStream(jar.get(name));
+        return new ByteArrayInputStream(content);
     }
 
     private void put(String name, String content) throws NoSuchAlgorithmException {

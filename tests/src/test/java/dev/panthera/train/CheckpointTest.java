@@ -68,6 +68,29 @@ class CheckpointTest {
         assertThat(Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), null)).isEqualTo(result.test());
     }
 
+    @Test
+    void testRowsThatTheModelCannotReadAreRefused() {
+        var device = new DeviceChoice("cpu", 1);
+        var longer = TinyRuns.config("data.test.0.length=18").data();
+        assertThatThrownBy(() -> Evaluator.evaluate(folder, device, longer))
+                .isInstanceOf(UserException.class)
+                .hasMessageContaining("--length 18: the model has learned 16 positions");
+        var moreTokens = TinyRuns.config("data.vocab=65").data();
+        assertThatThrownBy(() -> Evaluator.evaluate(folder, device, moreTokens))
+                .isInstanceOf(UserException.class)
+                .hasMessageContaining("--vocab 65: the model knows 64 tokens");
+    }
+
+    @Test
+    void aModelWithoutPositionsReadsLongerRows() {
+        var config = TinyRuns.config("model.positions=false", "epochs=1");
+        Path whole = folder.resolve("whole");
+        TinyRuns.run(config, whole);
+        var longer = TinyRuns.config("data.test.0.length=40").data();
+        assertThat(Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), longer).slices().get("input_seq_len"))
+                .containsOnlyKeys(12, 40);
+    }
+
     /** Cut within the length, the header, the tensors, and by the last byte alone. */
     @ParameterizedTest
     @ValueSource(doubles = {0, 0.0001, 0.01, 0.5, 0.999999})

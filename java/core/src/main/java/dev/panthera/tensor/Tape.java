@@ -113,7 +113,13 @@ public final class Tape {
     }
 
     /** Memory from {@link #scratch}. */
-    public record Scratch(Storage storage) implements AutoCloseable {
+    public static final class Scratch implements AutoCloseable {
+        private final Storage storage;
+
+        private Scratch(Storage storage) {
+            this.storage = storage;
+        }
+
         public DeviceBuffer buffer() {
             return storage.buffer();
         }
@@ -241,7 +247,13 @@ public final class Tape {
     }
 
     /** A gradient on its way to a tensor. */
-    public record Gradient(Storage storage) {
+    public static final class Gradient {
+        private final Storage storage;
+
+        private Gradient(Storage storage) {
+            this.storage = storage;
+        }
+
         public DeviceBuffer buffer() {
             return storage.buffer();
         }
@@ -285,13 +297,13 @@ public final class Tape {
         }
         for (Tensor tensor : tensors) {
             if (tensor != null && tensor.requiresGradient()) {
-                give(gradient.storage(), tensor);
+                give(gradient.storage, tensor);
             }
         }
         if (checking) {
             finiteCheck.check(this, operations.getLast(), operations.size() - 1, gradient.buffer(), "backward");
         }
-        gradient.storage().release();
+        gradient.storage.release();
     }
 
     private void give(Storage arriving, Tensor tensor) {

@@ -1,5 +1,6 @@
 package dev.panthera.train;
 
+import dev.panthera.UserException;
 import dev.panthera.task.Batch;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
@@ -29,12 +30,26 @@ public final class Evaluator {
         var file = Checkpoint.locate(checkpoint);
         TrainConfig config = Checkpoint.readConfig(file);
         DataOptions used = data == null ? config.data() : data;
+        requireFit(config, used);
         try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
                 var session = new Session(
                         choice.open(), config.model().config(config.data()), config.seed(), used.testPositions())) {
             Checkpoint.readParameters(file, session);
             return new Evaluator(session).evaluate(dataset);
         }
+    }
+
+    private static void requireFit(TrainConfig config, DataOptions data) {
+        UserException.require(
+                data.vocab() <= config.data().vocab(),
+                "--vocab %d: the model knows %d tokens; use at most as many",
+                data.vocab(),
+                config.data().vocab());
+        UserException.require(
+                !config.model().positions() || data.maxTestLength() <= config.data().maxLength(),
+                "--length %d: the model has learned %d positions; test it on rows that are no longer",
+                data.maxTestLength(),
+                config.data().maxLength());
     }
 
     /** Evaluates all examples of a dataset. */
