@@ -181,8 +181,7 @@ PAN_API pan_status pan_copy_to_device(pan_stream *stream, void *device_address, 
                                       int64_t bytes);
 
 /** Copies bytes >= 0 from the stream's device to host memory; complete on return. */
-PAN_API pan_status pan_copy_to_host(pan_stream *stream, void *host_address, const void *device_address,
-                                    int64_t bytes);
+PAN_API pan_status pan_copy_to_host(pan_stream *stream, void *host_address, const void *device_address, int64_t bytes);
 
 /** Copies bytes >= 0 within the stream's device. */
 PAN_API pan_status pan_copy(pan_stream *stream, void *target, const void *source, int64_t bytes);
@@ -227,8 +226,7 @@ typedef struct pan_linear_desc {
 PAN_API pan_status pan_linear_forward(pan_stream *stream, const pan_linear_desc *desc, const void *x,
                                       const float *weight, const float *bias, void *y);
 
-PAN_API pan_status pan_linear_backward_workspace_size(pan_stream *stream, const pan_linear_desc *desc,
-                                                      int64_t *bytes);
+PAN_API pan_status pan_linear_backward_workspace_size(pan_stream *stream, const pan_linear_desc *desc, int64_t *bytes);
 
 /**
  *     dx[r,i] = sum_o dy[r,o] weight[o,i]      dweight[o,i] += sum_r dy[r,o] x[r,i]      dbias[o] += sum_r dy[r,o]
@@ -299,9 +297,9 @@ typedef struct pan_norm_desc {
  * mean      (rows) f32, output for backward; NULL exactly for RMS. rstd: (rows) f32, output for backward.
  * Source: Ba et al. 2016 (arXiv 1607.06450), eq. 3; Zhang and Sennrich 2019 (arXiv 1910.07467), eq. 4.
  */
-PAN_API pan_status pan_norm_forward(pan_stream *stream, const pan_norm_desc *desc, const void *x,
-                                    const void *residual, const float *weight, const float *bias, void *sum, void *y,
-                                    float *mean, float *rstd);
+PAN_API pan_status pan_norm_forward(pan_stream *stream, const pan_norm_desc *desc, const void *x, const void *residual,
+                                    const float *weight, const float *bias, void *sum, void *y, float *mean,
+                                    float *rstd);
 
 PAN_API pan_status pan_norm_backward_workspace_size(pan_stream *stream, const pan_norm_desc *desc, int64_t *bytes);
 
@@ -344,8 +342,7 @@ typedef struct pan_activation_desc {
 } pan_activation_desc;
 
 /** y[i] = f(x[i]), i < count; y may alias x. */
-PAN_API pan_status pan_activation_forward(pan_stream *stream, const pan_activation_desc *desc, const void *x,
-                                          void *y);
+PAN_API pan_status pan_activation_forward(pan_stream *stream, const pan_activation_desc *desc, const void *x, void *y);
 
 /** dx[i] = f'(x[i]) dy[i]; dx may alias dy or x. */
 PAN_API pan_status pan_activation_backward(pan_stream *stream, const pan_activation_desc *desc, const void *x,
@@ -452,8 +449,8 @@ typedef struct pan_softmax_desc {
 PAN_API pan_status pan_softmax_forward(pan_stream *stream, const pan_softmax_desc *desc, const void *x, void *y);
 
 /** dx[r,c] = y[r,c] (dy[r,c] - sum_j dy[r,j] y[r,j]); dx may alias dy. */
-PAN_API pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_desc *desc, const void *y,
-                                        const void *dy, void *dx);
+PAN_API pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_desc *desc, const void *y, const void *dy,
+                                        void *dx);
 
 /* ---------------------------------------------------------------------------------------------- attention */
 
@@ -529,8 +526,8 @@ typedef struct pan_vocabulary_loss_desc {
     int64_t hidden_stride; /**< between rows of hidden and dhidden; >= channels */
 } pan_vocabulary_loss_desc;
 
-PAN_API pan_status pan_vocabulary_loss_forward_workspace_size(pan_stream *stream,
-                                                              const pan_vocabulary_loss_desc *desc, int64_t *bytes);
+PAN_API pan_status pan_vocabulary_loss_forward_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                              int64_t *bytes);
 
 /**
  * Cross entropy of a linear vocabulary head, over the labelled rows only.
@@ -553,8 +550,7 @@ PAN_API pan_status pan_vocabulary_loss_forward(pan_stream *stream, const pan_voc
                                                float *loss, int32_t *labelled_count, float *row_loss, float *lse,
                                                int32_t *arg_max, void *workspace, int64_t workspace_bytes);
 
-PAN_API pan_status pan_vocabulary_loss_backward_workspace_size(pan_stream *stream,
-                                                               const pan_vocabulary_loss_desc *desc,
+PAN_API pan_status pan_vocabulary_loss_backward_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
                                                                int64_t *bytes);
 
 /**
@@ -591,8 +587,7 @@ typedef struct pan_reduce_desc {
     int64_t inner;
 } pan_reduce_desc;
 
-PAN_API pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const pan_reduce_desc *desc,
-                                                     int64_t *bytes);
+PAN_API pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const pan_reduce_desc *desc, int64_t *bytes);
 
 /**
  * y[o,i] = reduction over k of x[o,k,i];  x (outer, count, inner), y (outer, inner), both dense and of dtype.
@@ -602,8 +597,8 @@ PAN_API pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc 
                                       void *workspace, int64_t workspace_bytes);
 
 /** sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy (x may be NULL for the others). */
-PAN_API pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x,
-                                       const void *dy, void *dx);
+PAN_API pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, const void *dy,
+                                       void *dx);
 
 /* ----------------------------------------------------------------------------------------------- optimizer */
 

@@ -7,7 +7,7 @@
 
 int add_block(call *call, element element, int64_t count) {
     block *added = &call->blocks[call->block_count];
-    *added = (block) {.element = element, .count = count, .values = allocate(count, sizeof(double))};
+    *added = (block){.element = element, .count = count, .values = allocate(count, sizeof(double))};
     return call->block_count++;
 }
 
@@ -25,7 +25,7 @@ static bool is_dense(const view *view) {
 int add_window(call *call, const char *name, role role, int block, int64_t offset, int rank, const int64_t *size,
                const int64_t *stride) {
     view *added = &call->views[call->view_count];
-    *added = (view) {.name = name, .role = role, .present = true, .block = block, .offset = offset};
+    *added = (view){.name = name, .role = role, .present = true, .block = block, .offset = offset};
     for (int d = 0; d < MAX_DIMENSIONS; d++) {
         int given = d - (MAX_DIMENSIONS - rank);
         added->size[d] = given < 0 ? 1 : size[given];
@@ -42,7 +42,7 @@ int add_window(call *call, const char *name, role role, int block, int64_t offse
 
 int add_rows(call *call, const char *name, role role, int64_t rows, int64_t columns, int64_t stride) {
     int block = add_block(call, REAL, (rows - 1) * stride + columns);
-    return add_window(call, name, role, block, 0, 2, (int64_t[]) {rows, columns}, (int64_t[]) {stride, 1});
+    return add_window(call, name, role, block, 0, 2, (int64_t[]){rows, columns}, (int64_t[]){stride, 1});
 }
 
 int add_vector(call *call, const char *name, role role, int64_t count) {
@@ -54,13 +54,13 @@ int add_integers(call *call, const char *name, role role, int64_t count, int64_t
     for (int64_t i = 0; i < count; i++) {
         call->blocks[block].values[i] = (double) (low + (int64_t) (next_bits(&call->random) % (uint64_t) (high - low)));
     }
-    return add_window(call, name, role, block, 0, 1, &count, (int64_t[]) {1});
+    return add_window(call, name, role, block, 0, 1, &count, (int64_t[]){1});
 }
 
 int add_state(call *call, const char *name, const void *state, int64_t bytes) {
     int block = add_block(call, STATE, bytes / 8);
     memcpy(call->blocks[block].values, state, (size_t) bytes);
-    return add_window(call, name, INPUT, block, 0, 1, (int64_t[]) {bytes / 8}, (int64_t[]) {1});
+    return add_window(call, name, INPUT, block, 0, 1, (int64_t[]){bytes / 8}, (int64_t[]){1});
 }
 
 void make_optional(call *call, int view, bool present) {
@@ -104,7 +104,7 @@ int64_t view_element(const view *view, int64_t index) {
 /* Gives views that are VALUE_OF a view of the forward op its value there. */
 static void take_forward_values(call *call, const target *reference, bool exact) {
     struct call *forward = prepare_call(call->op->forward, call->variant, reference, exact);
-    outcome result = run_call(reference, forward, (run_options) {0});
+    outcome result = run_call(reference, forward, (run_options){0});
     CHECK(result.status == PAN_OK, "%s: %s", forward->op->op, pan_last_error());
     for (int i = 0; i < call->view_count; i++) {
         const view *mine = &call->views[i], *other = &forward->views[mine->forward_view];

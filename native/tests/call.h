@@ -6,7 +6,7 @@
 
 #include "harness.h"
 
-typedef enum role { INPUT, OUTPUT, ADDED } role; /* ADDED: the op adds to what is there */
+typedef enum role { INPUT, OUTPUT, ADDED } role;       /* ADDED: the op adds to what is there */
 typedef enum element { REAL, INTEGER, STATE } element; /* STATE: one C struct of 8-byte fields */
 
 /* What an array of a backward op is to the forward op: value, cotangent or gradient of one of its arrays. */
@@ -59,14 +59,16 @@ typedef struct field {
     int32_t count; /* FIELD_KIND: number of enumerators */
 } field;
 
-#define FIELD(desc, name, kind) {#name, kind, offsetof(desc, name), 0}
-#define FIELD_ENUM(desc, name, count) {#name, FIELD_KIND, offsetof(desc, name), count}
+#define FIELD(desc, name, kind) \
+    { #name, kind, offsetof(desc, name), 0 }
+#define FIELD_ENUM(desc, name, count) \
+    { #name, FIELD_KIND, offsetof(desc, name), count }
 /* Only 0 is valid. */
 #define FIELD_RESERVED(desc) FIELD_ENUM(desc, reserved, 1)
 
 /* An op: how to set it up in each of `variants` ways and how to call it. */
 typedef struct op_case {
-    const char *op; /* its name in the op table */
+    const char *op;    /* its name in the op table */
     const char *title; /* what the case is about; NULL: the op itself */
     int variants;
     double tolerance; /* of max |a - b| / max |b| for each output in f32 */
@@ -75,7 +77,7 @@ typedef struct op_case {
     void (*prepare)(call *call, int variant);
     pan_status (*invoke)(pan_stream *stream, const void *desc, void *const *a, void *workspace, int64_t bytes);
     pan_status (*workspace)(pan_stream *stream, const void *desc, int64_t *bytes); /* NULL: takes none */
-    const struct op_case *forward; /* of a backward op */
+    const struct op_case *forward;                                                 /* of a backward op */
     struct {
         int output, input;
     } aliases[4]; /* allowed aliasing, by view, ended by equal numbers */
@@ -108,7 +110,7 @@ int64_t view_count(const view *view);
 int64_t view_element(const view *view, int64_t index); /* its place in the block */
 
 typedef struct run_options {
-    int64_t shift;  /* elements by which arrays are moved off the alignment of their memory */
+    int64_t shift;                 /* elements by which arrays are moved off the alignment of their memory */
     int alias_output, alias_input; /* views placed at one address, or equal: none */
 } run_options;
 

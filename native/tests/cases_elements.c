@@ -11,8 +11,8 @@
 
 static pan_activation_desc *activation_desc(call *call, int variant) {
     pan_activation_desc *desc = DESC(call, pan_activation_desc);
-    *desc = (pan_activation_desc) {
-        .struct_size = sizeof *desc, .kind = variant / SIZE_COUNT, .count = ragged(variant, 1)};
+    *desc =
+        (pan_activation_desc){.struct_size = sizeof *desc, .kind = variant / SIZE_COUNT, .count = ragged(variant, 1)};
     call->work = 20.0 * (double) desc->count;
     return desc;
 }
@@ -42,9 +42,11 @@ static pan_status invoke_activation_backward(pan_stream *stream, const void *des
     return pan_activation_backward(stream, desc, a[0], a[1], a[2]);
 }
 
-#define ACTIVATION_FIELDS \
-    {FIELD_ENUM(pan_activation_desc, kind, PAN_ACTIVATION_COUNT), FIELD_RESERVED(pan_activation_desc),            \
-     FIELD(pan_activation_desc, count, FIELD_SIZE)}
+#define ACTIVATION_FIELDS                                                                                 \
+    {                                                                                                     \
+        FIELD_ENUM(pan_activation_desc, kind, PAN_ACTIVATION_COUNT), FIELD_RESERVED(pan_activation_desc), \
+            FIELD(pan_activation_desc, count, FIELD_SIZE)                                                 \
+    }
 
 /* ---- arithmetic ---- */
 
@@ -77,7 +79,7 @@ static const broadcast BROADCASTS[] = {
 static pan_arithmetic_desc *arithmetic_desc(call *call, int variant) {
     const broadcast *layout = &BROADCASTS[variant / 4];
     pan_arithmetic_desc *desc = DESC(call, pan_arithmetic_desc);
-    *desc = (pan_arithmetic_desc) {.struct_size = sizeof *desc, .kind = variant % 4, .rank = layout->rank};
+    *desc = (pan_arithmetic_desc){.struct_size = sizeof *desc, .kind = variant % 4, .rank = layout->rank};
     memcpy(desc->shape, layout->shape, sizeof desc->shape);
     memcpy(desc->a_stride, layout->a_stride, sizeof desc->a_stride);
     memcpy(desc->b_stride, layout->b_stride, sizeof desc->b_stride);
@@ -145,8 +147,8 @@ static pan_status invoke_arithmetic_backward(pan_stream *stream, const void *des
     return pan_arithmetic_backward(stream, desc, a[0], a[1], a[2], a[3], a[4]);
 }
 
-#define ARITHMETIC_FIELDS                                                                                     \
-    {FIELD_ENUM(pan_arithmetic_desc, kind, 4), FIELD(pan_arithmetic_desc, shape[0], FIELD_SIZE)}
+#define ARITHMETIC_FIELDS \
+    { FIELD_ENUM(pan_arithmetic_desc, kind, 4), FIELD(pan_arithmetic_desc, shape[0], FIELD_SIZE) }
 
 /* ---- gates ---- */
 
@@ -155,14 +157,14 @@ static pan_gate_desc *gate_desc(call *call, int variant) {
     bool packed = variant % 3 == 1;
     int64_t stride = packed ? 2 * channels : channels + (variant % 3 == 2 ? 3 : 0);
     pan_gate_desc *desc = DESC(call, pan_gate_desc);
-    *desc = (pan_gate_desc) {.struct_size = sizeof *desc,
-                             .activation = variant / SIZE_COUNT,
-                             .rows = rows,
-                             .channels = channels,
-                             .a_stride = stride,
-                             .b_stride = stride,
-                             .c_stride = stride,
-                             .y_stride = variant % 2 ? stride : channels};
+    *desc = (pan_gate_desc){.struct_size = sizeof *desc,
+                            .activation = variant / SIZE_COUNT,
+                            .rows = rows,
+                            .channels = channels,
+                            .a_stride = stride,
+                            .b_stride = stride,
+                            .c_stride = stride,
+                            .y_stride = variant % 2 ? stride : channels};
     call->work = 20.0 * (double) (rows * channels);
     return desc;
 }
@@ -212,11 +214,13 @@ static pan_status invoke_gate_backward(pan_stream *stream, const void *desc, voi
     return pan_gate_backward(stream, desc, a[0], a[1], a[2], a[3], a[4]);
 }
 
-#define GATE_FIELDS                                                                                             \
-    {FIELD_ENUM(pan_gate_desc, activation, PAN_ACTIVATION_COUNT), FIELD(pan_gate_desc, rows, FIELD_SIZE),       \
-     FIELD_RESERVED(pan_gate_desc), FIELD(pan_gate_desc, channels, FIELD_SIZE),                                 \
-     FIELD(pan_gate_desc, a_stride, FIELD_STRIDE),                                                              \
-     FIELD(pan_gate_desc, b_stride, FIELD_STRIDE), FIELD(pan_gate_desc, y_stride, FIELD_STRIDE)}
+#define GATE_FIELDS                                                                                          \
+    {                                                                                                        \
+        FIELD_ENUM(pan_gate_desc, activation, PAN_ACTIVATION_COUNT), FIELD(pan_gate_desc, rows, FIELD_SIZE), \
+            FIELD_RESERVED(pan_gate_desc), FIELD(pan_gate_desc, channels, FIELD_SIZE),                       \
+            FIELD(pan_gate_desc, a_stride, FIELD_STRIDE), FIELD(pan_gate_desc, b_stride, FIELD_STRIDE),      \
+            FIELD(pan_gate_desc, y_stride, FIELD_STRIDE)                                                     \
+    }
 
 /* ---- dropout ---- */
 
@@ -225,15 +229,15 @@ static const float DROP_PROBABILITIES[] = {0.0f, 0.1f, 0.5f};
 static const pan_dropout_desc *begin_dropout(call *call, int variant) {
     int64_t examples = at_most(ragged(variant, 0), 17), length = at_most(ragged(variant, 2), 65);
     pan_dropout_desc *desc = DESC(call, pan_dropout_desc);
-    *desc = (pan_dropout_desc) {.struct_size = sizeof *desc,
-                                .probability = DROP_PROBABILITIES[variant % 3],
-                                .path_probability = variant % 2 ? 0.25f : 0.0f,
-                                .rows = examples * length,
-                                .channels = at_most(ragged(variant, 1), 30000 / (examples * length)),
-                                .rows_per_example = length,
-                                .key = 0x1234567890abcdef + (uint64_t) variant};
+    *desc = (pan_dropout_desc){.struct_size = sizeof *desc,
+                               .probability = DROP_PROBABILITIES[variant % 3],
+                               .path_probability = variant % 2 ? 0.25f : 0.0f,
+                               .rows = examples * length,
+                               .channels = at_most(ragged(variant, 1), 30000 / (examples * length)),
+                               .rows_per_example = length,
+                               .key = 0x1234567890abcdef + (uint64_t) variant};
     call->work = 4.0 * (double) (desc->rows * desc->channels);
-    add_state(call, "random", &(pan_random_state) {.seed = 42, .step = (uint64_t) variant << 33},
+    add_state(call, "random", &(pan_random_state){.seed = 42, .step = (uint64_t) variant << 33},
               sizeof(pan_random_state));
     return desc;
 }
@@ -250,27 +254,28 @@ static void prepare_dropout_adjoint(call *call, int variant) {
     relate(call, add_rows(call, "dx", OUTPUT, desc->rows, desc->channels, desc->channels), GRADIENT_OF, 1);
 }
 
-static pan_status invoke_dropout(pan_stream *stream, const void *desc, void *const *a, void *workspace,
-                                 int64_t bytes) {
+static pan_status invoke_dropout(pan_stream *stream, const void *desc, void *const *a, void *workspace, int64_t bytes) {
     UNUSED_WORKSPACE;
     return pan_dropout(stream, desc, a[0], a[1], a[2]);
 }
 
-#define DROPOUT_FIELDS                                                                                          \
-    {FIELD(pan_dropout_desc, probability, FIELD_PROBABILITY),                                                   \
-     FIELD(pan_dropout_desc, path_probability, FIELD_PROBABILITY), FIELD(pan_dropout_desc, rows, FIELD_SIZE),   \
-     FIELD(pan_dropout_desc, channels, FIELD_SIZE), FIELD(pan_dropout_desc, rows_per_example, FIELD_SIZE)}
+#define DROPOUT_FIELDS                                                                                               \
+    {                                                                                                                \
+        FIELD(pan_dropout_desc, probability, FIELD_PROBABILITY),                                                     \
+            FIELD(pan_dropout_desc, path_probability, FIELD_PROBABILITY), FIELD(pan_dropout_desc, rows, FIELD_SIZE), \
+            FIELD(pan_dropout_desc, channels, FIELD_SIZE), FIELD(pan_dropout_desc, rows_per_example, FIELD_SIZE)     \
+    }
 
 /* ---- reductions ---- */
 
 static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
     pan_reduce_desc *desc = DESC(call, pan_reduce_desc);
     int64_t count = ragged(variant, 0), inner = variant % 2 ? 1 : at_most(ragged(variant, 1), 30000 / count);
-    *desc = (pan_reduce_desc) {.struct_size = sizeof *desc,
-                               .kind = variant / SIZE_COUNT % kinds,
-                               .outer = at_most(ragged(variant, 2), 50000 / (count * inner)),
-                               .count = count,
-                               .inner = inner};
+    *desc = (pan_reduce_desc){.struct_size = sizeof *desc,
+                              .kind = variant / SIZE_COUNT % kinds,
+                              .outer = at_most(ragged(variant, 2), 50000 / (count * inner)),
+                              .count = count,
+                              .inner = inner};
     if (variant % 15 == 14) { /* a long sum, cut into pieces */
         desc->outer = desc->inner = 1;
         desc->count = 70001;
@@ -319,15 +324,18 @@ static pan_status invoke_reduce_backward(pan_stream *stream, const void *desc, v
     return pan_reduce_backward(stream, desc, a[0], a[1], a[2]);
 }
 
-#define REDUCE_FIELDS                                                                                           \
-    {FIELD_ENUM(pan_reduce_desc, kind, 4), FIELD_RESERVED(pan_reduce_desc), FIELD(pan_reduce_desc, outer, FIELD_SIZE), \
-     FIELD(pan_reduce_desc, count, FIELD_SIZE), FIELD(pan_reduce_desc, inner, FIELD_SIZE)}
+#define REDUCE_FIELDS                                                                             \
+    {                                                                                             \
+        FIELD_ENUM(pan_reduce_desc, kind, 4), FIELD_RESERVED(pan_reduce_desc),                    \
+            FIELD(pan_reduce_desc, outer, FIELD_SIZE), FIELD(pan_reduce_desc, count, FIELD_SIZE), \
+            FIELD(pan_reduce_desc, inner, FIELD_SIZE)                                             \
+    }
 
 /* ---- optimizer ---- */
 
 static void prepare_adamw(call *call, int variant) {
     pan_adamw_desc *desc = DESC(call, pan_adamw_desc);
-    *desc = (pan_adamw_desc) {.struct_size = sizeof *desc, .count = ragged(variant, 1)};
+    *desc = (pan_adamw_desc){.struct_size = sizeof *desc, .count = ragged(variant, 1)};
     double step = 1.0 + variant;
     pan_adamw_state state = {.learning_rate = variant % 5 == 1 ? 1.0 : 3e-4,
                              .beta1 = 0.9,
@@ -351,8 +359,7 @@ static void prepare_adamw(call *call, int variant) {
     call->work = 10.0 * (double) desc->count;
 }
 
-static pan_status invoke_adamw(pan_stream *stream, const void *desc, void *const *a, void *workspace,
-                               int64_t bytes) {
+static pan_status invoke_adamw(pan_stream *stream, const void *desc, void *const *a, void *workspace, int64_t bytes) {
     UNUSED_WORKSPACE;
     return pan_adamw_step(stream, desc, a[0], a[1], a[2], a[3], a[4]);
 }
@@ -372,45 +379,94 @@ enum {
 };
 
 const op_case ELEMENT_CASES[] = {
-    [ACTIVATION] = {.op = "activation_forward", .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT, .tolerance = 1e-6,
-                    .prepare = prepare_activation_forward, .invoke = invoke_activation_forward, .aliases = {{1, 0}},
-                    .desc_size = sizeof(pan_activation_desc), .fields = ACTIVATION_FIELDS},
-    [ACTIVATION_BACKWARD] = {.op = "activation_backward", .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT,
-                             .tolerance = 1e-6, .prepare = prepare_activation_backward,
-                             .invoke = invoke_activation_backward, .forward = &ELEMENT_CASES[ACTIVATION],
-                             .aliases = {{2, 1}, {2, 0}}, .desc_size = sizeof(pan_activation_desc),
+    [ACTIVATION] = {.op = "activation_forward",
+                    .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT,
+                    .tolerance = 1e-6,
+                    .prepare = prepare_activation_forward,
+                    .invoke = invoke_activation_forward,
+                    .aliases = {{1, 0}},
+                    .desc_size = sizeof(pan_activation_desc),
+                    .fields = ACTIVATION_FIELDS},
+    [ACTIVATION_BACKWARD] = {.op = "activation_backward",
+                             .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT,
+                             .tolerance = 1e-6,
+                             .prepare = prepare_activation_backward,
+                             .invoke = invoke_activation_backward,
+                             .forward = &ELEMENT_CASES[ACTIVATION],
+                             .aliases = {{2, 1}, {2, 0}},
+                             .desc_size = sizeof(pan_activation_desc),
                              .fields = ACTIVATION_FIELDS},
-    [ARITHMETIC] = {.op = "arithmetic_forward", .variants = 4 * COUNT(BROADCASTS), .tolerance = 2e-7,
-                    .prepare = prepare_arithmetic_forward, .invoke = invoke_arithmetic_forward,
-                    .aliases = {{2, 0}, {2, 1}}, .desc_size = sizeof(pan_arithmetic_desc),
+    [ARITHMETIC] = {.op = "arithmetic_forward",
+                    .variants = 4 * COUNT(BROADCASTS),
+                    .tolerance = 2e-7,
+                    .prepare = prepare_arithmetic_forward,
+                    .invoke = invoke_arithmetic_forward,
+                    .aliases = {{2, 0}, {2, 1}},
+                    .desc_size = sizeof(pan_arithmetic_desc),
                     .fields = ARITHMETIC_FIELDS},
-    [ARITHMETIC_BACKWARD] = {.op = "arithmetic_backward", .variants = 4 * COUNT(BROADCASTS), .tolerance = 2e-6,
-                             .prepare = prepare_arithmetic_backward, .invoke = invoke_arithmetic_backward,
-                             .forward = &ELEMENT_CASES[ARITHMETIC], .desc_size = sizeof(pan_arithmetic_desc),
+    [ARITHMETIC_BACKWARD] = {.op = "arithmetic_backward",
+                             .variants = 4 * COUNT(BROADCASTS),
+                             .tolerance = 2e-6,
+                             .prepare = prepare_arithmetic_backward,
+                             .invoke = invoke_arithmetic_backward,
+                             .forward = &ELEMENT_CASES[ARITHMETIC],
+                             .desc_size = sizeof(pan_arithmetic_desc),
                              .fields = ARITHMETIC_FIELDS},
-    [GATE] = {.op = "gate_forward", .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT, .tolerance = 1e-6,
-              .prepare = prepare_gate_forward, .invoke = invoke_gate_forward, .aliases = {{3, 0}, {3, 1}, {3, 2}},
-              .desc_size = sizeof(pan_gate_desc), .fields = GATE_FIELDS},
-    [GATE_BACKWARD] = {.op = "gate_backward", .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT, .tolerance = 1e-6,
-                       .prepare = prepare_gate_backward, .invoke = invoke_gate_backward,
-                       .forward = &ELEMENT_CASES[GATE], .desc_size = sizeof(pan_gate_desc), .fields = GATE_FIELDS},
-    [DROPOUT] = {.op = "dropout", .variants = 2 * SIZE_COUNT, .tolerance = 2e-7, .prepare = prepare_dropout,
-                 .invoke = invoke_dropout, .aliases = {{2, 1}}, .desc_size = sizeof(pan_dropout_desc),
+    [GATE] = {.op = "gate_forward",
+              .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT,
+              .tolerance = 1e-6,
+              .prepare = prepare_gate_forward,
+              .invoke = invoke_gate_forward,
+              .aliases = {{3, 0}, {3, 1}, {3, 2}},
+              .desc_size = sizeof(pan_gate_desc),
+              .fields = GATE_FIELDS},
+    [GATE_BACKWARD] = {.op = "gate_backward",
+                       .variants = PAN_ACTIVATION_COUNT * SIZE_COUNT,
+                       .tolerance = 1e-6,
+                       .prepare = prepare_gate_backward,
+                       .invoke = invoke_gate_backward,
+                       .forward = &ELEMENT_CASES[GATE],
+                       .desc_size = sizeof(pan_gate_desc),
+                       .fields = GATE_FIELDS},
+    [DROPOUT] = {.op = "dropout",
+                 .variants = 2 * SIZE_COUNT,
+                 .tolerance = 2e-7,
+                 .prepare = prepare_dropout,
+                 .invoke = invoke_dropout,
+                 .aliases = {{2, 1}},
+                 .desc_size = sizeof(pan_dropout_desc),
                  .fields = DROPOUT_FIELDS},
-    [REDUCE] = {.op = "reduce_forward", .variants = REDUCTIONS * SIZE_COUNT, .tolerance = 2e-7,
-                .prepare = prepare_reduce_forward, .invoke = invoke_reduce_forward,
-                .workspace = reduce_forward_workspace, .desc_size = sizeof(pan_reduce_desc),
+    [REDUCE] = {.op = "reduce_forward",
+                .variants = REDUCTIONS * SIZE_COUNT,
+                .tolerance = 2e-7,
+                .prepare = prepare_reduce_forward,
+                .invoke = invoke_reduce_forward,
+                .workspace = reduce_forward_workspace,
+                .desc_size = sizeof(pan_reduce_desc),
                 .fields = REDUCE_FIELDS},
-    [REDUCE_BACKWARD] = {.op = "reduce_backward", .variants = REDUCTIONS_WITH_GRADIENT * SIZE_COUNT,
-                         .tolerance = 2e-7, .prepare = prepare_reduce_backward, .invoke = invoke_reduce_backward,
-                         .forward = &ELEMENT_CASES[REDUCE], .desc_size = sizeof(pan_reduce_desc),
+    [REDUCE_BACKWARD] = {.op = "reduce_backward",
+                         .variants = REDUCTIONS_WITH_GRADIENT * SIZE_COUNT,
+                         .tolerance = 2e-7,
+                         .prepare = prepare_reduce_backward,
+                         .invoke = invoke_reduce_backward,
+                         .forward = &ELEMENT_CASES[REDUCE],
+                         .desc_size = sizeof(pan_reduce_desc),
                          .fields = REDUCE_FIELDS},
-    [ADAMW] = {.op = "adamw_step", .variants = 2 * SIZE_COUNT, .tolerance = 1e-6, .prepare = prepare_adamw,
-               .invoke = invoke_adamw, .desc_size = sizeof(pan_adamw_desc), .no_dtype = true,
+    [ADAMW] = {.op = "adamw_step",
+               .variants = 2 * SIZE_COUNT,
+               .tolerance = 1e-6,
+               .prepare = prepare_adamw,
+               .invoke = invoke_adamw,
+               .desc_size = sizeof(pan_adamw_desc),
+               .no_dtype = true,
                .fields = {FIELD_RESERVED(pan_adamw_desc), FIELD(pan_adamw_desc, count, FIELD_SIZE)}},
     [END] = {0},
 };
 
-const op_case DROPOUT_ADJOINT = {.op = "dropout", .title = "dropout as its own adjoint", .variants = 2 * SIZE_COUNT,
-                                 .prepare = prepare_dropout_adjoint, .invoke = invoke_dropout,
-                                 .forward = &ELEMENT_CASES[DROPOUT], .desc_size = sizeof(pan_dropout_desc)};
+const op_case DROPOUT_ADJOINT = {.op = "dropout",
+                                 .title = "dropout as its own adjoint",
+                                 .variants = 2 * SIZE_COUNT,
+                                 .prepare = prepare_dropout_adjoint,
+                                 .invoke = invoke_dropout,
+                                 .forward = &ELEMENT_CASES[DROPOUT],
+                                 .desc_size = sizeof(pan_dropout_desc)};

@@ -8,12 +8,12 @@ static pan_linear_desc *linear_desc(call *call, int variant) {
     int64_t out = at_most(ragged(variant, 2), 2000000 / (rows * in));
     int64_t padding = variant % 3 == 1 ? 3 : 0;
     pan_linear_desc *desc = DESC(call, pan_linear_desc);
-    *desc = (pan_linear_desc) {.struct_size = sizeof *desc,
-                               .rows = rows,
-                               .in_features = in,
-                               .out_features = out,
-                               .x_stride = in + padding,
-                               .y_stride = out + 2 * padding};
+    *desc = (pan_linear_desc){.struct_size = sizeof *desc,
+                              .rows = rows,
+                              .in_features = in,
+                              .out_features = out,
+                              .x_stride = in + padding,
+                              .y_stride = out + 2 * padding};
     call->work = (double) rows * (double) in * (double) out;
     return desc;
 }
@@ -63,22 +63,24 @@ static pan_status linear_backward_workspace(pan_stream *stream, const void *desc
     return pan_linear_backward_workspace_size(stream, desc, bytes);
 }
 
-#define LINEAR_FIELDS                                                                                           \
-    {FIELD(pan_linear_desc, rows, FIELD_SIZE), FIELD(pan_linear_desc, in_features, FIELD_SIZE),                 \
-     FIELD(pan_linear_desc, out_features, FIELD_SIZE), FIELD(pan_linear_desc, x_stride, FIELD_STRIDE),          \
-     FIELD(pan_linear_desc, y_stride, FIELD_STRIDE)}
+#define LINEAR_FIELDS                                                                                         \
+    {                                                                                                         \
+        FIELD(pan_linear_desc, rows, FIELD_SIZE), FIELD(pan_linear_desc, in_features, FIELD_SIZE),            \
+            FIELD(pan_linear_desc, out_features, FIELD_SIZE), FIELD(pan_linear_desc, x_stride, FIELD_STRIDE), \
+            FIELD(pan_linear_desc, y_stride, FIELD_STRIDE)                                                    \
+    }
 
 /* ---- embedding ---- */
 
 static pan_embedding_desc *embedding_desc(call *call, int variant) {
     int64_t batch = at_most(ragged(variant, 2), 17), length = at_most(ragged(variant, 0), 257);
     pan_embedding_desc *desc = DESC(call, pan_embedding_desc);
-    *desc = (pan_embedding_desc) {.struct_size = sizeof *desc,
-                                  .batch = batch,
-                                  .length = length,
-                                  .channels = at_most(ragged(variant, 1), 60000 / (batch * length)),
-                                  .vocab_size = at_most(ragged(variant, 3), 257),
-                                  .positions = variant % 3 == 0 ? 0 : length + variant % 3 - 1};
+    *desc = (pan_embedding_desc){.struct_size = sizeof *desc,
+                                 .batch = batch,
+                                 .length = length,
+                                 .channels = at_most(ragged(variant, 1), 60000 / (batch * length)),
+                                 .vocab_size = at_most(ragged(variant, 3), 257),
+                                 .positions = variant % 3 == 0 ? 0 : length + variant % 3 - 1};
     call->work = (double) (batch * length * desc->channels);
     return desc;
 }
@@ -121,23 +123,25 @@ static pan_status invoke_embedding_backward(pan_stream *stream, const void *desc
     return pan_embedding_backward(stream, desc, a[0], a[1], a[2], a[3]);
 }
 
-#define EMBEDDING_FIELDS                                                                                        \
-    {FIELD(pan_embedding_desc, batch, FIELD_SIZE), FIELD(pan_embedding_desc, length, FIELD_SIZE),               \
-     FIELD(pan_embedding_desc, channels, FIELD_SIZE), FIELD(pan_embedding_desc, vocab_size, FIELD_SIZE)}
+#define EMBEDDING_FIELDS                                                                                       \
+    {                                                                                                          \
+        FIELD(pan_embedding_desc, batch, FIELD_SIZE), FIELD(pan_embedding_desc, length, FIELD_SIZE),           \
+            FIELD(pan_embedding_desc, channels, FIELD_SIZE), FIELD(pan_embedding_desc, vocab_size, FIELD_SIZE) \
+    }
 
 /* ---- norms ---- */
 
 static pan_norm_desc *norm_desc(call *call, int variant) {
     int64_t rows = ragged(variant, 0), channels = at_most(ragged(variant, 1), 40000 / rows);
     pan_norm_desc *desc = DESC(call, pan_norm_desc);
-    *desc = (pan_norm_desc) {.struct_size = sizeof *desc,
-                             .kind = variant / SIZE_COUNT % 2,
-                             /* A layer norm of two channels gives +-1 whatever they hold, so that its gradient is of
+    *desc = (pan_norm_desc){.struct_size = sizeof *desc,
+                            .kind = variant / SIZE_COUNT % 2,
+                            /* A layer norm of two channels gives +-1 whatever they hold, so that its gradient is of
                               * epsilon's size and the rest cancels. */
-                             .epsilon = channels <= 3 ? 0.25f : 1e-5f,
-                             .rows = rows,
-                             .channels = channels,
-                             .stride = channels + (variant % 3 == 1 ? 5 : 0)};
+                            .epsilon = channels <= 3 ? 0.25f : 1e-5f,
+                            .rows = rows,
+                            .channels = channels,
+                            .stride = channels + (variant % 3 == 1 ? 5 : 0)};
     call->work = (double) (4 * rows * channels);
     return desc;
 }
@@ -213,18 +217,20 @@ static double norm_backward_cancelling(const call *call, int view) {
     return cancels ? largest_value(call, 1) * largest_value(call, 3) * largest_value(call, 5) : 0.0;
 }
 
-#define NORM_FIELDS                                                                                             \
-    {FIELD_ENUM(pan_norm_desc, kind, 2), FIELD(pan_norm_desc, epsilon, FIELD_EPSILON),                          \
-     FIELD(pan_norm_desc, rows, FIELD_SIZE), FIELD(pan_norm_desc, channels, FIELD_SIZE),                        \
-     FIELD(pan_norm_desc, stride, FIELD_STRIDE)}
+#define NORM_FIELDS                                                                             \
+    {                                                                                           \
+        FIELD_ENUM(pan_norm_desc, kind, 2), FIELD(pan_norm_desc, epsilon, FIELD_EPSILON),       \
+            FIELD(pan_norm_desc, rows, FIELD_SIZE), FIELD(pan_norm_desc, channels, FIELD_SIZE), \
+            FIELD(pan_norm_desc, stride, FIELD_STRIDE)                                          \
+    }
 
 /* ---- softmax ---- */
 
 static pan_softmax_desc *softmax_desc(call *call, int variant) {
     pan_softmax_desc *desc = DESC(call, pan_softmax_desc);
-    *desc = (pan_softmax_desc) {.struct_size = sizeof *desc,
-                                .rows = at_most(ragged(variant, 0), 40000 / ragged(variant, 1)),
-                                .columns = ragged(variant, 1)};
+    *desc = (pan_softmax_desc){.struct_size = sizeof *desc,
+                               .rows = at_most(ragged(variant, 0), 40000 / ragged(variant, 1)),
+                               .columns = ragged(variant, 1)};
     call->work = 10.0 * (double) (desc->rows * desc->columns);
     return desc;
 }
@@ -262,40 +268,79 @@ static double softmax_backward_cancelling(const call *call, int view) {
     return largest_value(call, 0) * largest_value(call, 1);
 }
 
-#define SOFTMAX_FIELDS {FIELD(pan_softmax_desc, rows, FIELD_SIZE), FIELD(pan_softmax_desc, columns, FIELD_SIZE)}
+#define SOFTMAX_FIELDS \
+    { FIELD(pan_softmax_desc, rows, FIELD_SIZE), FIELD(pan_softmax_desc, columns, FIELD_SIZE) }
 
 enum { LINEAR, LINEAR_BACKWARD, EMBEDDING, EMBEDDING_BACKWARD, NORM, NORM_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, END };
 
 const op_case ROW_CASES[] = {
-    [LINEAR] = {.op = "linear_forward", .variants = 2 * SIZE_COUNT, .tolerance = 3e-6,
-                .prepare = prepare_linear_forward, .invoke = invoke_linear_forward,
-                .desc_size = sizeof(pan_linear_desc), .fields = LINEAR_FIELDS},
-    [LINEAR_BACKWARD] = {.op = "linear_backward", .variants = 2 * SIZE_COUNT, .tolerance = 3e-6,
-                         .prepare = prepare_linear_backward, .invoke = invoke_linear_backward,
-                         .workspace = linear_backward_workspace, .forward = &ROW_CASES[LINEAR],
-                         .desc_size = sizeof(pan_linear_desc), .fields = LINEAR_FIELDS},
-    [EMBEDDING] = {.op = "embedding_forward", .variants = 2 * SIZE_COUNT, .tolerance = 1e-7,
-                   .prepare = prepare_embedding_forward, .invoke = invoke_embedding_forward,
-                   .desc_size = sizeof(pan_embedding_desc), .fields = EMBEDDING_FIELDS},
-    [EMBEDDING_BACKWARD] = {.op = "embedding_backward", .variants = 2 * SIZE_COUNT, .tolerance = 2e-6,
-                            .prepare = prepare_embedding_backward, .invoke = invoke_embedding_backward,
-                            .forward = &ROW_CASES[EMBEDDING], .desc_size = sizeof(pan_embedding_desc),
+    [LINEAR] = {.op = "linear_forward",
+                .variants = 2 * SIZE_COUNT,
+                .tolerance = 3e-6,
+                .prepare = prepare_linear_forward,
+                .invoke = invoke_linear_forward,
+                .desc_size = sizeof(pan_linear_desc),
+                .fields = LINEAR_FIELDS},
+    [LINEAR_BACKWARD] = {.op = "linear_backward",
+                         .variants = 2 * SIZE_COUNT,
+                         .tolerance = 3e-6,
+                         .prepare = prepare_linear_backward,
+                         .invoke = invoke_linear_backward,
+                         .workspace = linear_backward_workspace,
+                         .forward = &ROW_CASES[LINEAR],
+                         .desc_size = sizeof(pan_linear_desc),
+                         .fields = LINEAR_FIELDS},
+    [EMBEDDING] = {.op = "embedding_forward",
+                   .variants = 2 * SIZE_COUNT,
+                   .tolerance = 1e-7,
+                   .prepare = prepare_embedding_forward,
+                   .invoke = invoke_embedding_forward,
+                   .desc_size = sizeof(pan_embedding_desc),
+                   .fields = EMBEDDING_FIELDS},
+    [EMBEDDING_BACKWARD] = {.op = "embedding_backward",
+                            .variants = 2 * SIZE_COUNT,
+                            .tolerance = 2e-6,
+                            .prepare = prepare_embedding_backward,
+                            .invoke = invoke_embedding_backward,
+                            .forward = &ROW_CASES[EMBEDDING],
+                            .desc_size = sizeof(pan_embedding_desc),
                             .fields = EMBEDDING_FIELDS},
-    [NORM] = {.op = "norm_forward", .variants = 4 * SIZE_COUNT, .tolerance = 3e-6, .prepare = prepare_norm_forward,
-              .invoke = invoke_norm_forward, .aliases = {{4, 0}, {4, 1}}, .desc_size = sizeof(pan_norm_desc),
+    [NORM] = {.op = "norm_forward",
+              .variants = 4 * SIZE_COUNT,
+              .tolerance = 3e-6,
+              .prepare = prepare_norm_forward,
+              .invoke = invoke_norm_forward,
+              .aliases = {{4, 0}, {4, 1}},
+              .desc_size = sizeof(pan_norm_desc),
               .fields = NORM_FIELDS},
-    [NORM_BACKWARD] = {.op = "norm_backward", .variants = 4 * SIZE_COUNT, .tolerance = 3e-6,
-                       .prepare = prepare_norm_backward, .invoke = invoke_norm_backward,
-                       .cancelling = norm_backward_cancelling, .workspace = norm_backward_workspace,
+    [NORM_BACKWARD] = {.op = "norm_backward",
+                       .variants = 4 * SIZE_COUNT,
+                       .tolerance = 3e-6,
+                       .prepare = prepare_norm_backward,
+                       .invoke = invoke_norm_backward,
+                       .cancelling = norm_backward_cancelling,
+                       .workspace = norm_backward_workspace,
                        .forward = &ROW_CASES[NORM],
-                       .aliases = {{6, 4}, {6, 5}}, .desc_size = sizeof(pan_norm_desc), .fields = NORM_FIELDS},
-    [SOFTMAX] = {.op = "softmax_forward", .variants = 2 * SIZE_COUNT, .tolerance = 2e-6,
-                 .prepare = prepare_softmax_forward, .invoke = invoke_softmax_forward, .aliases = {{1, 0}},
-                 .desc_size = sizeof(pan_softmax_desc), .fields = SOFTMAX_FIELDS},
-    [SOFTMAX_BACKWARD] = {.op = "softmax_backward", .variants = 2 * SIZE_COUNT, .tolerance = 2e-6,
-                          .prepare = prepare_softmax_backward, .invoke = invoke_softmax_backward,
-                          .cancelling = softmax_backward_cancelling, .forward = &ROW_CASES[SOFTMAX],
-                          .aliases = {{2, 1}}, .desc_size = sizeof(pan_softmax_desc),
+                       .aliases = {{6, 4}, {6, 5}},
+                       .desc_size = sizeof(pan_norm_desc),
+                       .fields = NORM_FIELDS},
+    [SOFTMAX] = {.op = "softmax_forward",
+                 .variants = 2 * SIZE_COUNT,
+                 .tolerance = 2e-6,
+                 .prepare = prepare_softmax_forward,
+                 .invoke = invoke_softmax_forward,
+                 .aliases = {{1, 0}},
+                 .desc_size = sizeof(pan_softmax_desc),
+                 .fields = SOFTMAX_FIELDS},
+    [SOFTMAX_BACKWARD] = {.op = "softmax_backward",
+                          .variants = 2 * SIZE_COUNT,
+                          .tolerance = 2e-6,
+                          .prepare = prepare_softmax_backward,
+                          .invoke = invoke_softmax_backward,
+                          .cancelling = softmax_backward_cancelling,
+                          .forward = &ROW_CASES[SOFTMAX],
+                          .aliases = {{2, 1}},
+                          .desc_size = sizeof(pan_softmax_desc),
                           .fields = SOFTMAX_FIELDS},
     [END] = {0},
 };

@@ -10,11 +10,11 @@ enum { DENSE, PACKED, HEADS_FIRST, LAYOUTS };
 static pan_head_layout head_layout(const pan_attention_desc *desc, int kind) {
     int64_t width = desc->heads * desc->head_dim;
     switch (kind) {
-    case DENSE: return (pan_head_layout) {desc->length * width, width, desc->head_dim};
-    case PACKED: return (pan_head_layout) {desc->length * 3 * width, 3 * width, desc->head_dim};
+    case DENSE: return (pan_head_layout){desc->length * width, width, desc->head_dim};
+    case PACKED: return (pan_head_layout){desc->length * 3 * width, 3 * width, desc->head_dim};
     default: /* (batch, heads, length, head_dim) with rows that are longer than they need be */
-        return (pan_head_layout) {desc->heads * desc->length * (desc->head_dim + 2), desc->head_dim + 2,
-                                  desc->length * (desc->head_dim + 2)};
+        return (pan_head_layout){desc->heads * desc->length * (desc->head_dim + 2), desc->head_dim + 2,
+                                 desc->length * (desc->head_dim + 2)};
     }
 }
 
@@ -23,14 +23,14 @@ static pan_attention_desc *attention_desc(call *call, int variant) {
     int64_t heads = length > 100 ? 1 : at_most(ragged(variant, 2), 3);
     int64_t batch = at_most(ragged(variant, 3), length > 100 ? 1 : 3);
     pan_attention_desc *desc = DESC(call, pan_attention_desc);
-    *desc = (pan_attention_desc) {.struct_size = sizeof *desc,
-                                  .scale = (float) (1.0 / sqrt((double) head_dim)),
-                                  .dropout_probability = variant % 2 ? 0.2f : 0.0f,
-                                  .batch = batch,
-                                  .heads = heads,
-                                  .length = length,
-                                  .head_dim = head_dim,
-                                  .dropout_key = 77};
+    *desc = (pan_attention_desc){.struct_size = sizeof *desc,
+                                 .scale = (float) (1.0 / sqrt((double) head_dim)),
+                                 .dropout_probability = variant % 2 ? 0.2f : 0.0f,
+                                 .batch = batch,
+                                 .heads = heads,
+                                 .length = length,
+                                 .head_dim = head_dim,
+                                 .dropout_key = 77};
     desc->q = desc->k = desc->v = head_layout(desc, variant % LAYOUTS);
     desc->o = head_layout(desc, variant % LAYOUTS == PACKED ? DENSE : variant % LAYOUTS);
     call->work = (double) (batch * heads * length * length * head_dim);
@@ -65,8 +65,8 @@ static int add_projections(call *call, const char *const *names, role role, int 
 }
 
 static void add_random(call *call, int variant) {
-    int random = add_state(call, "random", &(pan_random_state) {.seed = 7, .step = (uint64_t) variant},
-                           sizeof(pan_random_state));
+    int random =
+        add_state(call, "random", &(pan_random_state){.seed = 7, .step = (uint64_t) variant}, sizeof(pan_random_state));
     if (DESC(call, pan_attention_desc)->dropout_probability == 0.0f) {
         make_optional(call, random, variant % 4 == 0);
     }
@@ -75,7 +75,7 @@ static void add_random(call *call, int variant) {
 static void prepare_attention_forward(call *call, int variant) {
     const pan_attention_desc *desc = attention_desc(call, variant);
     add_random(call, variant);
-    int q = add_projections(call, (const char *const[]) {"q", "k", "v"}, INPUT, variant);
+    int q = add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
     scale_values(call, q, 2.0);
     add_heads(call, "o", OUTPUT, -1, 0, &desc->o);
     add_vector(call, "lse", OUTPUT, desc->batch * desc->heads * desc->length);
@@ -93,11 +93,11 @@ static pan_status attention_forward_workspace(pan_stream *stream, const void *de
 static void prepare_attention_backward(call *call, int variant) {
     const pan_attention_desc *desc = attention_desc(call, variant);
     add_random(call, variant);
-    int q = add_projections(call, (const char *const[]) {"q", "k", "v"}, INPUT, variant);
+    int q = add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
     relate(call, add_heads(call, "o", INPUT, -1, 0, &desc->o), VALUE_OF, 4);
     relate(call, add_vector(call, "lse", INPUT, desc->batch * desc->heads * desc->length), VALUE_OF, 5);
     relate(call, add_heads(call, "d_o", INPUT, -1, 0, &desc->o), COTANGENT_OF, 4);
-    int dq = add_projections(call, (const char *const[]) {"dq", "dk", "dv"}, OUTPUT, variant);
+    int dq = add_projections(call, (const char *const[]){"dq", "dk", "dv"}, OUTPUT, variant);
     for (int i = 0; i < 3; i++) {
         relate(call, q + i, VALUE_OF, 1 + i);
         relate(call, dq + i, GRADIENT_OF, 1 + i);
@@ -118,21 +118,23 @@ static pan_status attention_backward_workspace(pan_stream *stream, const void *d
 static double attention_backward_cancelling(const call *call, int view) {
     const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
     bool cancels = desc->length == 1 && (view == 7 || view == 8);
-    return cancels ? desc->scale * largest_value(call, view == 7 ? 2 : 1) * largest_value(call, 3) *
-                         largest_value(call, 6)
-                   : 0.0;
+    return cancels
+               ? desc->scale * largest_value(call, view == 7 ? 2 : 1) * largest_value(call, 3) * largest_value(call, 6)
+               : 0.0;
 }
 
-#define LAYOUT_FIELDS(array)                                           \
-    FIELD(pan_attention_desc, array.batch_stride, FIELD_STRIDE),       \
-        FIELD(pan_attention_desc, array.length_stride, FIELD_STRIDE),  \
+#define LAYOUT_FIELDS(array)                                          \
+    FIELD(pan_attention_desc, array.batch_stride, FIELD_STRIDE),      \
+        FIELD(pan_attention_desc, array.length_stride, FIELD_STRIDE), \
         FIELD(pan_attention_desc, array.head_stride, FIELD_STRIDE)
 
-#define ATTENTION_FIELDS                                                                                        \
-    {FIELD(pan_attention_desc, dropout_probability, FIELD_PROBABILITY),                                         \
-     FIELD(pan_attention_desc, batch, FIELD_SIZE), FIELD(pan_attention_desc, heads, FIELD_SIZE),                \
-     FIELD(pan_attention_desc, length, FIELD_SIZE), FIELD(pan_attention_desc, head_dim, FIELD_SIZE),            \
-     LAYOUT_FIELDS(q), LAYOUT_FIELDS(k), LAYOUT_FIELDS(v)}
+#define ATTENTION_FIELDS                                                                                    \
+    {                                                                                                       \
+        FIELD(pan_attention_desc, dropout_probability, FIELD_PROBABILITY),                                  \
+            FIELD(pan_attention_desc, batch, FIELD_SIZE), FIELD(pan_attention_desc, heads, FIELD_SIZE),     \
+            FIELD(pan_attention_desc, length, FIELD_SIZE), FIELD(pan_attention_desc, head_dim, FIELD_SIZE), \
+            LAYOUT_FIELDS(q), LAYOUT_FIELDS(k), LAYOUT_FIELDS(v)                                            \
+    }
 
 /* ---- vocabulary loss ---- */
 
@@ -140,11 +142,11 @@ static pan_vocabulary_loss_desc *vocabulary_desc(call *call, int variant) {
     int64_t rows = ragged(variant, 0), vocab_size = ragged(variant, 1);
     int64_t channels = at_most(ragged(variant, 2), 1500000 / (rows * vocab_size));
     pan_vocabulary_loss_desc *desc = DESC(call, pan_vocabulary_loss_desc);
-    *desc = (pan_vocabulary_loss_desc) {.struct_size = sizeof *desc,
-                                        .rows = rows,
-                                        .channels = channels,
-                                        .vocab_size = vocab_size,
-                                        .hidden_stride = channels + (variant % 3 == 1 ? 7 : 0)};
+    *desc = (pan_vocabulary_loss_desc){.struct_size = sizeof *desc,
+                                       .rows = rows,
+                                       .channels = channels,
+                                       .vocab_size = vocab_size,
+                                       .hidden_stride = channels + (variant % 3 == 1 ? 7 : 0)};
     call->work = 3.0 * (double) rows * (double) vocab_size * (double) channels;
     return desc;
 }
@@ -175,8 +177,7 @@ static void prepare_vocabulary_forward(call *call, int variant) {
 
 static pan_status invoke_vocabulary_forward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
                                             int64_t bytes) {
-    return pan_vocabulary_loss_forward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace,
-                                       bytes);
+    return pan_vocabulary_loss_forward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace, bytes);
 }
 
 static pan_status vocabulary_forward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
@@ -201,8 +202,7 @@ static void prepare_vocabulary_backward(call *call, int variant) {
 
 static pan_status invoke_vocabulary_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
                                              int64_t bytes) {
-    return pan_vocabulary_loss_backward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace,
-                                        bytes);
+    return pan_vocabulary_loss_backward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace, bytes);
 }
 
 static pan_status vocabulary_backward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
@@ -216,32 +216,52 @@ static double vocabulary_backward_cancelling(const call *call, int view) {
     return cancels ? scale * largest_value(call, view == 6 ? 1 : 0) : 0.0;
 }
 
-#define VOCABULARY_FIELDS                                                                                       \
-    {FIELD(pan_vocabulary_loss_desc, rows, FIELD_SIZE), FIELD(pan_vocabulary_loss_desc, channels, FIELD_SIZE),  \
-     FIELD(pan_vocabulary_loss_desc, vocab_size, FIELD_SIZE),                                                   \
-     FIELD(pan_vocabulary_loss_desc, hidden_stride, FIELD_STRIDE)}
+#define VOCABULARY_FIELDS                                                                                         \
+    {                                                                                                             \
+        FIELD(pan_vocabulary_loss_desc, rows, FIELD_SIZE), FIELD(pan_vocabulary_loss_desc, channels, FIELD_SIZE), \
+            FIELD(pan_vocabulary_loss_desc, vocab_size, FIELD_SIZE),                                              \
+            FIELD(pan_vocabulary_loss_desc, hidden_stride, FIELD_STRIDE)                                          \
+    }
 
 enum { ATTENTION, ATTENTION_BACKWARD, VOCABULARY, VOCABULARY_BACKWARD, END };
 
 const op_case SEQUENCE_CASES[] = {
-    [ATTENTION] = {.op = "attention_forward", .variants = 2 * SIZE_COUNT, .tolerance = 3e-6,
-                   .prepare = prepare_attention_forward, .invoke = invoke_attention_forward,
-                   .workspace = attention_forward_workspace, .desc_size = sizeof(pan_attention_desc),
+    [ATTENTION] = {.op = "attention_forward",
+                   .variants = 2 * SIZE_COUNT,
+                   .tolerance = 3e-6,
+                   .prepare = prepare_attention_forward,
+                   .invoke = invoke_attention_forward,
+                   .workspace = attention_forward_workspace,
+                   .desc_size = sizeof(pan_attention_desc),
                    .fields = ATTENTION_FIELDS},
     /* exp(score - lse) doubles the rounding of both, and D and do . v cancel. */
-    [ATTENTION_BACKWARD] = {.op = "attention_backward", .variants = 2 * SIZE_COUNT, .tolerance = 1e-5,
-                            .prepare = prepare_attention_backward, .invoke = invoke_attention_backward,
-                            .cancelling = attention_backward_cancelling, .workspace = attention_backward_workspace,
+    [ATTENTION_BACKWARD] = {.op = "attention_backward",
+                            .variants = 2 * SIZE_COUNT,
+                            .tolerance = 1e-5,
+                            .prepare = prepare_attention_backward,
+                            .invoke = invoke_attention_backward,
+                            .cancelling = attention_backward_cancelling,
+                            .workspace = attention_backward_workspace,
                             .forward = &SEQUENCE_CASES[ATTENTION],
-                            .desc_size = sizeof(pan_attention_desc), .fields = ATTENTION_FIELDS},
-    [VOCABULARY] = {.op = "vocabulary_loss_forward", .variants = 2 * SIZE_COUNT, .tolerance = 3e-6,
-                    .prepare = prepare_vocabulary_forward, .invoke = invoke_vocabulary_forward,
-                    .workspace = vocabulary_forward_workspace, .desc_size = sizeof(pan_vocabulary_loss_desc),
+                            .desc_size = sizeof(pan_attention_desc),
+                            .fields = ATTENTION_FIELDS},
+    [VOCABULARY] = {.op = "vocabulary_loss_forward",
+                    .variants = 2 * SIZE_COUNT,
+                    .tolerance = 3e-6,
+                    .prepare = prepare_vocabulary_forward,
+                    .invoke = invoke_vocabulary_forward,
+                    .workspace = vocabulary_forward_workspace,
+                    .desc_size = sizeof(pan_vocabulary_loss_desc),
                     .fields = VOCABULARY_FIELDS},
-    [VOCABULARY_BACKWARD] = {.op = "vocabulary_loss_backward", .variants = 2 * SIZE_COUNT, .tolerance = 5e-6,
-                             .prepare = prepare_vocabulary_backward, .invoke = invoke_vocabulary_backward,
+    [VOCABULARY_BACKWARD] = {.op = "vocabulary_loss_backward",
+                             .variants = 2 * SIZE_COUNT,
+                             .tolerance = 5e-6,
+                             .prepare = prepare_vocabulary_backward,
+                             .invoke = invoke_vocabulary_backward,
                              .cancelling = vocabulary_backward_cancelling,
-                             .workspace = vocabulary_backward_workspace, .forward = &SEQUENCE_CASES[VOCABULARY],
-                             .desc_size = sizeof(pan_vocabulary_loss_desc), .fields = VOCABULARY_FIELDS},
+                             .workspace = vocabulary_backward_workspace,
+                             .forward = &SEQUENCE_CASES[VOCABULARY],
+                             .desc_size = sizeof(pan_vocabulary_loss_desc),
+                             .fields = VOCABULARY_FIELDS},
     [END] = {0},
 };

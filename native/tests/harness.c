@@ -64,12 +64,10 @@ uint64_t hash_text(const char *text) {
 }
 
 target open_target(pan_backend backend, pan_isa isa, int32_t threads) {
-    target opened = {.options = {.struct_size = sizeof(pan_device_options),
-                                 .backend = backend,
-                                 .threads = threads,
-                                 .isa = isa},
-                     .real_bytes = backend == PAN_BACKEND_REFERENCE_F64 ? 8 : 4,
-                     .dtype = backend == PAN_BACKEND_REFERENCE_F64 ? PAN_F64 : PAN_F32};
+    target opened = {
+        .options = {.struct_size = sizeof(pan_device_options), .backend = backend, .threads = threads, .isa = isa},
+        .real_bytes = backend == PAN_BACKEND_REFERENCE_F64 ? 8 : 4,
+        .dtype = backend == PAN_BACKEND_REFERENCE_F64 ? PAN_F64 : PAN_F32};
     CHECK_OK(pan_device_open(&opened.options, &opened.device));
     if (opened.device != NULL) {
         pan_device_info info = {.struct_size = sizeof info};

@@ -12,16 +12,15 @@
 #define CHECK(condition, ...) check((condition), __FILE__, __LINE__, __VA_ARGS__)
 
 /* A call that must succeed. */
-#define CHECK_OK(call)                                                                                    \
-    do {                                                                                                  \
-        pan_status check_status = (call);                                                                 \
+#define CHECK_OK(call)                                                                                       \
+    do {                                                                                                     \
+        pan_status check_status = (call);                                                                    \
         CHECK(check_status == PAN_OK, "%s: %s: %s", #call, pan_status_name(check_status), pan_last_error()); \
     } while (0)
 
 #define COUNT(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
-bool check(bool condition, const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+bool check(bool condition, const char *file, int line, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Prints the number of checks and failures; the exit status of main(). */
 int report(void);

@@ -36,11 +36,11 @@ static void put_value(const target *target, const block *block, int64_t index, u
     if (block->element == STATE) {
         memcpy(data + index * 8, &block->values[index], 8);
     } else if (block->element == INTEGER) {
-        memcpy(data + index * 4, &(int32_t) {(int32_t) value}, 4);
+        memcpy(data + index * 4, &(int32_t){(int32_t) value}, 4);
     } else if (target->real_bytes == 8) {
         memcpy(data + index * 8, &value, 8);
     } else {
-        memcpy(data + index * 4, &(float) {(float) value}, 4);
+        memcpy(data + index * 4, &(float){(float) value}, 4);
     }
 }
 

@@ -6,11 +6,11 @@
 #include "test_abi_ops.h"
 
 /* A call that must fail with a text that names the function. */
-#define REFUSED(function, expected, call)                                                                          \
-    do {                                                                                                           \
-        pan_status refused = (call);                                                                               \
-        CHECK(refused == (expected), "%s: %s", #call, pan_status_name(refused));                                   \
-        CHECK(strncmp(pan_last_error(), function, strlen(function)) == 0, "%s: '%s'", #call, pan_last_error());    \
+#define REFUSED(function, expected, call)                                                                       \
+    do {                                                                                                        \
+        pan_status refused = (call);                                                                            \
+        CHECK(refused == (expected), "%s: %s", #call, pan_status_name(refused));                                \
+        CHECK(strncmp(pan_last_error(), function, strlen(function)) == 0, "%s: '%s'", #call, pan_last_error()); \
     } while (0)
 
 static const pan_device_options GOOD = {

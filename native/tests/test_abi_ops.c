@@ -196,7 +196,7 @@ static void check_overflow(trial *trial) {
     int sizes = 0;
     for (const field *field = trial->op->fields; field->name != NULL; field++) {
         if (field->kind == FIELD_SIZE || field->kind == FIELD_STRIDE) {
-            memcpy(trial->image->desc + field->offset, &(int64_t) {INT64_C(1) << 40}, sizeof(int64_t));
+            memcpy(trial->image->desc + field->offset, &(int64_t){INT64_C(1) << 40}, sizeof(int64_t));
             sizes++;
         }
     }
@@ -221,8 +221,7 @@ static void check_handles(trial *trial) {
     for (int i = 0; i < COUNT(bad); i++) {
         spoil(trial, "%s", bad[i].what, 0);
         expect(trial,
-               trial->op->invoke(bad[i].stream, bad[i].desc, image->argument, image->workspace,
-                                 image->workspace_bytes),
+               trial->op->invoke(bad[i].stream, bad[i].desc, image->argument, image->workspace, image->workspace_bytes),
                PAN_INVALID_ARGUMENT);
         if (trial->op->workspace != NULL) {
             int64_t bytes = 0;
@@ -248,14 +247,14 @@ static void check_integers(const target *target, call *call) {
         static const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, -99};
         double *last = &call->blocks[view->block].values[view_count(view) - 1], saved = *last;
         for (int i = 0; i < COUNT(bad) + 1; i++) {
-            int64_t vocab_size = label ? DESC(call, pan_vocabulary_loss_desc)->vocab_size
-                                       : DESC(call, pan_embedding_desc)->vocab_size;
+            int64_t vocab_size =
+                label ? DESC(call, pan_vocabulary_loss_desc)->vocab_size : DESC(call, pan_embedding_desc)->vocab_size;
             *last = i < COUNT(bad) ? bad[i] : (double) vocab_size;
             trial trial = {.target = target, .op = call->op, .image = make_image(target, call, 0)};
             spoil(&trial, "the last of %s is %lld", view->name, (long long) *last);
             expect(&trial, invoke(&trial, trial.image->argument), PAN_INVALID_ARGUMENT);
             read_image(trial.image);
-            check_image(trial.image, (run_options) {0}, true);
+            check_image(trial.image, (run_options){0}, true);
             free_image(trial.image);
         }
         *last = saved;
@@ -302,7 +301,7 @@ static void check_op(const target *target, call *call) {
     }
     check_overflow(&trial);
     read_image(trial.image);
-    check_image(trial.image, (run_options) {0}, false);
+    check_image(trial.image, (run_options){0}, false);
     /* Nothing was wrong with the rest: without spoiling, the call succeeds. */
     CHECK_OK(invoke(&trial, trial.image->argument));
     free_image(trial.image);

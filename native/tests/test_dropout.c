@@ -13,13 +13,13 @@ static const int64_t ELEMENTS = (int64_t) ROWS * CHANNELS;
 static const double SIGMAS = 5.0;
 
 static pan_dropout_desc description(float probability, uint64_t key) {
-    return (pan_dropout_desc) {.struct_size = sizeof(pan_dropout_desc),
-                               .dtype = PAN_F32,
-                               .probability = probability,
-                               .rows = ROWS,
-                               .channels = CHANNELS,
-                               .rows_per_example = 1,
-                               .key = key};
+    return (pan_dropout_desc){.struct_size = sizeof(pan_dropout_desc),
+                              .dtype = PAN_F32,
+                              .probability = probability,
+                              .rows = ROWS,
+                              .channels = CHANNELS,
+                              .rows_per_example = 1,
+                              .key = key};
 }
 
 /* The factors applied to an array of ones. */
@@ -52,7 +52,7 @@ static void check_independent(const float *a, const float *b, int64_t count, dou
 
 static void check_rate(const target *target, float *factors, float probability) {
     pan_dropout_desc desc = description(probability, 1);
-    draw(target, &desc, (pan_random_state) {.seed = 1, .step = 1}, factors);
+    draw(target, &desc, (pan_random_state){.seed = 1, .step = 1}, factors);
     double keep = 1.0 - (double) probability;
     double variance = keep * (1.0 - keep);
     double found = keep_rate(factors, ELEMENTS, 1), total = 0.0;
@@ -74,8 +74,7 @@ static void check_rate(const target *target, float *factors, float probability) 
     CHECK(wrong == 0, "%s: p = %g: %lld factors are neither 0 nor 1 / (1 - p)", target->name, (double) probability,
           (long long) wrong);
     CHECK(fabs(total / (double) ELEMENTS - 1.0) <= SIGMAS * sqrt((1.0 - keep) / keep / (double) ELEMENTS),
-          "%s: p = %g: the mean factor is %.5f, not 1", target->name, (double) probability,
-          total / (double) ELEMENTS);
+          "%s: p = %g: the mean factor is %.5f, not 1", target->name, (double) probability, total / (double) ELEMENTS);
 }
 
 static void check_independence(const target *target, float *a, float *b) {
@@ -91,12 +90,12 @@ static void check_independence(const target *target, float *a, float *b) {
     pan_dropout_desc other_key = description(p, 6);
     draw(target, &other_key, random, b);
     check_independent(a, b, ELEMENTS, keep, "keys");
-    draw(target, &desc, (pan_random_state) {.seed = 3, .step = 10}, b);
+    draw(target, &desc, (pan_random_state){.seed = 3, .step = 10}, b);
     check_independent(a, b, ELEMENTS, keep, "steps");
-    draw(target, &desc, (pan_random_state) {.seed = 4, .step = 9}, b);
+    draw(target, &desc, (pan_random_state){.seed = 4, .step = 9}, b);
     check_independent(a, b, ELEMENTS, keep, "seeds");
     /* A swap of seed and step, or of key and step, must not give the same mask. */
-    draw(target, &desc, (pan_random_state) {.seed = 9, .step = 3}, b);
+    draw(target, &desc, (pan_random_state){.seed = 9, .step = 3}, b);
     check_independent(a, b, ELEMENTS, keep, "seed and step exchanged");
 }
 
@@ -108,7 +107,7 @@ static void check_path(const target *target, float *factors) {
     int64_t kept = 0, draws = 0, mixed = 0;
     for (uint64_t step = 0; step < 16; step++) {
         desc.key = 11 + step / 8;
-        draw(target, &desc, (pan_random_state) {.seed = 5, .step = step}, factors);
+        draw(target, &desc, (pan_random_state){.seed = 5, .step = step}, factors);
         for (int64_t row = 0; row < ROWS; row += LENGTH) {
             double share = keep_rate(factors + row * CHANNELS, LENGTH * CHANNELS, 1);
             mixed += share != 0.0 && share != 1.0;
@@ -142,7 +141,7 @@ static void check_counter(const target *target, float *a, float *b) {
 /* All backends must draw the same mask: a model trained on one resumes on another. */
 static void check_same_mask(const target *target, const float *expected, float *factors) {
     pan_dropout_desc desc = description(0.1f, 99);
-    draw(target, &desc, (pan_random_state) {.seed = 1, .step = 77}, factors);
+    draw(target, &desc, (pan_random_state){.seed = 1, .step = 77}, factors);
     int64_t different = 0;
     for (int64_t i = 0; i < ELEMENTS; i++) {
         different += (factors[i] != 0.0f) != (expected[i] != 0.0f);
@@ -156,7 +155,7 @@ int main(void) {
     int count = open_targets(targets);
     float *a = allocate(ELEMENTS, sizeof *a), *b = allocate(ELEMENTS, sizeof *b), *c = allocate(ELEMENTS, sizeof *c);
     pan_dropout_desc desc = description(0.1f, 99);
-    draw(&targets[0], &desc, (pan_random_state) {.seed = 1, .step = 77}, c);
+    draw(&targets[0], &desc, (pan_random_state){.seed = 1, .step = 77}, c);
     for (int t = 0; t < count; t++) {
         const target *target = &targets[t];
         if (target->options.backend == PAN_BACKEND_CUDA) {

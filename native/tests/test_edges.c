@@ -45,12 +45,12 @@ typedef struct vocabulary {
 
 static vocabulary *new_vocabulary(int64_t rows, int64_t vocab_size, double logit_deviation) {
     vocabulary *made = allocate(1, sizeof *made);
-    made->desc = (pan_vocabulary_loss_desc) {.struct_size = sizeof made->desc,
-                                             .dtype = PAN_F32,
-                                             .rows = rows,
-                                             .channels = CHANNELS,
-                                             .vocab_size = vocab_size,
-                                             .hidden_stride = CHANNELS};
+    made->desc = (pan_vocabulary_loss_desc){.struct_size = sizeof made->desc,
+                                            .dtype = PAN_F32,
+                                            .rows = rows,
+                                            .channels = CHANNELS,
+                                            .vocab_size = vocab_size,
+                                            .hidden_stride = CHANNELS};
     fill(made->hidden, ROWS * CHANNELS, 1, 1.0);
     fill(made->weight, VOCAB * CHANNELS, 2, logit_deviation / sqrt(CHANNELS));
     for (int64_t r = 0; r < rows; r++) {
@@ -76,9 +76,8 @@ static void run_vocabulary(const target *target, vocabulary *v) {
     workspace = new_workspace(target, bytes);
     fill(v->dhidden, ROWS * CHANNELS, 3, 1.0);
     memset(v->dweight, 0, sizeof v->dweight);
-    CHECK_OK(pan_vocabulary_loss_backward(target->stream, &v->desc, v->hidden, v->weight, v->labels,
-                                          &v->labelled_count, v->lse, &(float) {1.0f}, v->dhidden, v->dweight,
-                                          workspace, bytes));
+    CHECK_OK(pan_vocabulary_loss_backward(target->stream, &v->desc, v->hidden, v->weight, v->labels, &v->labelled_count,
+                                          v->lse, &(float){1.0f}, v->dhidden, v->dweight, workspace, bytes));
     CHECK_OK(pan_memory_free(target->device, workspace));
 }
 
@@ -180,17 +179,17 @@ typedef struct attention {
 static attention *new_attention(double score_scale) {
     attention *made = allocate(1, sizeof *made);
     pan_head_layout layout = {EXAMPLE, WIDTH, HEAD_DIM};
-    made->desc = (pan_attention_desc) {.struct_size = sizeof made->desc,
-                                       .dtype = PAN_F32,
-                                       .scale = 0.25f,
-                                       .batch = BATCH,
-                                       .heads = HEADS,
-                                       .length = LENGTH,
-                                       .head_dim = HEAD_DIM,
-                                       .q = layout,
-                                       .k = layout,
-                                       .v = layout,
-                                       .o = layout};
+    made->desc = (pan_attention_desc){.struct_size = sizeof made->desc,
+                                      .dtype = PAN_F32,
+                                      .scale = 0.25f,
+                                      .batch = BATCH,
+                                      .heads = HEADS,
+                                      .length = LENGTH,
+                                      .head_dim = HEAD_DIM,
+                                      .q = layout,
+                                      .k = layout,
+                                      .v = layout,
+                                      .o = layout};
     fill(made->q, SIZE, 1, score_scale);
     fill(made->k, SIZE, 2, score_scale);
     fill(made->v, SIZE, 3, 1.0);
@@ -202,13 +201,13 @@ static void run_attention(const target *target, attention *a) {
     int64_t bytes = 0;
     CHECK_OK(pan_attention_forward_workspace_size(target->stream, &a->desc, &bytes));
     void *workspace = new_workspace(target, bytes);
-    CHECK_OK(pan_attention_forward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, workspace,
-                                   bytes));
+    CHECK_OK(
+        pan_attention_forward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, workspace, bytes));
     CHECK_OK(pan_memory_free(target->device, workspace));
     CHECK_OK(pan_attention_backward_workspace_size(target->stream, &a->desc, &bytes));
     workspace = new_workspace(target, bytes);
-    CHECK_OK(pan_attention_backward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, a->d_o,
-                                    a->dq, a->dk, a->dv, workspace, bytes));
+    CHECK_OK(pan_attention_backward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, a->d_o, a->dq,
+                                    a->dk, a->dv, workspace, bytes));
     CHECK_OK(pan_memory_free(target->device, workspace));
 }
 
@@ -281,8 +280,8 @@ static void check_large_scores(const target *target) {
 /* ---- element-wise functions and sums ---- */
 
 static void check_activations(const target *target) {
-    static const float inputs[] = {0.0f,  -0.0f, 1e-30f, -1e-30f, 1e-42f, 9.0f,  -9.0f,  20.0f,     -20.0f, 90.0f,
-                                   -90.0f, 1e4f, -1e4f,  1e10f,   -1e10f, 3e38f, -3e38f, INFINITY, NAN};
+    static const float inputs[] = {0.0f,   -0.0f, 1e-30f, -1e-30f, 1e-42f, 9.0f,  -9.0f,  20.0f,    -20.0f, 90.0f,
+                                   -90.0f, 1e4f,  -1e4f,  1e10f,   -1e10f, 3e38f, -3e38f, INFINITY, NAN};
     enum { INPUTS = COUNT(inputs) };
     struct {
         pan_activation kind;
@@ -326,8 +325,8 @@ static void check_rows_apart(const target *target) {
     fill(x, R * C, 5, 1.0);
     fill(weight, C, 6, 1.0);
     x[BAD * C + 32] = NAN;
-    pan_norm_desc norm = {.struct_size = sizeof norm, .dtype = PAN_F32, .epsilon = 1e-5f, .rows = R, .channels = C,
-                          .stride = C};
+    pan_norm_desc norm = {
+        .struct_size = sizeof norm, .dtype = PAN_F32, .epsilon = 1e-5f, .rows = R, .channels = C, .stride = C};
     pan_softmax_desc softmax = {.struct_size = sizeof softmax, .dtype = PAN_F32, .rows = R, .columns = C};
     for (int op = 0; op < 3; op++) {
         norm.kind = op == 1 ? PAN_NORM_RMS : PAN_NORM_LAYER;

@@ -8,8 +8,7 @@
 static const char VARIABLE[] = "PANTHERA_MAX_ISA";
 
 static pan_status open_tier(pan_isa isa, pan_isa *opened) {
-    pan_device_options options = {
-        .struct_size = sizeof options, .backend = PAN_BACKEND_CPU, .threads = 1, .isa = isa};
+    pan_device_options options = {.struct_size = sizeof options, .backend = PAN_BACKEND_CPU, .threads = 1, .isa = isa};
     pan_device *device = NULL;
     pan_status status = pan_device_open(&options, &device);
     CHECK((status == PAN_OK) == (device != NULL), "status %d with device %p", status, (void *) device);

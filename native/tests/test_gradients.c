@@ -9,7 +9,7 @@
 #include "cases.h"
 
 enum { MOST_SAMPLES = 12 };
-static const double WORK_BUDGET = 1e6; /* multiply-adds spent on the samples of one gradient */
+static const double WORK_BUDGET = 1e6;   /* multiply-adds spent on the samples of one gradient */
 static const double ELEMENT_WORK = 30.0; /* what running a call costs for each element of its arrays */
 static const double STEP = 1e-3;
 
@@ -36,7 +36,7 @@ static const view *cotangent(const pair *pair, int forward_view) {
 
 /* <w, y> over all outputs y with a cotangent w. */
 static double loss(const pair *pair) {
-    outcome result = run_call(pair->reference, pair->forward, (run_options) {0});
+    outcome result = run_call(pair->reference, pair->forward, (run_options){0});
     CHECK(result.status == PAN_OK, "%s: %s", pair->forward->op->op, pan_last_error());
     double sum = 0.0;
     for (int v = 0; v < pair->forward->view_count; v++) {
@@ -166,7 +166,7 @@ static void check_variant(const target *reference, const op_case *op, int varian
     pair pair = {.reference = reference,
                  .forward = prepare_call(op->forward, variant, reference, true),
                  .backward = prepare_call(op, variant, reference, true)};
-    pair.gradients = run_call(reference, pair.backward, (run_options) {0});
+    pair.gradients = run_call(reference, pair.backward, (run_options){0});
     if (CHECK(pair.gradients.status == PAN_OK, "%s: %s", op->op, pan_last_error())) {
         for (int v = 0; v < pair.backward->view_count; v++) {
             if (differentiated(&pair, v) != NULL) {

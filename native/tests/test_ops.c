@@ -57,7 +57,7 @@ static void check_aliases(const target *target, const call *call, int64_t shift,
             continue;
         }
         outcome aliased =
-            run_call(target, call, (run_options) {.shift = shift, .alias_output = output, .alias_input = input});
+            run_call(target, call, (run_options){.shift = shift, .alias_output = output, .alias_input = input});
         CHECK(aliased.status == PAN_OK, "%s: %s in place of %s: %s", call->op->op, call->views[output].name,
               call->views[input].name, pan_last_error());
         check_same_bits(target, call, &aliased, plain, "in place");
@@ -67,7 +67,7 @@ static void check_aliases(const target *target, const call *call, int64_t shift,
 
 /* Runs a call on all targets. */
 static void check_call(session *session, const call *call) {
-    outcome expected = run_call(&session->reference, call, (run_options) {0});
+    outcome expected = run_call(&session->reference, call, (run_options){0});
     CHECK(expected.status == PAN_OK, "%s: %s", call->op->op, pan_last_error());
     outcome of_tier = {0};
     pan_isa tier = PAN_ISA_BEST;

@@ -28,7 +28,7 @@ static void *use_stream(void *context) {
     user *user = context;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < user->count; i++) {
-            outcome result = run_call(&user->target, user->calls[i], (run_options) {0});
+            outcome result = run_call(&user->target, user->calls[i], (run_options){0});
             CHECK(same_outcome(user->calls[i], &result, &user->expected[i]), "%s: other bits beside other threads",
                   user->calls[i]->op->op);
             free_outcome(&result);
@@ -55,12 +55,12 @@ int main(void) {
     for_each_case(add_call, &calls);
     outcome expected[32];
     for (int i = 0; i < calls.count; i++) {
-        expected[i] = run_call(&shared, calls.calls[i], (run_options) {0});
+        expected[i] = run_call(&shared, calls.calls[i], (run_options){0});
     }
     user users[THREADS];
     pthread_t threads[THREADS];
     for (int t = 0; t < THREADS; t++) {
-        users[t] = (user) {.target = shared, .calls = calls.calls, .expected = expected, .count = calls.count};
+        users[t] = (user){.target = shared, .calls = calls.calls, .expected = expected, .count = calls.count};
         CHECK_OK(pan_stream_create(shared.device, &users[t].target.stream));
         CHECK(pthread_create(&threads[t], NULL, use_stream, &users[t]) == 0, "cannot start a thread");
     }

@@ -147,10 +147,9 @@ static pan_status check_array(const char *op, const pan_array *array, int64_t al
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of %s overflows", op, array->name);
     }
     if (array->address == NULL) {
-        return array->flags & PAN_ARRAY_OPTIONAL
-                   ? PAN_OK
-                   : pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is NULL; expected %lld bytes", op, array->name,
-                              (long long) array->bytes);
+        return array->flags & PAN_ARRAY_OPTIONAL ? PAN_OK
+                                                 : pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is NULL; expected %lld bytes",
+                                                            op, array->name, (long long) array->bytes);
     }
     int64_t needed = array->flags & PAN_ARRAY_WORKSPACE ? PAN_ALIGNMENT
                      : array->alignment != 0            ? array->alignment

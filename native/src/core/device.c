@@ -105,8 +105,8 @@ pan_status pan_device_open(const pan_device_options *options, pan_device **devic
     if (opened == NULL) {
         return pan_fail(PAN_OUT_OF_MEMORY, "device_open: no memory for the device");
     }
-    opened->info = (pan_device_info) {
-        .struct_size = sizeof opened->info, .backend = options->backend, .index = options->index};
+    opened->info =
+        (pan_device_info){.struct_size = sizeof opened->info, .backend = options->backend, .index = options->index};
     pan_status status = choose_ops(options, opened);
     if (status == PAN_OK) {
         status = opened->driver->open(options, &opened->state, &opened->info);

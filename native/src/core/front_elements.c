@@ -143,16 +143,16 @@ static pan_status check_gate(const char *op, const pan_stream *stream, const pan
 static pan_array gate_array(const pan_gate_desc *desc, const char *name, const void *address, int64_t stride,
                             int32_t flags) {
     int64_t element = pan_element_bytes(desc->dtype);
-    return (pan_array) {.name = name,
-                        .address = address,
-                        .bytes = address == NULL ? 0 : pan_extent(desc->rows, stride, desc->channels, element),
-                        .flags = flags,
-                        .stride = stride * element,
-                        .row = desc->channels * element};
+    return (pan_array){.name = name,
+                       .address = address,
+                       .bytes = address == NULL ? 0 : pan_extent(desc->rows, stride, desc->channels, element),
+                       .flags = flags,
+                       .stride = stride * element,
+                       .row = desc->channels * element};
 }
 
-pan_status pan_gate_forward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b,
-                            const void *c, void *y) {
+pan_status pan_gate_forward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b, const void *c,
+                            void *y) {
     PAN_FRONT(gate_forward)
     PAN_TRY(check_gate(op, stream, desc));
     if (c != NULL) {
@@ -186,8 +186,8 @@ pan_status pan_gate_backward(pan_stream *stream, const pan_gate_desc *desc, cons
     return ops->gate_backward(stream, desc, a, b, dy, da, db);
 }
 
-pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const pan_random_state *random,
-                       const void *x, void *y) {
+pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const pan_random_state *random, const void *x,
+                       void *y) {
     PAN_FRONT(dropout)
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
     PAN_TRY(pan_check_probability(op, "probability", desc->probability));
@@ -224,8 +224,8 @@ pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const pan_reduc
     PAN_FRONT_SIZE(reduce_forward_workspace_size, check_reduce)
 }
 
-pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, void *y,
-                              void *workspace, int64_t workspace_bytes) {
+pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, void *y, void *workspace,
+                              int64_t workspace_bytes) {
     PAN_FRONT(reduce_forward)
     PAN_TRY(check_reduce(op, stream, desc));
     PAN_FRONT_WORKSPACE(reduce_forward_workspace_size)
@@ -269,11 +269,8 @@ pan_status pan_adamw_step(pan_stream *stream, const pan_adamw_desc *desc, const 
     PAN_TRY(pan_check_size(op, "count", desc->count));
     int64_t bytes = desc->count * real;
     const pan_array arrays[] = {
-        PAN_STATE_INPUT(state),
-        PAN_OUTPUT(parameters, bytes),
-        PAN_INPUT(gradients, bytes),
-        PAN_OUTPUT(exp_avg, bytes),
-        PAN_OUTPUT(exp_avg_sq, bytes),
+        PAN_STATE_INPUT(state),     PAN_OUTPUT(parameters, bytes), PAN_INPUT(gradients, bytes),
+        PAN_OUTPUT(exp_avg, bytes), PAN_OUTPUT(exp_avg_sq, bytes),
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), real));
     return ops->adamw_step(stream, desc, state, parameters, gradients, exp_avg, exp_avg_sq);

@@ -50,12 +50,12 @@ static pan_array head_array(const pan_attention_desc *desc, const char *name, co
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t row = (desc->heads - 1) * layout->head_stride + desc->head_dim;
     bool rows = row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
-    return (pan_array) {.name = name,
-                        .address = address,
-                        .bytes = layout_bytes(desc, layout, element),
-                        .flags = flags,
-                        .stride = rows ? layout->length_stride * element : 0,
-                        .row = row * element};
+    return (pan_array){.name = name,
+                       .address = address,
+                       .bytes = layout_bytes(desc, layout, element),
+                       .flags = flags,
+                       .stride = rows ? layout->length_stride * element : 0,
+                       .row = row * element};
 }
 
 static pan_status check_row_starts(const char *op, const int32_t *row_starts) {
@@ -67,11 +67,11 @@ static pan_status check_row_starts(const char *op, const int32_t *row_starts) {
 }
 
 static pan_array random_array(const pan_attention_desc *desc, const pan_random_state *random) {
-    return (pan_array) {.name = "random",
-                        .address = random,
-                        .bytes = sizeof *random,
-                        .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL,
-                        .alignment = _Alignof(pan_random_state)};
+    return (pan_array){.name = "random",
+                       .address = random,
+                       .bytes = sizeof *random,
+                       .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL,
+                       .alignment = _Alignof(pan_random_state)};
 }
 
 pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
@@ -103,9 +103,9 @@ pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_a
 }
 
 pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
-                                  const int32_t *row_starts, const void *q, const void *k, const void *v,
-                                  const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv,
-                                  void *workspace, int64_t workspace_bytes) {
+                                  const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o,
+                                  const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace,
+                                  int64_t workspace_bytes) {
     PAN_FRONT(attention_backward)
     PAN_TRY(check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_backward_workspace_size)
@@ -158,9 +158,9 @@ pan_status pan_vocabulary_loss_forward_workspace_size(pan_stream *stream, const 
 }
 
 pan_status pan_vocabulary_loss_forward(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden,
-                                       const float *weight, const int32_t *labels, float *loss,
-                                       int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max,
-                                       void *workspace, int64_t workspace_bytes) {
+                                       const float *weight, const int32_t *labels, float *loss, int32_t *labelled_count,
+                                       float *row_loss, float *lse, int32_t *arg_max, void *workspace,
+                                       int64_t workspace_bytes) {
     PAN_FRONT(vocabulary_loss_forward)
     PAN_TRY(check_vocabulary(op, stream, desc));
     PAN_FRONT_WORKSPACE(vocabulary_loss_forward_workspace_size)

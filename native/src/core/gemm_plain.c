@@ -23,8 +23,7 @@ void pan_gemm_cap_isa(pan_isa isa) {
     (void) isa;
 }
 
-void pan_gemm_enter_worker(void) {
-}
+void pan_gemm_enter_worker(void) {}
 
 int32_t pan_gemm_enter_caller(void) {
     return 0;

@@ -13,7 +13,7 @@ enum { SPIN_COUNT = 1000 };
 
 struct pan_pool {
     int32_t threads;
-    pthread_t *workers; /* threads - 1 */
+    pthread_t *workers;    /* threads - 1 */
     pthread_mutex_t owner; /* held while a caller's tasks run */
 
     pthread_mutex_t mutex; /* guards sleeping and waking */
@@ -117,7 +117,7 @@ static bool start_worker(pan_pool *pool, int32_t index) {
     if (start == NULL) {
         return false;
     }
-    *start = (worker_start) {.pool = pool, .worker = index + 1};
+    *start = (worker_start){.pool = pool, .worker = index + 1};
     if (pthread_create(&pool->workers[index], NULL, work, start) != 0) {
         free(start);
         return false;

@@ -13,7 +13,7 @@ typedef struct vf_activation {
 
 static inline vf_activation activate_gelu(vf x) {
     const vf_normal normal = vf_normal_distribution(x);
-    return (vf_activation) {x * normal.cumulative, x * 3.98942280e-1f * normal.bell + normal.cumulative};
+    return (vf_activation){x * normal.cumulative, x * 3.98942280e-1f * normal.bell + normal.cumulative};
 }
 
 /* (1 + tanh(z)) / 2 = sigmoid(2 z), and 2 z = x (2 sqrt(2/pi) + 2 sqrt(2/pi) 0.044715 x^2). */
@@ -33,17 +33,17 @@ static inline vf_activation activate_gelu_tanh(vf x) {
     const vd argument = {-gelu_tanh_argument(magnitude.low), -gelu_tanh_argument(magnitude.high)};
     const vf_sigmoid_pair s = vf_sigmoid_from_exp(x, vf_exp_double(argument));
     const vf steepness = bounded * bounded * (float) (3.0 * PAN_GELU_TANH_CUBIC) + (float) PAN_GELU_TANH_LINEAR;
-    return (vf_activation) {x * s.positive, bounded * steepness * s.negative * s.positive + s.positive};
+    return (vf_activation){x * s.positive, bounded * steepness * s.negative * s.positive + s.positive};
 }
 
 static inline vf_activation activate_silu(vf x) {
     const vf_sigmoid_pair s = vf_sigmoid(x);
-    return (vf_activation) {x * s.positive, (x * s.negative + 1.0f) * s.positive};
+    return (vf_activation){x * s.positive, (x * s.negative + 1.0f) * s.positive};
 }
 
 static inline vf_activation activate_sigmoid(vf x) {
     const vf_sigmoid_pair s = vf_sigmoid(x);
-    return (vf_activation) {s.positive, s.positive * s.negative};
+    return (vf_activation){s.positive, s.positive * s.negative};
 }
 
 PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
@@ -52,20 +52,20 @@ PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
     case PAN_ACTIVATION_GELU_TANH: return activate_gelu_tanh(x);
     case PAN_ACTIVATION_SILU: return activate_silu(x);
     case PAN_ACTIVATION_SIGMOID: return activate_sigmoid(x);
-    case PAN_ACTIVATION_SINE: return (vf_activation) {vf_sin(x), vf_cos(x)};
-    default: return (vf_activation) {x, vf_splat(1.0f)};
+    case PAN_ACTIVATION_SINE: return (vf_activation){vf_sin(x), vf_cos(x)};
+    default: return (vf_activation){x, vf_splat(1.0f)};
     }
 }
 
 /* Calls function(kind, ...) with a constant kind, so that an always-inlined function becomes one loop per kind. */
-#define PAN_WITH_ACTIVATION(kind, function, ...)                                                      \
-    switch (kind) {                                                                                   \
-    case PAN_ACTIVATION_GELU: function(PAN_ACTIVATION_GELU, __VA_ARGS__); break;                      \
-    case PAN_ACTIVATION_GELU_TANH: function(PAN_ACTIVATION_GELU_TANH, __VA_ARGS__); break;            \
-    case PAN_ACTIVATION_SILU: function(PAN_ACTIVATION_SILU, __VA_ARGS__); break;                      \
-    case PAN_ACTIVATION_SIGMOID: function(PAN_ACTIVATION_SIGMOID, __VA_ARGS__); break;                \
-    case PAN_ACTIVATION_SINE: function(PAN_ACTIVATION_SINE, __VA_ARGS__); break;                      \
-    default: function(PAN_ACTIVATION_IDENTITY, __VA_ARGS__); break;                                   \
+#define PAN_WITH_ACTIVATION(kind, function, ...)                                           \
+    switch (kind) {                                                                        \
+    case PAN_ACTIVATION_GELU: function(PAN_ACTIVATION_GELU, __VA_ARGS__); break;           \
+    case PAN_ACTIVATION_GELU_TANH: function(PAN_ACTIVATION_GELU_TANH, __VA_ARGS__); break; \
+    case PAN_ACTIVATION_SILU: function(PAN_ACTIVATION_SILU, __VA_ARGS__); break;           \
+    case PAN_ACTIVATION_SIGMOID: function(PAN_ACTIVATION_SIGMOID, __VA_ARGS__); break;     \
+    case PAN_ACTIVATION_SINE: function(PAN_ACTIVATION_SINE, __VA_ARGS__); break;           \
+    default: function(PAN_ACTIVATION_IDENTITY, __VA_ARGS__); break;                        \
     }
 
 #endif

@@ -24,7 +24,7 @@ typedef struct space {
 static inline void collapse(const pan_arithmetic_desc *desc, space *outer, axis *row) {
     axis axes[PAN_MAX_RANK]; /* from the fastest to the slowest */
     int last = desc->rank - 1;
-    axes[0] = (axis) {desc->shape[last], desc->a_stride[last], desc->b_stride[last], 1};
+    axes[0] = (axis){desc->shape[last], desc->a_stride[last], desc->b_stride[last], 1};
     int rank = 1;
     int64_t y = desc->shape[last];
     for (int d = last - 1; d >= 0; d--) {

@@ -46,7 +46,7 @@ PAN_INLINE vf term(pan_arithmetic_kind kind, bool of_a, const gradient_job *job,
 }
 
 static inline cursor joined(const cursor *x, const cursor *y) {
-    return (cursor) {.a = x->a + y->a, .b = x->b + y->b, .y = x->y + y->y};
+    return (cursor){.a = x->a + y->a, .b = x->b + y->b, .y = x->y + y->y};
 }
 
 static inline float *target(const gradient_job *job, const cursor *at) {

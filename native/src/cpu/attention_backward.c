@@ -45,7 +45,7 @@ typedef struct head_rows {
 
 static head_rows rows_of(const backward_job *job, const pan_head_layout *layout, int64_t head, int64_t first) {
     const int64_t stride = row_stride(job->desc, layout);
-    return (head_rows) {head_offset(job->desc, layout, head) + first * stride, stride};
+    return (head_rows){head_offset(job->desc, layout, head) + first * stride, stride};
 }
 
 static int64_t worker_bytes(const pan_attention_desc *desc) {
@@ -81,11 +81,10 @@ static void write_delta(const backward_job *job, int64_t head, int64_t first_que
 }
 
 /* Turns a query's scores and do . v into P and dp of the visible keys; the others' become 0. */
-static void differentiate_row(const backward_job *job, int64_t row, int64_t first_key, int64_t visible,
-                              int64_t storage, float *weights, float *slopes) {
+static void differentiate_row(const backward_job *job, int64_t row, int64_t first_key, int64_t visible, int64_t storage,
+                              float *weights, float *slopes) {
     const weight_dropout *dropout = &job->dropout;
-    const uint64_t state =
-        dropout->random != NULL ? pan_random_row(dropout->random, dropout->key, (uint64_t) row) : 0;
+    const uint64_t state = dropout->random != NULL ? pan_random_row(dropout->random, dropout->key, (uint64_t) row) : 0;
     const float lse = job->lse[row];
     const float delta = job->delta[row];
     const vf zero = vf_splat(0.0f);
@@ -132,16 +131,16 @@ static backward_tile tile_of(const backward_job *job, int64_t head, int64_t quer
     const tile_range queries = tile_at(query_block, QUERY_BLOCK, desc->length);
     const int64_t first_key = key_block * KEY_BLOCK;
     const int64_t keys = min_i64(KEY_BLOCK, queries.end - first_key);
-    return (backward_tile) {.head = head,
-                            .first_query = queries.begin,
-                            .queries = queries.end - queries.begin,
-                            .first_key = first_key,
-                            .keys = keys,
-                            .storage = score_storage(keys),
-                            .q = rows_of(job, &desc->q, head, queries.begin),
-                            .k = rows_of(job, &desc->k, head, first_key),
-                            .v = rows_of(job, &desc->v, head, first_key),
-                            .o = rows_of(job, &desc->o, head, queries.begin)};
+    return (backward_tile){.head = head,
+                           .first_query = queries.begin,
+                           .queries = queries.end - queries.begin,
+                           .first_key = first_key,
+                           .keys = keys,
+                           .storage = score_storage(keys),
+                           .q = rows_of(job, &desc->q, head, queries.begin),
+                           .k = rows_of(job, &desc->k, head, first_key),
+                           .v = rows_of(job, &desc->v, head, first_key),
+                           .o = rows_of(job, &desc->o, head, queries.begin)};
 }
 
 static void recompute(const backward_job *job, const backward_tile *tile, const backward_scratch *scratch) {
@@ -230,7 +229,7 @@ static void key_block_pass(const backward_job *job, int64_t head, int64_t block,
 static backward_scratch scratch_of(const backward_job *job, int32_t worker) {
     const int64_t tile_floats = tile_bytes(KEY_BLOCK) / (int64_t) sizeof(float);
     float *scratch = (float *) (job->scratch + worker * job->worker_bytes);
-    return (backward_scratch) {scratch, scratch + tile_floats, scratch + 2 * tile_floats};
+    return (backward_scratch){scratch, scratch + tile_floats, scratch + 2 * tile_floats};
 }
 
 /* Everything of some heads. */
@@ -276,9 +275,8 @@ pan_status PAN_BODY(attention_backward_workspace_size)(pan_stream *stream, const
 
 pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
                                         const pan_random_state *random, const int32_t *row_starts, const void *q,
-                                        const void *k, const void *v, const void *o, const float *lse,
-                                        const void *d_o, void *dq, void *dk, void *dv, void *workspace,
-                                        int64_t workspace_bytes) {
+                                        const void *k, const void *v, const void *o, const float *lse, const void *d_o,
+                                        void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
     (void) row_starts;
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;

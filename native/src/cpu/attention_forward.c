@@ -59,8 +59,7 @@ typedef struct forward_tile {
 } forward_tile;
 
 /* Turns a query's scores into weights relative to the largest score so far; rescales what was summed before. */
-static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t r, float *o,
-                      forward_scratch *scratch) {
+static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t r, float *o, forward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
     float *row = scratch->scores + r * tile->storage;
     const int64_t visible = min_i64(tile->keys, tile->diagonal + r + 1);

@@ -42,10 +42,10 @@ typedef struct weight_dropout {
 } weight_dropout;
 
 static inline weight_dropout dropout_of(const pan_attention_desc *desc, const pan_random_state *random) {
-    return (weight_dropout) {.random = desc->dropout_probability > 0.0f ? random : NULL,
-                             .key = desc->dropout_key,
-                             .threshold = pan_random_threshold(desc->dropout_probability),
-                             .scale = (float) (1.0 / (1.0 - (double) desc->dropout_probability))};
+    return (weight_dropout){.random = desc->dropout_probability > 0.0f ? random : NULL,
+                            .key = desc->dropout_key,
+                            .threshold = pan_random_threshold(desc->dropout_probability),
+                            .scale = (float) (1.0 / (1.0 - (double) desc->dropout_probability))};
 }
 
 /* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key

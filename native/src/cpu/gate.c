@@ -53,8 +53,8 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
     PAN_WITH_ACTIVATION(job->desc.activation, forward_block, job, &block)
 }
 
-PAN_INLINE void backward_row(pan_activation kind, const float *a, const float *b, const float *dy, float *da,
-                             float *db, int64_t count) {
+PAN_INLINE void backward_row(pan_activation kind, const float *a, const float *b, const float *dy, float *da, float *db,
+                             int64_t count) {
     for (int64_t i = 0; i < count; i += LANES) {
         const int64_t lanes = min_i64(LANES, count - i);
         const vf_activation f = activate(kind, vf_load_first(a + i, lanes));

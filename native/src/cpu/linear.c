@@ -63,8 +63,8 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
              job->bias != NULL ? 1.0f : 0.0f, y, desc->y_stride);
 }
 
-pan_status PAN_BODY(linear_forward)(pan_stream *stream, const pan_linear_desc *desc, const void *x,
-                                    const float *weight, const float *bias, void *y) {
+pan_status PAN_BODY(linear_forward)(pan_stream *stream, const pan_linear_desc *desc, const void *x, const float *weight,
+                                    const float *bias, void *y) {
     forward_job job = {.desc = *desc,
                        .grid = product_grid(desc->rows, desc->out_features, desc->in_features),
                        .x = x,
@@ -125,8 +125,7 @@ static void input_block(const backward_job *job, int64_t task) {
 }
 
 /* Sums of the columns of rows x columns. */
-static void sum_columns(const float *restrict x, int64_t stride, int64_t rows, int64_t columns,
-                        double *restrict sums) {
+static void sum_columns(const float *restrict x, int64_t stride, int64_t rows, int64_t columns, double *restrict sums) {
     memset(sums, 0, (size_t) columns * sizeof *sums);
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4) {

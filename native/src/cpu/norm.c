@@ -39,7 +39,7 @@ static split_mean row_mean(const float *x, int64_t channels) {
     }
     const double mean = vd_sum(sum) / (double) channels;
     const float leading = (float) mean;
-    return (split_mean) {leading, (float) (mean - (double) leading)};
+    return (split_mean){leading, (float) (mean - (double) leading)};
 }
 
 /* mean((x - mean)^2) */
@@ -53,8 +53,8 @@ static double row_mean_square(const float *x, split_mean mean, int64_t channels)
     return vd_sum(sum) / (double) channels;
 }
 
-PAN_INLINE void scale_row(const float *x, split_mean mean, float rstd, const float *weight, const float *bias,
-                          float *y, int64_t channels) {
+PAN_INLINE void scale_row(const float *x, split_mean mean, float rstd, const float *weight, const float *bias, float *y,
+                          int64_t channels) {
     for (int64_t c = 0; c < channels; c += LANES) {
         const int64_t lanes = min_i64(LANES, channels - c);
         const vf n = centred(vf_load_first(x + c, lanes), mean) * rstd;
@@ -72,7 +72,7 @@ static void normalise_row(const norm_job *job, int64_t row) {
         add_row(x, job->residual + first, job->sum + first, channels);
         x = job->sum + first;
     }
-    const split_mean mean = desc->kind == PAN_NORM_LAYER ? row_mean(x, channels) : (split_mean) {0};
+    const split_mean mean = desc->kind == PAN_NORM_LAYER ? row_mean(x, channels) : (split_mean){0};
     const float rstd = (float) (1.0 / sqrt(row_mean_square(x, mean, channels) + (double) desc->epsilon));
     if (job->bias == NULL) {
         scale_row(x, mean, rstd, job->weight, NULL, job->y + first, channels);

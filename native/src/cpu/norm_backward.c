@@ -52,8 +52,8 @@ static row_means gather_row(const norm_backward_job *job, int64_t row, float *dw
         vf_store_first(dweight + c, vf_load_first(dweight + c, lanes) + gradient * n, lanes);
         vf_store_first(dbias + c, vf_load_first(dbias + c, lanes) + gradient, lanes);
     }
-    return (row_means) {job->mean == NULL ? 0.0f : (float) (vd_sum(g_sum) / (double) channels),
-                        (float) (vd_sum(gn_sum) / (double) channels)};
+    return (row_means){job->mean == NULL ? 0.0f : (float) (vd_sum(g_sum) / (double) channels),
+                       (float) (vd_sum(gn_sum) / (double) channels)};
 }
 
 static void input_gradient(const norm_backward_job *job, int64_t row, row_means means) {
@@ -123,10 +123,9 @@ pan_status PAN_BODY(norm_backward_workspace_size)(pan_stream *stream, const pan_
     return PAN_OK;
 }
 
-pan_status PAN_BODY(norm_backward)(pan_stream *stream, const pan_norm_desc *desc, const void *sum,
-                                   const float *weight, const float *mean, const float *rstd, const void *dsum,
-                                   const void *dy, void *dx, float *dweight, float *dbias, void *workspace,
-                                   int64_t workspace_bytes) {
+pan_status PAN_BODY(norm_backward)(pan_stream *stream, const pan_norm_desc *desc, const void *sum, const float *weight,
+                                   const float *mean, const float *rstd, const void *dsum, const void *dy, void *dx,
+                                   float *dweight, float *dbias, void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
     const int64_t blocks = ceil_div(desc->rows, BLOCK_ROWS);
     norm_backward_job job = {.desc = desc,

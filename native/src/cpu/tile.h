@@ -18,7 +18,7 @@ typedef struct tile_range {
 } tile_range;
 
 static inline tile_range tile_at(int64_t task, int64_t size, int64_t count) {
-    return (tile_range) {task * size, min_i64((task + 1) * size, count)};
+    return (tile_range){task * size, min_i64((task + 1) * size, count)};
 }
 
 /* Rows of a task, for rows of the given number of elements. */
@@ -50,8 +50,8 @@ static inline tile_grid tile_grid_of(int64_t rows, int64_t columns) {
 }
 
 static inline tile_block tile_block_at(const tile_grid *grid, int64_t task) {
-    return (tile_block) {tile_at(task / grid->across, grid->block_rows, grid->rows),
-                         tile_at(task % grid->across, grid->block_columns, grid->columns)};
+    return (tile_block){tile_at(task / grid->across, grid->block_rows, grid->rows),
+                        tile_at(task % grid->across, grid->block_columns, grid->columns)};
 }
 
 #endif

@@ -24,7 +24,7 @@ typedef uint32_t vu __attribute__((vector_size(PAN_VECTOR_BYTES)));
 enum { LANES = PAN_VECTOR_BYTES / 4 };
 
 static inline vf vf_splat(float x) {
-    return x - (vf) {}; /* and not 0 + x, which would turn -0 into 0 */
+    return x - (vf){}; /* and not 0 + x, which would turn -0 into 0 */
 }
 
 static inline vf vf_load(const float *p) {

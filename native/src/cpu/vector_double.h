@@ -28,7 +28,7 @@ typedef struct vd {
 #if defined(__AVX512F__)
 static inline vd_half widen(vf_half x) {
     enum { CURRENT_ROUNDING = 4 };
-    return __builtin_ia32_cvtps2pd512_mask(x, (vd_half) {}, -1, CURRENT_ROUNDING);
+    return __builtin_ia32_cvtps2pd512_mask(x, (vd_half){}, -1, CURRENT_ROUNDING);
 }
 #elif defined(__AVX2__)
 static inline vd_half widen(vf_half x) {
@@ -38,14 +38,14 @@ static inline vd_half widen(vf_half x) {
 
 static inline vd vd_from_vf(vf x) {
 #if defined(__AVX2__)
-    return (vd) {widen(__builtin_shufflevector(x, x, PAN_LOW_LANES)),
-                 widen(__builtin_shufflevector(x, x, PAN_HIGH_LANES))};
+    return (vd){widen(__builtin_shufflevector(x, x, PAN_LOW_LANES)),
+                widen(__builtin_shufflevector(x, x, PAN_HIGH_LANES))};
 #elif defined(__SSE2__)
-    return (vd) {__builtin_ia32_cvtps2pd(x),
-                 __builtin_ia32_cvtps2pd(__builtin_shufflevector(x, x, PAN_HIGH_LANES, PAN_HIGH_LANES))};
+    return (vd){__builtin_ia32_cvtps2pd(x),
+                __builtin_ia32_cvtps2pd(__builtin_shufflevector(x, x, PAN_HIGH_LANES, PAN_HIGH_LANES))};
 #else
-    return (vd) {__builtin_convertvector(__builtin_shufflevector(x, x, PAN_LOW_LANES), vd_half),
-                 __builtin_convertvector(__builtin_shufflevector(x, x, PAN_HIGH_LANES), vd_half)};
+    return (vd){__builtin_convertvector(__builtin_shufflevector(x, x, PAN_LOW_LANES), vd_half),
+                __builtin_convertvector(__builtin_shufflevector(x, x, PAN_HIGH_LANES), vd_half)};
 #endif
 }
 
@@ -55,12 +55,12 @@ static inline vf vf_from_vd(vd x) {
 }
 
 static inline vd vd_add(vd a, vd b) {
-    return (vd) {a.low + b.low, a.high + b.high};
+    return (vd){a.low + b.low, a.high + b.high};
 }
 
 /* a * b + c */
 static inline vd vd_multiply_add(vd a, vd b, vd c) {
-    return (vd) {a.low * b.low + c.low, a.high * b.high + c.high};
+    return (vd){a.low * b.low + c.low, a.high * b.high + c.high};
 }
 
 /* Sum of the lanes, pairwise. */

@@ -104,7 +104,7 @@ static inline vf_sigmoid_pair vf_sigmoid_from_exp(vf x, vf decay) {
     const vf larger = 1.0f / (decay + 1.0f);
     const vf smaller = decay * larger;
     const vi below = x < 0.0f;
-    return (vf_sigmoid_pair) {vf_select(below, smaller, larger), vf_select(below, larger, smaller)};
+    return (vf_sigmoid_pair){vf_select(below, smaller, larger), vf_select(below, larger, smaller)};
 }
 
 static inline vf_sigmoid_pair vf_sigmoid(vf x) {
@@ -137,7 +137,7 @@ static inline vf_normal vf_normal_distribution(vf x) {
     p = p * u - 9.670346975e-02f;
     p = p * u + 4.720532000e-01f;
     const vf tail = bell * (p / (a + 1.0f));
-    return (vf_normal) {vf_select(x < 0.0f, tail, 1.0f - tail), bell};
+    return (vf_normal){vf_select(x < 0.0f, tail, 1.0f - tail), bell};
 }
 
 /* x = n pi/2 + r with |r| <= pi/4, for |x| <= 2^20; n modulo 4 decides which function of r to take, with which sign. */
@@ -159,7 +159,7 @@ static inline vf_quadrant vf_reduce_angle(vf x) {
     vd n;
     const vd r = {reduce_half(wide.low, &n.low), reduce_half(wide.high, &n.high)};
     const vf shifted = vf_from_vd(n) + PAN_ROUND_F32;
-    return (vf_quadrant) {vf_from_vd(r), (vi) shifted};
+    return (vf_quadrant){vf_from_vd(r), (vi) shifted};
 }
 
 /* sin(r + n pi/2) by the polynomials of Cephes' sinf.c and cosf.c. */

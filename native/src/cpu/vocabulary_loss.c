@@ -106,7 +106,7 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
     const tile_range vocabulary = tile_at(group, plan->group_columns, desc->vocab_size);
     float *logits = (float *) (job->scratch + worker * LOGITS_BYTES);
     for (int64_t i = rows.begin; i < rows.end; i++) {
-        job->parts[i * plan->groups + group] = (row_part) {.max = -INFINITY, .arg_max = (int32_t) vocabulary.begin};
+        job->parts[i * plan->groups + group] = (row_part){.max = -INFINITY, .arg_max = (int32_t) vocabulary.begin};
     }
     for (int64_t first = vocabulary.begin; first < vocabulary.end; first += plan->columns) {
         const int64_t columns = min_i64(plan->columns, vocabulary.end - first);

@@ -9,7 +9,7 @@ typedef struct backward_job {
     const float *weight;
     const int32_t *labels;
     const float *lse;
-    float scale; /* dloss / n */
+    float scale;    /* dloss / n */
     float *dhidden; /* may be NULL, as dweight */
     float *dweight;
     float *hidden_sums; /* (groups, chunk_rows, channels): the groups' parts of dhidden */
@@ -123,8 +123,7 @@ pan_status PAN_BODY(vocabulary_loss_backward_workspace_size)(pan_stream *stream,
 pan_status PAN_BODY(vocabulary_loss_backward)(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
                                               const void *hidden, const float *weight, const int32_t *labels,
                                               const int32_t *labelled_count, const float *lse, const float *dloss,
-                                              void *dhidden, float *dweight, void *workspace,
-                                              int64_t workspace_bytes) {
+                                              void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;
     backward_job job = {.desc = desc,

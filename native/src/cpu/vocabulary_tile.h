@@ -27,7 +27,7 @@ typedef struct vocabulary_plan {
 
 /* Labelled rows in work. */
 typedef struct vocabulary_chunk {
-    int64_t *rows;  /* their numbers */
+    int64_t *rows; /* their numbers */
     int64_t count;
     int64_t cursor; /* first row not yet looked at */
     float *hidden;  /* (chunk_rows, channels) gathered, every tile padded with zeros */

@@ -34,8 +34,7 @@ __device__ inline activation_value activate_gelu_tanh(float x) {
     return {x * positive, slope};
 }
 
-template <pan_activation KIND>
-__device__ inline activation_value activate(float x) {
+template <pan_activation KIND> __device__ inline activation_value activate(float x) {
     if constexpr (KIND == PAN_ACTIVATION_GELU) {
         return activate_gelu(x);
     } else if constexpr (KIND == PAN_ACTIVATION_GELU_TANH) {

@@ -58,7 +58,7 @@ pan_status open_device(const pan_device_options *options, void **state, pan_devi
                              info->name, properties.major, properties.minor, OLDEST_CAPABILITY / 10,
                              OLDEST_CAPABILITY % 10);
     }
-    auto *device = new (std::nothrow) cuda_device {options->index};
+    auto *device = new (std::nothrow) cuda_device{options->index};
     if (device == nullptr) {
         return pan_cuda_fail(PAN_OUT_OF_MEMORY, "device_open: no memory for the device");
     }
@@ -93,7 +93,7 @@ pan_status release(void *state, void *address) {
 }
 
 pan_status create_stream(void *state, void **stream_state) {
-    auto *stream = new (std::nothrow) cuda_stream {static_cast<cuda_device *>(state)->ordinal, nullptr};
+    auto *stream = new (std::nothrow) cuda_stream{static_cast<cuda_device *>(state)->ordinal, nullptr};
     if (stream == nullptr) {
         return pan_cuda_fail(PAN_OUT_OF_MEMORY, "stream_create: no memory for the stream");
     }
@@ -169,7 +169,7 @@ pan_status zero(void *stream_state, void *target, int64_t bytes) {
 
 // By assignment, because C++ would tie designated initialisers to the order of the op table.
 constexpr pan_cuda_backend make_backend() {
-    pan_cuda_backend made {};
+    pan_cuda_backend made{};
     made.driver.open = open_device;
     made.driver.close = close_device;
     made.driver.allocate = allocate;

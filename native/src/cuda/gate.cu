@@ -11,10 +11,7 @@ constexpr int64_t MAX_GRID_ROWS = 65535;   // limit of gridDim.y
 constexpr int64_t MAX_GRID_COLUMNS = 1024; // further columns are taken by the same blocks
 
 // WIDTH neighbouring floats, moved by one instruction.
-template <int WIDTH>
-struct alignas(WIDTH * sizeof(float)) pack {
-    float lane[WIDTH];
-};
+template <int WIDTH> struct alignas(WIDTH * sizeof(float)) pack { float lane[WIDTH]; };
 
 struct gate_rows {
     int64_t rows;
@@ -23,8 +20,7 @@ struct gate_rows {
 };
 
 // Calls body(row, first channel) for every pack.
-template <int WIDTH, typename Body>
-__device__ void for_each_pack(const gate_rows &shape, Body body) {
+template <int WIDTH, typename Body> __device__ void for_each_pack(const gate_rows &shape, Body body) {
     const int64_t row_step = static_cast<int64_t>(gridDim.y) * blockDim.y;
     const int64_t pack_step = static_cast<int64_t>(gridDim.x) * blockDim.x;
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < shape.rows; row += row_step) {
@@ -34,13 +30,11 @@ __device__ void for_each_pack(const gate_rows &shape, Body body) {
     }
 }
 
-template <int WIDTH>
-__device__ pack<WIDTH> read(const float *x) {
+template <int WIDTH> __device__ pack<WIDTH> read(const float *x) {
     return *reinterpret_cast<const pack<WIDTH> *>(x);
 }
 
-template <int WIDTH>
-__device__ void write(float *x, const pack<WIDTH> &value) {
+template <int WIDTH> __device__ void write(float *x, const pack<WIDTH> &value) {
     *reinterpret_cast<pack<WIDTH> *>(x) = value;
 }
 
@@ -50,7 +44,7 @@ __global__ void __launch_bounds__(BLOCK_THREADS)
     for_each_pack<WIDTH>(shape, [=](int64_t row, int64_t channel) {
         const auto a_pack = read<WIDTH>(a + row * shape.a_stride + channel);
         const auto b_pack = read<WIDTH>(b + row * shape.b_stride + channel);
-        pack<WIDTH> result {};
+        pack<WIDTH> result{};
         if (c != nullptr) {
             result = read<WIDTH>(c + row * shape.c_stride + channel);
         }
@@ -98,8 +92,7 @@ gate_rows rows_of(const pan_gate_desc *desc, bool with_c) {
 }
 
 // Whether every row of every array can be moved in packs of four.
-template <typename... Pointers>
-bool allows_packs(const gate_rows &shape, Pointers... addresses) {
+template <typename... Pointers> bool allows_packs(const gate_rows &shape, Pointers... addresses) {
     const bool aligned = ((reinterpret_cast<uintptr_t>(addresses) % (4 * sizeof(float)) == 0) && ...);
     const int64_t strides = shape.a_stride | shape.b_stride | shape.c_stride | shape.y_stride;
     return aligned && shape.packs % 4 == 0 && (shape.rows == 1 || strides % 4 == 0);
@@ -122,15 +115,14 @@ launch_shape shape_of(const gate_rows &shape) {
 }
 
 // Calls run(kind) with the kind as a compile-time constant.
-template <typename Run>
-pan_status with_activation(pan_activation kind, Run run) {
+template <typename Run> pan_status with_activation(pan_activation kind, Run run) {
     switch (kind) {
-    case PAN_ACTIVATION_GELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU> {});
-    case PAN_ACTIVATION_GELU_TANH: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU_TANH> {});
-    case PAN_ACTIVATION_SILU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SILU> {});
-    case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID> {});
-    case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE> {});
-    default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY> {});
+    case PAN_ACTIVATION_GELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU>{});
+    case PAN_ACTIVATION_GELU_TANH: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU_TANH>{});
+    case PAN_ACTIVATION_SILU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SILU>{});
+    case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID>{});
+    case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE>{});
+    default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY>{});
     }
 }
 

@@ -1,8 +1,7 @@
 /* Element-wise activations. */
 #include "activation.h"
 
-pan_status PAN_BODY(activation_forward)(pan_stream *stream, const pan_activation_desc *desc, const void *x_,
-                                        void *y_) {
+pan_status PAN_BODY(activation_forward)(pan_stream *stream, const pan_activation_desc *desc, const void *x_, void *y_) {
     (void) stream;
     const real *x = x_;
     real *y = y_;

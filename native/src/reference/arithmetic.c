@@ -46,7 +46,7 @@ pan_status PAN_BODY(arithmetic_forward)(pan_stream *stream, const pan_arithmetic
     real *y = y_;
     int64_t count = entry_count(desc);
     for (int64_t i = 0; i < count; i++) {
-        entry at = step_to(desc, UINT32_MAX, i, (entry) {0});
+        entry at = step_to(desc, UINT32_MAX, i, (entry){0});
         y[at.y] = (real) combine(desc->kind, a[at.a], b[at.b]);
     }
     return PAN_OK;
@@ -84,7 +84,7 @@ static void operand_gradient(const pan_arithmetic_desc *desc, bool of_a, const r
     }
     int64_t elements = entry_count(desc) / repeats;
     for (int64_t i = 0; i < elements; i++) {
-        entry element = step_to(desc, ~broadcast, i, (entry) {0});
+        entry element = step_to(desc, ~broadcast, i, (entry){0});
         double sum = 0.0;
         for (int64_t j = 0; j < repeats; j++) {
             entry at = step_to(desc, broadcast, j, element);

@@ -39,11 +39,11 @@ static double mask(const head *at, int64_t t, int64_t s) {
 }
 
 static head make_head(const pan_attention_desc *desc, const pan_random_state *random, int64_t b, int64_t h) {
-    return (head) {.desc = desc,
-                   .random = random,
-                   .row = (uint64_t) ((b * desc->heads + h) * desc->length),
-                   .threshold = pan_random_threshold(desc->dropout_probability),
-                   .keep_scale = 1.0 / (1.0 - (double) desc->dropout_probability)};
+    return (head){.desc = desc,
+                  .random = random,
+                  .row = (uint64_t) ((b * desc->heads + h) * desc->length),
+                  .threshold = pan_random_threshold(desc->dropout_probability),
+                  .keep_scale = 1.0 / (1.0 - (double) desc->dropout_probability)};
 }
 
 pan_status PAN_BODY(attention_forward_workspace_size)(pan_stream *stream, const pan_attention_desc *desc,
@@ -102,8 +102,8 @@ pan_status PAN_BODY(attention_forward)(pan_stream *stream, const pan_attention_d
             at.q = (const real *) q + offset(&desc->q, b, h);
             at.k = (const real *) k + offset(&desc->k, b, h);
             at.v = (const real *) v + offset(&desc->v, b, h);
-            head_forward(&at, (real *) o + offset(&desc->o, b, h),
-                         REAL_OUT(lse) + (b * desc->heads + h) * desc->length, workspace);
+            head_forward(&at, (real *) o + offset(&desc->o, b, h), REAL_OUT(lse) + (b * desc->heads + h) * desc->length,
+                         workspace);
         }
     }
     return PAN_OK;
@@ -172,9 +172,8 @@ static void key_and_value_gradient(const head *at, const real *lse, real *dk, re
 
 pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
                                         const pan_random_state *random, const int32_t *row_starts, const void *q,
-                                        const void *k, const void *v, const void *o, const float *lse,
-                                        const void *d_o, void *dq, void *dk, void *dv, void *workspace,
-                                        int64_t workspace_bytes) {
+                                        const void *k, const void *v, const void *o, const float *lse, const void *d_o,
+                                        void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
     (void) stream;
     (void) row_starts;
     (void) workspace_bytes;

@@ -114,12 +114,8 @@ pan_status PAN_BODY(norm_backward)(pan_stream *stream, const pan_norm_desc *desc
     (void) stream;
     (void) workspace;
     (void) workspace_bytes;
-    norm_inputs in = {.sum = sum,
-                      .weight = REAL(weight),
-                      .mean = REAL(mean),
-                      .rstd = REAL(rstd),
-                      .dsum = dsum,
-                      .dy = dy};
+    norm_inputs in = {
+        .sum = sum, .weight = REAL(weight), .mean = REAL(mean), .rstd = REAL(rstd), .dsum = dsum, .dy = dy};
     /* First, because dx may lie where dy does. */
     parameter_gradients(desc, &in, REAL_OUT(dweight), REAL_OUT(dbias));
     if (dx != NULL) {

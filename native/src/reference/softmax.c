@@ -29,8 +29,8 @@ pan_status PAN_BODY(softmax_forward)(pan_stream *stream, const pan_softmax_desc 
     return PAN_OK;
 }
 
-pan_status PAN_BODY(softmax_backward)(pan_stream *stream, const pan_softmax_desc *desc, const void *y_,
-                                      const void *dy_, void *dx_) {
+pan_status PAN_BODY(softmax_backward)(pan_stream *stream, const pan_softmax_desc *desc, const void *y_, const void *dy_,
+                                      void *dx_) {
     (void) stream;
     for (int64_t r = 0; r < desc->rows; r++) {
         const real *y = (const real *) y_ + r * desc->columns;

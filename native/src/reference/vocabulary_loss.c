@@ -136,8 +136,7 @@ static void weight_gradient(const pan_vocabulary_loss_desc *desc, const loss_inp
 pan_status PAN_BODY(vocabulary_loss_backward)(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
                                               const void *hidden, const float *weight, const int32_t *labels,
                                               const int32_t *labelled_count, const float *lse, const float *dloss,
-                                              void *dhidden, float *dweight, void *workspace,
-                                              int64_t workspace_bytes) {
+                                              void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes) {
     (void) stream;
     (void) workspace_bytes;
     loss_inputs in = {.hidden = hidden,
