@@ -41,7 +41,8 @@ public final class ChildJvm {
     /** As {@link #of}, unable to write files larger than so many KiB. */
     static ChildJvm withFileLimit(int kibibytes, Path scratch, String mainClass, String... arguments)
             throws IOException {
-        List<String> command = new ArrayList<>(List.of("bash", "-c", "ulimit -f " + kibibytes + "; exec \"$@\"", "bash"));
+        String limited = "ulimit -f " + kibibytes + "; exec \"$@\"";
+        List<String> command = new ArrayList<>(List.of("bash", "-c", limited, "bash"));
         command.addAll(command(mainClass, arguments));
         return new ChildJvm(command, scratch);
     }

@@ -37,7 +37,7 @@ class FaultTest {
     @TempDir
     private Path scratch;
 
-    /** Ctrl-C: kill without a name sends the SIGTERM of a service manager, kill -INT what a terminal sends. */
+    /** SIGINT is what Ctrl-C sends, SIGTERM what a service manager does. */
     @ParameterizedTest
     @ValueSource(strings = {"INT", "TERM"})
     void aSignalLeavesACheckpointThatResumes(String signal) throws IOException, InterruptedException {

@@ -44,7 +44,7 @@ class LearningTest {
         assertThat(Evaluator.evaluate(folder, device, otherRows).accuracy()).isGreaterThan(0.99);
     }
 
-    /** 1.3 million tokens suffice; between an accuracy of one in two, which needs no recall, and all right lie few epochs. */
+    /** Two million tokens suffice. An accuracy of one in two, where it stays for a while, needs no recall. */
     private static TrainConfig config() {
         return ConfigDraft.of(Presets.named(Presets.DEFAULT))
                 .set("model.d_model", 64)

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,7 +47,7 @@ class CheckpointTest {
     void holdsConfigurationPositionParametersAndMoments() {
         var stored = SafetensorsFile.read(file);
         assertThat(Checkpoint.readConfig(file)).isEqualTo(CONFIG);
-        assertThat(stored.metadata()).containsEntry("steps", "7").containsEntry("epoch", "1").containsEntry("batch", "2");
+        assertThat(stored.metadata()).containsAllEntriesOf(Map.of("steps", "7", "epoch", "1", "batch", "2"));
         String weight = "backbone.layers.1.sequence_mixer.Wqkv.weight";
         assertThat(stored.tensors())
                 .containsKeys(weight, "optimizer.exp_avg." + weight, "optimizer.exp_avg_sq." + weight);

@@ -15,8 +15,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What a run says when numbers overflow. The model's operations without dropout are: 0 embedding; 1 layer norm, 2 linear,
- * 3 attention, 4 linear, 5 layer norm of the first block; 6 to 10 of the second; 11 layer norm; 12 vocabulary loss.
+ * What a run says when numbers overflow. The model's operations without dropout are: 0 embedding; 1 layer norm,
+ * 2 linear, 3 attention, 4 linear, 5 layer norm of the first block; 6 to 10 of the second; 11 layer norm;
+ * 12 vocabulary loss.
  */
 class DivergenceTest {
     private static final TrainConfig CONFIG = config("learning_rate=0.003");

@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Trains attention with L = 512, D = 64, V = 8192, d = 64 for three batches of 64, then prints its peak memory in KiB. */
+/** Trains attention with L = 512, D = 64, V = 8192, d = 64 on three batches of 64 and prints its peak memory in KiB. */
 final class LargeStep {
     private static final int BATCH = 64;
     private static final int STEPS = 3;

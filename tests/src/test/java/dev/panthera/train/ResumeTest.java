@@ -13,7 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A run that is stopped and goes on ends in every bit as one that never stopped: model, moments, metrics and result. */
+/** A run that stops and goes on ends in every bit as one that never stopped: model, moments, metrics and result. */
 class ResumeTest {
     private static final TrainConfig CONFIG = TinyRuns.config();
 

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Runs that take a moment and yet use everything: two segments, a short last batch, every kind of dropout, shuffling. */
+/** Runs that take a moment and yet use everything: two segments, a short batch, every kind of dropout, shuffling. */
 final class TinyRuns {
     /** Training steps of an epoch of {@link #config}: 40 and 24 examples in batches of 16. */
     static final int STEPS_PER_EPOCH = 5;

@@ -69,7 +69,8 @@ public final class Checkpoint {
         try {
             return ConfigFile.fromJson(json);
         } catch (UserException problem) {
-            throw new UserException("%s: its configuration: %s".formatted(stored.path(), problem.getMessage()), problem);
+            throw new UserException(
+                    "%s: its configuration: %s".formatted(stored.path(), problem.getMessage()), problem);
         }
     }
 

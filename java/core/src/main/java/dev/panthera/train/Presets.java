@@ -10,7 +10,7 @@ import java.util.function.Supplier;
 
 /** Configurations with a name: what the command line starts from. */
 public final class Presets {
-    /** Two layers of attention that learn recall within two minutes on two cores. */
+    /** Two layers of attention that learn recall within a minute on two cores. */
     public static final String DEFAULT = "default";
 
     private static final double POWER_A = 0.01;
@@ -49,7 +49,7 @@ public final class Presets {
 
     private static TrainConfig defaults() {
         var model = attention(64, "identity");
-        var data = mqar(64, 4, 256, Filler.ZERO, 20_000, 1_000, 64);
+        var data = mqar(64, 8, 256, Filler.ZERO, 20_000, 1_000, 32);
         return config(model, data, 32, 2e-3);
     }
 

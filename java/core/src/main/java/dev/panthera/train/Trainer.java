@@ -99,7 +99,8 @@ public final class Trainer {
             Files.createDirectories(folder);
         } catch (IOException failure) {
             throw new UserException(
-                    "%s: the folder cannot be made (%s); choose a place that you may write to".formatted(folder, failure),
+                    "%s: the folder cannot be made (%s); choose a place that you may write to"
+                            .formatted(folder, failure),
                     failure);
         }
     }
