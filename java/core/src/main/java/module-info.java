@@ -19,5 +19,6 @@ module dev.panthera {
     exports dev.panthera.tensor;
     exports dev.panthera.train;
 
-    opens dev.panthera.cli to info.picocli;
+    opens dev.panthera.cli to
+            info.picocli;
 }

@@ -104,8 +104,7 @@ final class NativeCache {
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     }
 
-    private static boolean isIntact(Path folder, Map<String, String> digests)
-            throws IOException {
+    private static boolean isIntact(Path folder, Map<String, String> digests) throws IOException {
         if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
             return false;
         }

@@ -66,7 +66,9 @@ final class ClassFiles {
     private static List<ClassModel> parse(Path root) throws IOException {
         List<ClassModel> models = new ArrayList<>();
         try (Stream<Path> files = Files.walk(root)) {
-            for (Path file : (Iterable<Path>) files.filter(path -> path.toString().endsWith(".class"))::iterator) {
+            for (Path file :
+                    (Iterable<Path>)
+                            files.filter(path -> path.toString().endsWith(".class"))::iterator) {
                 models.add(ClassFile.of().parse(Files.readAllBytes(file)));
             }
         }
@@ -94,9 +96,10 @@ final class ClassFiles {
     /** Whether other modules can use a class: it and its outer classes are public. */
     static boolean isPublic(ClassModel model) {
         return model.findAttribute(Attributes.innerClasses())
-                .flatMap(attribute -> attribute.classes().stream()
-                        .filter(inner -> inner.innerClass().equals(model.thisClass()))
-                        .findFirst())
+                .flatMap(attribute ->
+                        attribute.classes().stream()
+                                .filter(inner -> inner.innerClass().equals(model.thisClass()))
+                                .findFirst())
                 .map(inner -> inner.has(AccessFlag.PUBLIC))
                 .orElse(model.flags().has(AccessFlag.PUBLIC));
     }

@@ -26,17 +26,26 @@ class ModuleTest {
     private static final String ROOT = "dev.panthera";
 
     /** What each package may use, besides itself, the root package and the kernels; from the bottom to the top. */
-    private static final Map<String, Set<String>> USES = Map.ofEntries(
-            Map.entry("random", Set.of()),
-            Map.entry("io", Set.of()),
-            Map.entry("tensor", Set.of()),
-            Map.entry("nn", Set.of("tensor", "random")),
-            Map.entry("mixer", Set.of("nn", "tensor")),
-            Map.entry("model", Set.of("mixer", "nn", "tensor")),
-            Map.entry("task", Set.of("random")),
-            Map.entry("train", Set.of("task", "model", "mixer", "nn", "tensor", "io")),
-            Map.entry("parity", Set.of("train", "task", "model", "mixer", "nn", "tensor", "io", "random")),
-            Map.entry("cli", Set.of("parity", "train", "task", "model", "mixer", "nn", "tensor", "io", "random")));
+    private static final Map<String, Set<String>> USES =
+            Map.ofEntries(
+                    Map.entry("random", Set.of()),
+                    Map.entry("io", Set.of()),
+                    Map.entry("tensor", Set.of()),
+                    Map.entry("nn", Set.of("tensor", "random")),
+                    Map.entry("mixer", Set.of("nn", "tensor")),
+                    Map.entry("model", Set.of("mixer", "nn", "tensor")),
+                    Map.entry("task", Set.of("random")),
+                    Map.entry("train", Set.of("task", "model", "mixer", "nn", "tensor", "io")),
+                    Map.entry(
+                            "parity",
+                            Set.of(
+                                    "train", "task", "model", "mixer", "nn", "tensor", "io",
+                                    "random")),
+                    Map.entry(
+                            "cli",
+                            Set.of(
+                                    "parity", "train", "task", "model", "mixer", "nn", "tensor",
+                                    "io", "random")));
 
     @Test
     void packagesDependDownwardsOnly() throws IOException {
@@ -44,7 +53,8 @@ class ModuleTest {
         for (ClassModel model : ClassFiles.of(ClassFiles.core())) {
             String name = ClassFiles.packageOf(model);
             if (name.startsWith(ROOT + ".")) {
-                used.computeIfAbsent(shortName(name), key -> new TreeSet<>()).addAll(otherPackages(model, name));
+                used.computeIfAbsent(shortName(name), key -> new TreeSet<>())
+                        .addAll(otherPackages(model, name));
             }
         }
         assertThat(used.keySet()).isEqualTo(USES.keySet());
@@ -53,7 +63,10 @@ class ModuleTest {
 
     private static Set<String> otherPackages(ClassModel model, String own) {
         return ClassFiles.packagesUsedBy(model).stream()
-                .filter(name -> name.startsWith(ROOT + ".") && !name.equals(own) && !name.equals(ROOT + ".kernels"))
+                .filter(name ->
+                        name.startsWith(ROOT + ".")
+                                && !name.equals(own)
+                                && !name.equals(ROOT + ".kernels"))
                 .map(ModuleTest::shortName)
                 .collect(Collectors.toSet());
     }
@@ -103,12 +116,14 @@ class ModuleTest {
 
     /** Of top-level types, since nested ones are imported with intent. */
     private static Set<String> exportedNamesOfJavaBase() throws IOException {
-        Set<String> exported = ModuleDescriptor.read(Object.class.getModule().getResourceAsStream("module-info.class"))
-                .exports()
-                .stream()
-                .filter(export -> !export.isQualified())
-                .map(ModuleDescriptor.Exports::source)
-                .collect(Collectors.toSet());
+        Set<String> exported =
+                ModuleDescriptor.read(
+                                Object.class.getModule().getResourceAsStream("module-info.class"))
+                        .exports()
+                        .stream()
+                        .filter(export -> !export.isQualified())
+                        .map(ModuleDescriptor.Exports::source)
+                        .collect(Collectors.toSet());
         Set<String> names = new HashSet<>();
         Path root = FileSystems.getFileSystem(URI.create("jrt:/")).getPath("modules", "java.base");
         try (Stream<Path> files = Files.walk(root)) {
@@ -129,7 +144,11 @@ class ModuleTest {
     }
 
     private static Set<String> exports(Path module) throws IOException {
-        return ClassFiles.moduleInfo(module).findAttribute(Attributes.module()).orElseThrow().exports().stream()
+        return ClassFiles.moduleInfo(module)
+                .findAttribute(Attributes.module())
+                .orElseThrow()
+                .exports()
+                .stream()
                 .filter(export -> export.exportsTo().isEmpty())
                 .map(export -> export.exportedPackage().asSymbol().name())
                 .collect(Collectors.toSet());
@@ -157,6 +176,7 @@ class ModuleTest {
         return ClassFiles.simpleName(model).equals("package-info")
                 && model.findAttribute(Attributes.runtimeVisibleAnnotations()).stream()
                         .flatMap(attribute -> attribute.annotations().stream())
-                        .anyMatch(annotation -> annotation.classSymbol().displayName().equals("NullMarked"));
+                        .anyMatch(annotation ->
+                                annotation.classSymbol().displayName().equals("NullMarked"));
     }
 }

@@ -13,79 +13,81 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** What a user can get wrong gives one line that names it, exit code 2, and writes nothing. */
 class BadInputTest {
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
-            textBlock = """
-            --length 63                         | --length 63          | even
-            --length 2                          | --length 2           | try 4
-            --pairs 17                          | need 68 positions    | --length 64
-            --pairs 9 --passes 3                | need 72 positions    | --length 64
-            --pairs 0                           | --pairs 0            | at least one
-            --vocab 64                          | --vocab 64           | larger than the length 64
-            --power-a 0                         | --power-a 0          | positive
-            --train-examples 0                  | 0 examples           | at least one
-            --heads 3                           | --heads 3            | divide the width
-            --heads 0                           | --heads 0            | at least one head
-            --d-model 0                         | --d-model 0          | at least one channel
-            --layers 0                          | --layers 0           | at least one layer
-            --dropout 1                         | dropout 1.0          | probability
-            --mixer hyaena                      | --mixer hyaena       | attention
-            --state-mixer relu                  | --state-mixer relu   | identity, mlp, glu
-            --mixer hybrid                      | --mixer hybrid       | --hybrid attention,attention
-            --hybrid attention,x                | x                    | attention
-            --hybrid attention --mixer attention| --hybrid             | attention
-            --epochs 0                          | --epochs 0           | at least one
-            --epochs abc                        | --epochs abc         | a whole number
-            --epochs 99999999999                | --epochs 99999999999 | a whole number
-            --epochs                            | --epochs             | missing
-            --batch 0                           | --batch 0            | at least one
-            --lr NaN                            | --lr NaN             | positive
-            --lr fast                           | --lr fast            | a number
-            --weight-decay -1                   | --weight-decay -1    | 0 or a positive
-            --fillers none                      | --fillers none       | random or zero
-            --protocol x                        | --protocol x         | validation or published
-            --threads -1                        | --threads -1         | 1 to 1024
-            --device gpu                        | --device gpu         | cuda:0
-            --preset best                       | --preset best        | zoology-basic
-            --epoch 3                           | --epoch              | did you mean --epochs
-            surplus                             | surplus              | no such
-            --set data.batsh=3                  | data.batsh           | test_batch
-            --set batch=3                       | batch                | learning_rate
-            --set data.batch                    | --set data.batch     | a key and a value
-            --set model.mixer.x=3               | model.mixer.x        | below a value
-            --set modle.mixer=x                 | no key modle         | model
-            --set data.train.7.length=3         | data.train.7.length  | 1 elements
-            --set protocol=best                 | protocol             | validation or published
-            --set epochs=[1                     | epochs               | neither YAML nor JSON
-            --model.d_model=wide                | model.d_model        | a whole number
-            --data.vocab 2.5                    | data.vocab: 2.5      | a whole number
-            --resume nowhere                    | --out                | keeps its configuration and folder
-            """)
+            textBlock =
+                    """
+                    --length 63                         | --length 63          | even
+                    --length 2                          | --length 2           | try 4
+                    --pairs 17                          | need 68 positions    | --length 64
+                    --pairs 9 --passes 3                | need 72 positions    | --length 64
+                    --pairs 0                           | --pairs 0            | at least one
+                    --vocab 64                          | --vocab 64           | larger than the length 64
+                    --power-a 0                         | --power-a 0          | positive
+                    --train-examples 0                  | 0 examples           | at least one
+                    --heads 3                           | --heads 3            | divide the width
+                    --heads 0                           | --heads 0            | at least one head
+                    --d-model 0                         | --d-model 0          | at least one channel
+                    --layers 0                          | --layers 0           | at least one layer
+                    --dropout 1                         | dropout 1.0          | probability
+                    --mixer hyaena                      | --mixer hyaena       | attention
+                    --state-mixer relu                  | --state-mixer relu   | identity, mlp, glu
+                    --mixer hybrid                      | --mixer hybrid       | --hybrid attention,attention
+                    --hybrid attention,x                | x                    | attention
+                    --hybrid attention --mixer attention| --hybrid             | attention
+                    --epochs 0                          | --epochs 0           | at least one
+                    --epochs abc                        | --epochs abc         | a whole number
+                    --epochs 99999999999                | --epochs 99999999999 | a whole number
+                    --epochs                            | --epochs             | missing
+                    --batch 0                           | --batch 0            | at least one
+                    --lr NaN                            | --lr NaN             | positive
+                    --lr fast                           | --lr fast            | a number
+                    --weight-decay -1                   | --weight-decay -1    | 0 or a positive
+                    --fillers none                      | --fillers none       | random or zero
+                    --protocol x                        | --protocol x         | validation or published
+                    --threads -1                        | --threads -1         | 1 to 1024
+                    --device gpu                        | --device gpu         | cuda:0
+                    --preset best                       | --preset best        | zoology-basic
+                    --epoch 3                           | --epoch              | did you mean --epochs
+                    surplus                             | surplus              | no such
+                    --set data.batsh=3                  | data.batsh           | test_batch
+                    --set batch=3                       | batch                | learning_rate
+                    --set data.batch                    | --set data.batch     | a key and a value
+                    --set model.mixer.x=3               | model.mixer.x        | below a value
+                    --set modle.mixer=x                 | no key modle         | model
+                    --set data.train.7.length=3         | data.train.7.length  | 1 elements
+                    --set protocol=best                 | protocol             | validation or published
+                    --set epochs=[1                     | epochs               | neither YAML nor JSON
+                    --model.d_model=wide                | model.d_model        | a whole number
+                    --data.vocab 2.5                    | data.vocab: 2.5      | a whole number
+                    --resume nowhere                    | --out                | keeps its configuration and folder
+                    """)
     void aTrainingThatCannotBe(String arguments, String what, String possible) {
-        Cli.run(("train --out " + folder.resolve("run") + " " + arguments).split(" ")).refused(what, possible);
+        Cli.run(("train --out " + folder.resolve("run") + " " + arguments).split(" "))
+                .refused(what, possible);
         assertThat(folder).isEmptyDirectory();
     }
 
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
-            textBlock = """
-            trian               | trian            | did you mean train
-            eval                | CHECKPOINT       | missing
-            eval nowhere        | nowhere          | no checkpoint
-            data mqra           | mqra             | did you mean mqar
-            data mqar --length 9| --length 9       | even
-            data mqar --format x| --format x       | text, jsonl or safetensors
-            data mqar --format safetensors | safetensors | --out
-            data mqar --examples 0 | 0 examples    | at least one
-            data mqar --out /no/such/rows | /no/such/rows | does not exist
-            train --resume nowhere | nowhere       | no checkpoint
-            parity /no/such     | /no/such         | no
-            """)
+            textBlock =
+                    """
+                    trian               | trian            | did you mean train
+                    eval                | CHECKPOINT       | missing
+                    eval nowhere        | nowhere          | no checkpoint
+                    data mqra           | mqra             | did you mean mqar
+                    data mqar --length 9| --length 9       | even
+                    data mqar --format x| --format x       | text, jsonl or safetensors
+                    data mqar --format safetensors | safetensors | --out
+                    data mqar --examples 0 | 0 examples    | at least one
+                    data mqar --out /no/such/rows | /no/such/rows | does not exist
+                    train --resume nowhere | nowhere       | no checkpoint
+                    parity /no/such     | /no/such         | no
+                    """)
     void anyOtherCommandThatCannotBe(String arguments, String what, String possible) {
         Cli.run(arguments.split(" ")).refused(what, possible);
     }
@@ -93,31 +95,38 @@ class BadInputTest {
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
-            textBlock = """
-            'lr: 3'                     | lr: there is no such key           | learning_rate
-            'model: {width: 3}'         | model.width: there is no such key  | d_model
-            'model: 3'                  | model: 3                           | a group of keys
-            'epochs: many'              | epochs: "many"                     | a whole number
-            'epochs: null'              | epochs: null                       | a whole number
-            'epochs: 2.5'               | epochs: 2.5                        | a whole number
-            'data: {fillers: x}'        | data.fillers: "x"                  | random or zero
-            'data: {test: [{length: 8, pairs: 1}]}' | data.test.0.examples   | missing
-            'data: ['                   | neither YAML nor JSON              | line 1
-            '{epochs: 1, epochs: 2}'    | Duplicate                          | epochs
-            ''                          | a group of keys                    | config.yaml
-            """)
-    void aConfigurationFileThatCannotBe(String content, String what, String possible) throws IOException {
+            textBlock =
+                    """
+                    'lr: 3'                     | lr: there is no such key           | learning_rate
+                    'model: {width: 3}'         | model.width: there is no such key  | d_model
+                    'model: 3'                  | model: 3                           | a group of keys
+                    'epochs: many'              | epochs: "many"                     | a whole number
+                    'epochs: null'              | epochs: null                       | a whole number
+                    'epochs: 2.5'               | epochs: 2.5                        | a whole number
+                    'data: {fillers: x}'        | data.fillers: "x"                  | random or zero
+                    'data: {test: [{length: 8, pairs: 1}]}' | data.test.0.examples   | missing
+                    'data: ['                   | neither YAML nor JSON              | line 1
+                    '{epochs: 1, epochs: 2}'    | Duplicate                          | epochs
+                    ''                          | a group of keys                    | config.yaml
+                    """)
+    void aConfigurationFileThatCannotBe(String content, String what, String possible)
+            throws IOException {
         Path file = Files.writeString(folder.resolve("config.yaml"), content);
         Path run = folder.resolve("run");
-        Cli.run("train", "--out", run.toString(), "--config", file.toString()).refused(what, possible);
+        Cli.run("train", "--out", run.toString(), "--config", file.toString())
+                .refused(what, possible);
         assertThat(run).doesNotExist();
     }
 
     @Test
     void aConfigurationFileThatCannotBeRead() throws IOException {
-        Cli.run("train", "--config", folder.resolve("none.yaml").toString()).refused("none.yaml", "no such file");
-        Cli.run("train", "--config", folder.toString()).refused(folder.toString(), "cannot be read");
-        Path binary = Files.write(folder.resolve("binary.yaml"), new byte[] {(byte) 0xff, (byte) 0xfe, 0});
+        Cli.run("train", "--config", folder.resolve("none.yaml").toString())
+                .refused("none.yaml", "no such file");
+        Cli.run("train", "--config", folder.toString())
+                .refused(folder.toString(), "cannot be read");
+        Path binary =
+                Files.write(
+                        folder.resolve("binary.yaml"), new byte[] {(byte) 0xff, (byte) 0xfe, 0});
         Cli.run("train", "--config", binary.toString()).refused("binary.yaml", "UTF-8");
     }
 
@@ -125,7 +134,8 @@ class BadInputTest {
     void aFolderThatIsInUse() throws IOException {
         Files.writeString(folder.resolve("notes"), "mine");
         Cli.run("train", "--out", folder.toString()).refused(folder.toString(), "not empty");
-        Cli.run("train", "--out", folder.resolve("notes").toString()).refused("notes", "it is a file");
+        Cli.run("train", "--out", folder.resolve("notes").toString())
+                .refused("notes", "it is a file");
         Files.writeString(folder.resolve("checkpoint.safetensors"), "another run");
         Cli.run("train", "--out", folder.toString()).refused("another run", "--resume " + folder);
         assertThat(folder.resolve("checkpoint.safetensors")).hasContent("another run");
@@ -133,12 +143,16 @@ class BadInputTest {
 
     @Test
     void theStackTraceIsPrintedIfAskedForWhereverTheOptionStands() {
-        for (String[] args : new String[][] {
-            {"--stacktrace", "train", "--length", "63"}, {"train", "--length", "63", "--stacktrace"}
-        }) {
+        for (String[] args :
+                new String[][] {
+                    {"--stacktrace", "train", "--length", "63"},
+                    {"train", "--length", "63", "--stacktrace"}
+                }) {
             var run = Cli.run(args);
             assertThat(run.code()).isEqualTo(2);
-            assertThat(run.err()).startsWith("panthera: --length 63").contains("UserException", "\tat ");
+            assertThat(run.err())
+                    .startsWith("panthera: --length 63")
+                    .contains("UserException", "\tat ");
         }
     }
 }

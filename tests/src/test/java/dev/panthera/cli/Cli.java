@@ -13,7 +13,9 @@ record Cli(int code, String out, String err) {
     static Cli run(String... args) {
         var out = new ByteArrayOutputStream();
         var err = new ByteArrayOutputStream();
-        int code = Panthera.run(args, new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
+        int code =
+                Panthera.run(
+                        args, new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
         return new Cli(code, out.toString(UTF_8), err.toString(UTF_8));
     }
 

@@ -21,8 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A configuration as text, and what is laid over it. */
 class ConfigLayersTest {
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     static List<String> presets() {
         return Presets.names();
@@ -41,23 +40,27 @@ class ConfigLayersTest {
 
     @Test
     void aFileSaysOnlyWhatDiffers() throws IOException {
-        Path file = Files.writeString(folder.resolve("wide.yaml"), """
-                learning_rate: 1e-4
-                model:
-                  d_model: 96
-                data:
-                  fillers: random
-                  test:
-                    - {length: 32, pairs: 2, examples: 10}
-                    - {length: 64, pairs: 2, examples: 20}
-                """);
+        Path file =
+                Files.writeString(
+                        folder.resolve("wide.yaml"),
+                        """
+                        learning_rate: 1e-4
+                        model:
+                          d_model: 96
+                        data:
+                          fillers: random
+                          test:
+                            - {length: 32, pairs: 2, examples: 10}
+                            - {length: 64, pairs: 2, examples: 20}
+                        """);
         var base = Presets.named(Presets.DEFAULT);
         var config = ConfigDraft.of(base).merge(file).toConfig();
         assertThat(config.learningRate()).isEqualTo(1e-4);
         assertThat(config.model().dModel()).isEqualTo(96);
         assertThat(config.model().layers()).isEqualTo(base.model().layers());
         assertThat(config.data().fillers()).isEqualTo(Filler.RANDOM);
-        assertThat(config.data().test()).containsExactly(new Segment(32, 2, 10), new Segment(64, 2, 20));
+        assertThat(config.data().test())
+                .containsExactly(new Segment(32, 2, 10), new Segment(64, 2, 20));
         assertThat(config.data().train()).isEqualTo(base.data().train());
     }
 
@@ -72,12 +75,16 @@ class ConfigLayersTest {
 
     @Test
     void aStarInAPathIsEveryElement() {
-        var config = ConfigDraft.of(Presets.named(Presets.DEFAULT))
-                .set("data.test", "[{length: 16, pairs: 2, examples: 1}, {length: 32, pairs: 2, examples: 1}]")
-                .set("data.test.*.examples", "9")
-                .set("data.test.1.pairs", "3")
-                .toConfig();
-        assertThat(config.data().test()).containsExactly(new Segment(16, 2, 9), new Segment(32, 3, 9));
+        var config =
+                ConfigDraft.of(Presets.named(Presets.DEFAULT))
+                        .set(
+                                "data.test",
+                                "[{length: 16, pairs: 2, examples: 1}, {length: 32, pairs: 2, examples: 1}]")
+                        .set("data.test.*.examples", "9")
+                        .set("data.test.1.pairs", "3")
+                        .toConfig();
+        assertThat(config.data().test())
+                .containsExactly(new Segment(16, 2, 9), new Segment(32, 3, 9));
     }
 
     @Test

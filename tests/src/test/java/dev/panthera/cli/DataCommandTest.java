@@ -31,12 +31,13 @@ class DataCommandTest {
     private static final int[][] INPUTS = new int[ROWS][LENGTH];
     private static final int[][] LABELS = new int[ROWS][LENGTH];
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     @BeforeAll
     static void makeTheSameRows() {
-        var generator = new Mqar(40, LENGTH, 2, 0.5, Filler.ZERO, 1).generator(new RowStream(5, Split.TEST, 0));
+        var generator =
+                new Mqar(40, LENGTH, 2, 0.5, Filler.ZERO, 1)
+                        .generator(new RowStream(5, Split.TEST, 0));
         for (int row = 0; row < ROWS; row++) {
             generator.row(row, INPUTS[row], LABELS[row]);
         }
@@ -57,7 +58,11 @@ class DataCommandTest {
             assertThat(words).hasSize(LENGTH);
             for (int i = 0; i < LENGTH; i++) {
                 boolean asked = LABELS[row][i] != TaskConfig.IGNORE;
-                assertThat(words[i]).isEqualTo(asked ? INPUTS[row][i] + ">" + LABELS[row][i] : "" + INPUTS[row][i]);
+                assertThat(words[i])
+                        .isEqualTo(
+                                asked
+                                        ? INPUTS[row][i] + ">" + LABELS[row][i]
+                                        : "" + INPUTS[row][i]);
             }
         }
     }
@@ -68,8 +73,10 @@ class DataCommandTest {
         assertThat(lines).hasSize(ROWS);
         for (int row = 0; row < ROWS; row++) {
             var json = JsonMapper.shared().readTree(lines.get(row));
-            assertThat(JsonMapper.shared().treeToValue(json.get("inputs"), int[].class)).isEqualTo(INPUTS[row]);
-            assertThat(JsonMapper.shared().treeToValue(json.get("labels"), int[].class)).isEqualTo(LABELS[row]);
+            assertThat(JsonMapper.shared().treeToValue(json.get("inputs"), int[].class))
+                    .isEqualTo(INPUTS[row]);
+            assertThat(JsonMapper.shared().treeToValue(json.get("labels"), int[].class))
+                    .isEqualTo(LABELS[row]);
         }
     }
 
@@ -80,10 +87,12 @@ class DataCommandTest {
         var stored = SafetensorsFile.read(file);
         assertThat(stored.tensor("inputs").shape()).containsExactly(ROWS, LENGTH);
         for (int row = 0; row < ROWS; row++) {
-            int[] inputs = Arrays.copyOfRange(
-                    stored.tensor("inputs").toInts(), row * LENGTH, (row + 1) * LENGTH);
-            int[] labels = Arrays.copyOfRange(
-                    stored.tensor("labels").toInts(), row * LENGTH, (row + 1) * LENGTH);
+            int[] inputs =
+                    Arrays.copyOfRange(
+                            stored.tensor("inputs").toInts(), row * LENGTH, (row + 1) * LENGTH);
+            int[] labels =
+                    Arrays.copyOfRange(
+                            stored.tensor("labels").toInts(), row * LENGTH, (row + 1) * LENGTH);
             assertThat(inputs).isEqualTo(INPUTS[row]);
             assertThat(labels).isEqualTo(LABELS[row]);
         }
@@ -99,20 +108,20 @@ class DataCommandTest {
     /** As with {@code | head}: two thousand million rows end as soon as nobody reads them. */
     @Test
     void aReaderThatGoesAwayEndsIt() {
-        var closing = new OutputStream() {
-            private long taken;
+        var closing =
+                new OutputStream() {
+                    private long taken;
 
-            @Override
-            public void write(int b) throws IOException {
-                if (++taken > 1000) {
-                    throw new IOException("Broken pipe");
-                }
-            }
-        };
+                    @Override
+                    public void write(int b) throws IOException {
+                        if (++taken > 1000) {
+                            throw new IOException("Broken pipe");
+                        }
+                    }
+                };
         var err = new ByteArrayOutputStream();
         String[] args = "data mqar --examples 2000000000".split(" ");
-        assertThat(Panthera.run(args, new PrintStream(closing), new PrintStream(err)))
-                .isZero();
+        assertThat(Panthera.run(args, new PrintStream(closing), new PrintStream(err))).isZero();
         assertThat(err.toString()).isEmpty();
     }
 }

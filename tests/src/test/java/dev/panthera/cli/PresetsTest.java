@@ -38,7 +38,8 @@ class PresetsTest {
         var model = config.model();
         assertThat(model.mixer()).isEqualTo("attention");
         assertThat(model.stateMixer()).isEqualTo("identity");
-        assertThat(new int[] {model.heads(), model.layers(), model.dModel()}).containsExactly(1, 2, 64);
+        assertThat(new int[] {model.heads(), model.layers(), model.dModel()})
+                .containsExactly(1, 2, 64);
         assertThat(model.positions()).isTrue();
         assertThat(model.dropout()).isEqualTo(0.1);
         var data = config.data();

@@ -19,8 +19,12 @@ class ProgressTest {
     private long now;
 
     private Progress progress(boolean live) {
-        var progress = new Progress(
-                Presets.named("figure-2"), new PrintStream(bytes, true, UTF_8), live, () -> now);
+        var progress =
+                new Progress(
+                        Presets.named("figure-2"),
+                        new PrintStream(bytes, true, UTF_8),
+                        live,
+                        () -> now);
         progress.started(new RunInfo("cpu:avx2", 2, 1_234_567, 4096, 100, null, 0));
         return progress;
     }
@@ -31,7 +35,8 @@ class ProgressTest {
     }
 
     private static EpochReport epoch() {
-        return new EpochReport(1, 3.25, 1e-3, new Evaluation(0.5, 0.875, 3000, Map.of()), 1_300_000, 60);
+        return new EpochReport(
+                1, 3.25, 1e-3, new Evaluation(0.5, 0.875, 3000, Map.of()), 1_300_000, 60);
     }
 
     @Test

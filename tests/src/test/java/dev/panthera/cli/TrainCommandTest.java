@@ -20,16 +20,17 @@ import tools.jackson.databind.json.JsonMapper;
 /** Runs that are small enough to end at once. */
 class TrainCommandTest {
 
-    private static final String SMALL = "train --length 16 --pairs 2 --vocab 20 --train-examples 40"
-            + " --validation-examples 8 --test-examples 8 --d-model 8 --batch 8 --epochs 2 --threads 1";
+    private static final String SMALL =
+            "train --length 16 --pairs 2 --vocab 20 --train-examples 40"
+                    + " --validation-examples 8 --test-examples 8 --d-model 8 --batch 8 --epochs 2 --threads 1";
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     private Cli train(Path run, String... more) {
-        var args = Stream.of(SMALL.split(" "), new String[] {"--out", run.toString()}, more)
-                .flatMap(Arrays::stream)
-                .toArray(String[]::new);
+        var args =
+                Stream.of(SMALL.split(" "), new String[] {"--out", run.toString()}, more)
+                        .flatMap(Arrays::stream)
+                        .toArray(String[]::new);
         return Cli.run(args);
     }
 
@@ -43,15 +44,25 @@ class TrainCommandTest {
     void theSummaryTellsResultAndFolder() {
         Path run = folder.resolve("run");
         var lines = train(run).succeeded().outLines();
-        assertThat(lines).anySatisfy(line -> assertThat(line).matches("epoch 2/2 .*accuracy .* tokens/s .*"));
+        assertThat(lines)
+                .anySatisfy(
+                        line -> assertThat(line).matches("epoch 2/2 .*accuracy .* tokens/s .*"));
         assertThat(lines.reversed().subList(0, 5))
                 .satisfiesExactly(
-                        line -> assertThat(line).startsWith("run folder").contains("panthera eval " + run),
-                        line -> assertThat(line).startsWith("state").contains(" bytes after 16 tokens"),
+                        line ->
+                                assertThat(line)
+                                        .startsWith("run folder")
+                                        .contains("panthera eval " + run),
+                        line ->
+                                assertThat(line)
+                                        .startsWith("state")
+                                        .contains(" bytes after 16 tokens"),
                         line -> assertThat(line).startsWith("parameters"),
                         line -> assertThat(line).startsWith("trained").contains("2 epochs"),
                         line -> assertThat(line).startsWith("test accuracy"));
-        assertThat(run).isDirectoryContaining("glob:**/config.json").isDirectoryContaining("glob:**/metrics.jsonl");
+        assertThat(run)
+                .isDirectoryContaining("glob:**/config.json")
+                .isDirectoryContaining("glob:**/metrics.jsonl");
     }
 
     @Test
@@ -63,7 +74,14 @@ class TrainCommandTest {
         assertThat(result.outLines()).hasSize(1);
         JsonNode json = JsonMapper.shared().readTree(result.out());
         assertThat(json.propertyNames())
-                .containsExactly("accuracy", "loss", "epochs", "seconds", "parameters", "state_bytes", "folder");
+                .containsExactly(
+                        "accuracy",
+                        "loss",
+                        "epochs",
+                        "seconds",
+                        "parameters",
+                        "state_bytes",
+                        "folder");
         assertThat(json.get("epochs").asInt()).isEqualTo(2);
         assertThat(json.get("seconds").asDouble()).isPositive();
         assertThat(json.get("folder").asString()).isEqualTo(run.toString());
@@ -74,12 +92,22 @@ class TrainCommandTest {
         Path run = folder.resolve("run");
         JsonNode trained = JsonMapper.shared().readTree(train(run, "--json").out());
         JsonNode evaluated =
-                JsonMapper.shared().readTree(Cli.run("eval", run.toString(), "--json").succeeded().out());
+                JsonMapper.shared()
+                        .readTree(Cli.run("eval", run.toString(), "--json").succeeded().out());
         assertThat(evaluated.get("accuracy")).isEqualTo(trained.get("accuracy"));
         assertThat(evaluated.get("loss")).isEqualTo(trained.get("loss"));
         assertThat(evaluated.get("examples").asInt()).isEqualTo(8);
-        var others = Cli.run("eval", run.toString(), "--length", "12", "--pairs", "1", "--test-examples", "5")
-                .succeeded();
+        var others =
+                Cli.run(
+                                "eval",
+                                run.toString(),
+                                "--length",
+                                "12",
+                                "--pairs",
+                                "1",
+                                "--test-examples",
+                                "5")
+                        .succeeded();
         assertThat(others.out()).contains("(5 examples)", "input_seq_len 12:", "num_kv_pairs 1:");
     }
 
@@ -89,7 +117,8 @@ class TrainCommandTest {
         train(run).succeeded();
         var resumed = Cli.run("train", "--resume", run.toString()).succeeded();
         assertThat(resumed.out()).contains("resumed after 2 epochs", "test accuracy");
-        Cli.run("train", "--resume", run.toString(), "--lr", "1").refused("--lr", "keeps its configuration");
+        Cli.run("train", "--resume", run.toString(), "--lr", "1")
+                .refused("--lr", "keeps its configuration");
         Cli.run("train", "--resume", run.toString(), "--set", "epochs=9").refused("--set");
     }
 
@@ -104,9 +133,20 @@ class TrainCommandTest {
 
     @Test
     void optionsBeatSettingsThatBeatTheFile() throws IOException {
-        Path file = Files.writeString(folder.resolve("c.yaml"), "{seed: 1, weight_decay: 0.5, learning_rate: 0.5}");
-        var config = config(
-                "--config", file.toString(), "--lr", "0.125", "--set", "weight_decay=0.25", "--set", "learning_rate=2");
+        Path file =
+                Files.writeString(
+                        folder.resolve("c.yaml"),
+                        "{seed: 1, weight_decay: 0.5, learning_rate: 0.5}");
+        var config =
+                config(
+                        "--config",
+                        file.toString(),
+                        "--lr",
+                        "0.125",
+                        "--set",
+                        "weight_decay=0.25",
+                        "--set",
+                        "learning_rate=2");
         assertThat(config.seed()).isEqualTo(1);
         assertThat(config.weightDecay()).isEqualTo(0.25);
         assertThat(config.learningRate()).isEqualTo(0.125);
@@ -114,17 +154,62 @@ class TrainCommandTest {
 
     @Test
     void everyOptionReachesItsKey() {
-        var config = config(
-                "--hybrid", "attention,attention", "--layers", "3", "--heads", "2", "--state-mixer", "glu",
-                "--dropout", "0.25", "--passes", "2", "--power-a", "0.5", "--fillers", "random", "--order", "fixed",
-                "--lr", "0.01", "--weight-decay", "0.2", "--stop-above", "0.5", "--protocol", "published",
-                "--seed", "77", "--data.test_batch=4");
+        var config =
+                config(
+                        "--hybrid",
+                        "attention,attention",
+                        "--layers",
+                        "3",
+                        "--heads",
+                        "2",
+                        "--state-mixer",
+                        "glu",
+                        "--dropout",
+                        "0.25",
+                        "--passes",
+                        "2",
+                        "--power-a",
+                        "0.5",
+                        "--fillers",
+                        "random",
+                        "--order",
+                        "fixed",
+                        "--lr",
+                        "0.01",
+                        "--weight-decay",
+                        "0.2",
+                        "--stop-above",
+                        "0.5",
+                        "--protocol",
+                        "published",
+                        "--seed",
+                        "77",
+                        "--data.test_batch=4");
         assertThat(config.toString())
-                .contains("mixer=hybrid", "hybrid=[attention, attention]", "layers=3", "heads=2", "dModel=8")
-                .contains("stateMixer=glu", "dropout=0.25", "passes=2", "powerA=0.5", "fillers=RANDOM", "order=FIXED")
-                .contains("vocab=20", "batch=8", "testBatch=4", "epochs=2", "learningRate=0.01", "weightDecay=0.2")
+                .contains(
+                        "mixer=hybrid",
+                        "hybrid=[attention, attention]",
+                        "layers=3",
+                        "heads=2",
+                        "dModel=8")
+                .contains(
+                        "stateMixer=glu",
+                        "dropout=0.25",
+                        "passes=2",
+                        "powerA=0.5",
+                        "fillers=RANDOM",
+                        "order=FIXED")
+                .contains(
+                        "vocab=20",
+                        "batch=8",
+                        "testBatch=4",
+                        "epochs=2",
+                        "learningRate=0.01",
+                        "weightDecay=0.2")
                 .contains("stopAbove=0.5", "protocol=PUBLISHED")
-                .contains("Segment[length=16, pairs=2, examples=40]", "Segment[length=16, pairs=2, examples=8]");
+                .contains(
+                        "Segment[length=16, pairs=2, examples=40]",
+                        "Segment[length=16, pairs=2, examples=8]");
         assertThat(List.of(config.seed(), config.data().seed())).containsOnly(77L);
     }
 
@@ -136,14 +221,19 @@ class TrainCommandTest {
         assertThat(help.replaceAll("\\s+", " "))
                 .contains("--d-model=N Channels. Default: " + defaults.model().dModel())
                 .contains("--vocab=N Number of tokens. Default: " + defaults.data().vocab())
-                .contains("--lr=X Learning rate of the first epoch. Default: " + defaults.learningRate());
-        assertThat(Cli.run("mixers").succeeded().out()).contains(Mixers.names()).contains(Mixers.stateMixerNames());
+                .contains(
+                        "--lr=X Learning rate of the first epoch. Default: "
+                                + defaults.learningRate());
+        assertThat(Cli.run("mixers").succeeded().out())
+                .contains(Mixers.names())
+                .contains(Mixers.stateMixerNames());
     }
 
     @Test
     void withoutArgumentsTheCommandsAreListed() {
         var help = Cli.run().succeeded();
-        assertThat(help.out()).contains("train", "eval", "data", "tasks", "mixers", "parity", "doctor");
+        assertThat(help.out())
+                .contains("train", "eval", "data", "tasks", "mixers", "parity", "doctor");
         assertThat(Cli.run("--help").succeeded()).isEqualTo(help);
         assertThat(Cli.run("--version").succeeded().out()).startsWith("panthera ").hasLineCount(1);
     }
@@ -151,7 +241,14 @@ class TrainCommandTest {
     @Test
     void theDoctorNamesWhatIsUsed() {
         assertThat(Cli.run("doctor", "--ops").succeeded().out())
-                .contains("java", "libpanthera.so", "interface", "baseline", "threads", "GEMM", "cuda")
+                .contains(
+                        "java",
+                        "libpanthera.so",
+                        "interface",
+                        "baseline",
+                        "threads",
+                        "GEMM",
+                        "cuda")
                 .contains("linear_forward");
     }
 }

@@ -25,8 +25,13 @@ public final class ChildJvm {
     private ChildJvm(List<String> command, Path scratch) throws IOException {
         out = Files.createTempFile(scratch, "out", ".txt");
         err = Files.createTempFile(scratch, "err", ".txt");
-        builder = new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
-        builder.environment().keySet().removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"));
+        builder =
+                new ProcessBuilder(command)
+                        .redirectOutput(out.toFile())
+                        .redirectError(err.toFile());
+        builder.environment()
+                .keySet()
+                .removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"));
     }
 
     /**
@@ -34,13 +39,14 @@ public final class ChildJvm {
      *
      * @param scratch folder for what the program prints
      */
-    public static ChildJvm of(Path scratch, String mainClass, String... arguments) throws IOException {
+    public static ChildJvm of(Path scratch, String mainClass, String... arguments)
+            throws IOException {
         return new ChildJvm(command(mainClass, arguments), scratch);
     }
 
     /** As {@link #of}, unable to write files larger than so many KiB. */
-    static ChildJvm withFileLimit(int kibibytes, Path scratch, String mainClass, String... arguments)
-            throws IOException {
+    static ChildJvm withFileLimit(
+            int kibibytes, Path scratch, String mainClass, String... arguments) throws IOException {
         String limited = "ulimit -f " + kibibytes + "; exec \"$@\"";
         List<String> command = new ArrayList<>(List.of("bash", "-c", limited, "bash"));
         command.addAll(command(mainClass, arguments));
@@ -55,16 +61,18 @@ public final class ChildJvm {
     }
 
     private static List<String> command(String mainClass, String... arguments) {
-        List<String> command = new ArrayList<>(List.of(
-                java(),
-                "-Xms32m",
-                "-XX:+UseSerialGC",
-                "--enable-native-access=ALL-UNNAMED",
-                "--illegal-native-access=deny",
-                libraryPath(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                mainClass));
+        List<String> command =
+                new ArrayList<>(
+                        List.of(
+                                java(),
+                                "-Xms32m",
+                                "-XX:+UseSerialGC",
+                                "--enable-native-access=ALL-UNNAMED",
+                                "--illegal-native-access=deny",
+                                libraryPath(),
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                mainClass));
         command.addAll(List.of(arguments));
         return command;
     }
@@ -90,7 +98,8 @@ public final class ChildJvm {
     Outcome await(Process process) throws IOException, InterruptedException {
         if (!process.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES)) {
             process.destroyForcibly();
-            throw new AssertionError(builder.command() + " hangs; it printed " + printed() + Files.readString(err));
+            throw new AssertionError(
+                    builder.command() + " hangs; it printed " + printed() + Files.readString(err));
         }
         return new Outcome(process.exitValue(), printed(), Files.readString(err));
     }
@@ -104,7 +113,12 @@ public final class ChildJvm {
     void awaitText(Process process, String text) throws IOException, InterruptedException {
         while (!printed().contains(text)) {
             if (!process.isAlive() && !printed().contains(text)) {
-                throw new AssertionError("\"" + text + "\" was not printed, but " + printed() + Files.readString(err));
+                throw new AssertionError(
+                        "\""
+                                + text
+                                + "\" was not printed, but "
+                                + printed()
+                                + Files.readString(err));
             }
             Thread.sleep(5);
         }

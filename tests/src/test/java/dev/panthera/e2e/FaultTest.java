@@ -28,19 +28,25 @@ class FaultTest {
     /** Enough for a run's log and configuration, but not for its checkpoint of about 300 KiB. */
     private static final int FILE_LIMIT_KIB = 128;
 
-    private static final List<String> TINY = List.of(
-            "train", "--length=16", "--pairs=2", "--vocab=512", "--d-model=32", "--train-examples=640", "--threads=2");
+    private static final List<String> TINY =
+            List.of(
+                    "train",
+                    "--length=16",
+                    "--pairs=2",
+                    "--vocab=512",
+                    "--d-model=32",
+                    "--train-examples=640",
+                    "--threads=2");
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
-    @TempDir
-    private Path scratch;
+    @TempDir private Path scratch;
 
     /** SIGINT is what Ctrl-C sends, SIGTERM what a service manager does. */
     @ParameterizedTest
     @ValueSource(strings = {"INT", "TERM"})
-    void aSignalLeavesACheckpointThatResumes(String signal) throws IOException, InterruptedException {
+    void aSignalLeavesACheckpointThatResumes(String signal)
+            throws IOException, InterruptedException {
         Path run = folder.resolve("run");
         var training = train(run, "--epochs=100000");
         Process process = training.start();
@@ -64,7 +70,9 @@ class FaultTest {
     void aFullDiskKeepsTheLastCheckpoint() throws IOException, InterruptedException {
         Path run = interruptedRun();
         byte[] before = Files.readAllBytes(run.resolve(Checkpoint.FILE));
-        var outcome = ChildJvm.withFileLimit(FILE_LIMIT_KIB, scratch, PROGRAM, "train", "--resume=" + run).run();
+        var outcome =
+                ChildJvm.withFileLimit(FILE_LIMIT_KIB, scratch, PROGRAM, "train", "--resume=" + run)
+                        .run();
         assertOneLine(outcome, "cannot write " + run.resolve(Checkpoint.FILE));
         assertThat(run.resolve(Checkpoint.FILE)).hasBinaryContent(before);
         assertThat(run).isDirectoryNotContaining("glob:**.tmp");
@@ -95,14 +103,17 @@ class FaultTest {
         Files.write(file, Arrays.copyOf(bytes, bytes.length / 2));
         List<String> arguments = new ArrayList<>(List.of(command.split(" ")));
         arguments.add(run.toString());
-        assertOneLine(ChildJvm.of(scratch, PROGRAM, arguments.toArray(String[]::new)).run(), file.toString());
+        assertOneLine(
+                ChildJvm.of(scratch, PROGRAM, arguments.toArray(String[]::new)).run(),
+                file.toString());
         assertThat(file).hasBinaryContent(Arrays.copyOf(bytes, bytes.length / 2));
     }
 
     /** The delays only spread the kills over a write's phases; whichever phase is hit, the file must be a whole one. */
     @ParameterizedTest
     @ValueSource(ints = {0, 3, 7, 12, 18})
-    void aKilledProcessLeavesAWholeCheckpoint(int milliseconds) throws IOException, InterruptedException {
+    void aKilledProcessLeavesAWholeCheckpoint(int milliseconds)
+            throws IOException, InterruptedException {
         var loop = ChildJvm.of(scratch, "dev.panthera.train.CheckpointLoop", folder.toString());
         Process process = loop.start();
         loop.awaitText(process, "written");
@@ -112,12 +123,13 @@ class FaultTest {
         var stored = SafetensorsFile.read(folder.resolve(Checkpoint.FILE));
         float number = Float.parseFloat(stored.metadata().get("steps"));
         assertThat(number).isPositive();
-        stored.tensors().forEach((name, tensor) -> {
-            float expected = name.startsWith("optimizer.") ? 0 : number;
-            for (float value : tensor.toFloats()) {
-                assertThat(value).isEqualTo(expected);
-            }
-        });
+        stored.tensors()
+                .forEach((name, tensor) -> {
+                    float expected = name.startsWith("optimizer.") ? 0 : number;
+                    for (float value : tensor.toFloats()) {
+                        assertThat(value).isEqualTo(expected);
+                    }
+                });
         assertLoadable(folder);
     }
 
@@ -140,7 +152,11 @@ class FaultTest {
 
     private static void assertOneLine(ChildJvm.Outcome outcome, String saying) {
         assertThat(outcome.exitCode()).as(outcome.err()).isEqualTo(2);
-        assertThat(outcome.err().lines()).singleElement().asString().startsWith("panthera: ").contains(saying);
+        assertThat(outcome.err().lines())
+                .singleElement()
+                .asString()
+                .startsWith("panthera: ")
+                .contains(saying);
     }
 
     private static void assertLoadable(Path run) {

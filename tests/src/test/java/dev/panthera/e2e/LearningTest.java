@@ -21,21 +21,22 @@ import org.junit.jupiter.api.io.TempDir;
 /** Two-layer attention learns to recall, from the first random number to the checkpoint on disk. */
 class LearningTest {
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     @Test
     void attentionLearnsToRecall() {
         var config = config();
         List<Double> accuracies = new ArrayList<>();
-        var listener = new TrainListener() {
-            @Override
-            public void epochEnded(EpochReport report) {
-                accuracies.add(report.deciding().accuracy());
-            }
-        };
+        var listener =
+                new TrainListener() {
+                    @Override
+                    public void epochEnded(EpochReport report) {
+                        accuracies.add(report.deciding().accuracy());
+                    }
+                };
         var device = new DeviceChoice("cpu", 2);
-        var result = Trainer.run(config, new RunOptions(device, folder, false, () -> false), listener);
+        var result =
+                Trainer.run(config, new RunOptions(device, folder, false, () -> false), listener);
         assertThat(accuracies.getFirst()).isLessThan(0.6);
         assertThat(result.ending()).isEqualTo(TrainResult.Ending.STOPPED_EARLY);
         assertThat(result.test().accuracy()).isGreaterThan(0.99);

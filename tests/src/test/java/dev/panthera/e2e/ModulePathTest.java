@@ -22,8 +22,7 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 /** The program as a module, with native access for the kernels alone. */
 class ModulePathTest {
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     @Test
     void printsItsVersionWithoutAWarning() throws IOException, InterruptedException {
@@ -37,30 +36,33 @@ class ModulePathTest {
     @Test
     void trainsWithoutAWarning() throws IOException, InterruptedException {
         Path run = folder.resolve("run");
-        var outcome = run(
-                "train",
-                "--length=16",
-                "--pairs=2",
-                "--vocab=64",
-                "--d-model=16",
-                "--train-examples=64",
-                "--test-examples=16",
-                "--epochs=1",
-                "--model.state_mixer=glu",
-                "--out=" + run);
+        var outcome =
+                run(
+                        "train",
+                        "--length=16",
+                        "--pairs=2",
+                        "--vocab=64",
+                        "--d-model=16",
+                        "--train-examples=64",
+                        "--test-examples=16",
+                        "--epochs=1",
+                        "--model.state_mixer=glu",
+                        "--out=" + run);
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.exitCode()).isZero();
         assertThat(run.resolve("checkpoint.safetensors")).isNotEmptyFile();
     }
 
     private ChildJvm.Outcome run(String... arguments) throws IOException, InterruptedException {
-        List<String> options = new ArrayList<>(List.of(
-                "-p",
-                modulePath(),
-                "--enable-native-access=dev.panthera.kernels",
-                "--illegal-native-access=deny",
-                "-m",
-                "dev.panthera/dev.panthera.cli.Panthera"));
+        List<String> options =
+                new ArrayList<>(
+                        List.of(
+                                "-p",
+                                modulePath(),
+                                "--enable-native-access=dev.panthera.kernels",
+                                "--illegal-native-access=deny",
+                                "-m",
+                                "dev.panthera/dev.panthera.cli.Panthera"));
         options.addAll(List.of(arguments));
         return ChildJvm.withOptions(folder, options).run();
     }
@@ -82,7 +84,8 @@ class ModulePathTest {
 
     private static String location(Class<?> type) {
         try {
-            return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI()).toString();
+            return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI())
+                    .toString();
         } catch (URISyntaxException impossible) {
             throw new AssertionError(impossible);
         }

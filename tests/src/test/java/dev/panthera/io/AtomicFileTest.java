@@ -17,18 +17,21 @@ import org.junit.jupiter.api.io.TempDir;
 
 class AtomicFileTest {
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     @Test
     void theOldContentStaysUntilTheNewIsComplete() throws IOException {
         Path target = Files.writeString(folder.resolve("checkpoint"), "old");
-        AtomicFile.write(target, channel -> {
-            channel.write(ByteBuffer.wrap("new content".getBytes()));
-            assertThat(target).hasContent("old");
-        });
+        AtomicFile.write(
+                target,
+                channel -> {
+                    channel.write(ByteBuffer.wrap("new content".getBytes()));
+                    assertThat(target).hasContent("old");
+                });
         assertThat(target).hasContent("new content");
-        assertThat(folder).isDirectoryContaining(target::equals).isDirectoryNotContaining("glob:**.tmp");
+        assertThat(folder)
+                .isDirectoryContaining(target::equals)
+                .isDirectoryNotContaining("glob:**.tmp");
     }
 
     /** Writing to /dev/full fails as on a full disk. */
@@ -36,12 +39,18 @@ class AtomicFileTest {
     @EnabledOnOs(OS.LINUX)
     void aFullDiskLeavesTheOldFileAndNoTemporaryOne() throws IOException {
         Path target = Files.writeString(folder.resolve("checkpoint"), "old");
-        assertThatThrownBy(() -> AtomicFile.write(target, channel -> {
-                    channel.write(ByteBuffer.wrap("ne".getBytes()));
-                    try (var full = FileChannel.open(Path.of("/dev/full"), StandardOpenOption.WRITE)) {
-                        full.write(ByteBuffer.wrap("w".getBytes()));
-                    }
-                }))
+        assertThatThrownBy(() ->
+                        AtomicFile.write(
+                                target,
+                                channel -> {
+                                    channel.write(ByteBuffer.wrap("ne".getBytes()));
+                                    try (var full =
+                                            FileChannel.open(
+                                                    Path.of("/dev/full"),
+                                                    StandardOpenOption.WRITE)) {
+                                        full.write(ByteBuffer.wrap("w".getBytes()));
+                                    }
+                                }))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("cannot write " + target)
                 .hasMessageContaining("No space left on device")
@@ -52,9 +61,12 @@ class AtomicFileTest {
 
     @Test
     void anExceptionOfTheContentPassesAndLeavesNothing() {
-        assertThatThrownBy(() -> AtomicFile.write(folder.resolve("x"), _ -> {
-                    throw new IllegalStateException("stopped");
-                }))
+        assertThatThrownBy(() ->
+                        AtomicFile.write(
+                                folder.resolve("x"),
+                                _ -> {
+                                    throw new IllegalStateException("stopped");
+                                }))
                 .isInstanceOf(IllegalStateException.class);
         assertThat(folder).isEmptyDirectory();
     }

@@ -27,8 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class SafetensorsTest {
 
-    @TempDir
-    Path folder;
+    @TempDir Path folder;
 
     @Test
     void whatWasWrittenIsReadBack() {
@@ -72,31 +71,34 @@ class SafetensorsTest {
                 .tensor("f", new long[] {1}, new float[] {1})
                 .write(two);
         assertThat(one).hasSameBinaryContentAs(two);
-        assertThat(ByteBuffer.wrap(Files.readAllBytes(one))
-                                .order(ByteOrder.LITTLE_ENDIAN)
-                                .getLong()
-                        % 8)
+        assertThat(
+                        ByteBuffer.wrap(Files.readAllBytes(one))
+                                        .order(ByteOrder.LITTLE_ENDIAN)
+                                        .getLong()
+                                % 8)
                 .isZero();
         SafetensorsFile.read(one)
                 .tensors()
                 .values()
-                .forEach(tensor -> assertThat(
-                                tensor.data().address() % tensor.type().byteSize())
-                        .as(tensor.name())
-                        .isZero());
+                .forEach(tensor ->
+                        assertThat(tensor.data().address() % tensor.type().byteSize())
+                                .as(tensor.name())
+                                .isZero());
     }
 
     @Property(tries = 50)
     void namesAndValuesOfAnyKindSurvive(
-            @ForAll @Size(max = 20) List<@StringLength(max = 12) String> names, @ForAll @AlphaChars String value)
+            @ForAll @Size(max = 20) List<@StringLength(max = 12) String> names,
+            @ForAll @AlphaChars String value)
             throws IOException {
         Path file = Files.createTempFile("panthera", ".safetensors");
         try {
             var writer = new SafetensorsWriter().metadata(value, value);
-            List<String> encodable = names.stream()
-                    .distinct()
-                    .filter(name -> StandardCharsets.UTF_8.newEncoder().canEncode(name))
-                    .toList();
+            List<String> encodable =
+                    names.stream()
+                            .distinct()
+                            .filter(name -> StandardCharsets.UTF_8.newEncoder().canEncode(name))
+                            .toList();
             for (int i = 0; i < encodable.size(); i++) {
                 writer.tensor(encodable.get(i), new long[] {1}, new int[] {i});
             }
@@ -124,19 +126,20 @@ class SafetensorsTest {
                 .put((byte) -8)
                 .put((byte) 200)
                 .put((byte) 1);
-        String header = """
-            {
-            "f64":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},
-            "f32":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},
-            "f16":{"dtype":"F16","shape":[1],"data_offsets":[12,14]},
-            "bf16":{"dtype":"BF16","shape":[1],"data_offsets":[14,16]},
-            "i64":{"dtype":"I64","shape":[1],"data_offsets":[16,24]},
-            "i32":{"dtype":"I32","shape":[1],"data_offsets":[24,28]},
-            "i16":{"dtype":"I16","shape":[1],"data_offsets":[28,30]},
-            "i8":{"dtype":"I8","shape":[1],"data_offsets":[30,31]},
-            "u8":{"dtype":"U8","shape":[1],"data_offsets":[31,32]},
-            "bool":{"dtype":"BOOL","shape":[1],"data_offsets":[32,33]}}\
-            """;
+        String header =
+                """
+                {
+                "f64":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},
+                "f32":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},
+                "f16":{"dtype":"F16","shape":[1],"data_offsets":[12,14]},
+                "bf16":{"dtype":"BF16","shape":[1],"data_offsets":[14,16]},
+                "i64":{"dtype":"I64","shape":[1],"data_offsets":[16,24]},
+                "i32":{"dtype":"I32","shape":[1],"data_offsets":[24,28]},
+                "i16":{"dtype":"I16","shape":[1],"data_offsets":[28,30]},
+                "i8":{"dtype":"I8","shape":[1],"data_offsets":[30,31]},
+                "u8":{"dtype":"U8","shape":[1],"data_offsets":[31,32]},
+                "bool":{"dtype":"BOOL","shape":[1],"data_offsets":[32,33]}}\
+                """;
         for (String padding : List.of("", " ", "   ")) {
             var read = SafetensorsFile.read(file(header + padding, bytes.array(), 33));
             assertThat(read.tensor("f64").toDoubles()).containsExactly(0.1);
@@ -190,7 +193,8 @@ class SafetensorsTest {
                         "{" + good.replace("F32", "F8_E4M3") + "}",
                         8,
                         "dtype \"F8_E4M3\" is not supported; expected one of"),
-                Arguments.of("{" + good.replace("\"F32\"", "32") + "}", 8, "dtype 32 is not supported"),
+                Arguments.of(
+                        "{" + good.replace("\"F32\"", "32") + "}", 8, "dtype 32 is not supported"),
                 Arguments.of(
                         "{" + good.replace("[2]", "[3]") + "}",
                         8,
@@ -199,21 +203,34 @@ class SafetensorsTest {
                 Arguments.of("{" + good.replace("[2]", "[2.0]") + "}", 8, "shape has 2.0"),
                 Arguments.of("{" + good.replace("[2]", "2") + "}", 8, "shape must be a list"),
                 Arguments.of(
-                        "{" + good.replace("[2]", "[4611686018427387904,4611686018427387904]") + "}",
+                        "{"
+                                + good.replace("[2]", "[4611686018427387904,4611686018427387904]")
+                                + "}",
                         8,
                         "more than 2^63"),
                 Arguments.of(
-                        "{" + good.replace("[2]", "[18446744073709551616]") + "}", 8, "shape has 18446744073709551616"),
+                        "{" + good.replace("[2]", "[18446744073709551616]") + "}",
+                        8,
+                        "shape has 18446744073709551616"),
                 Arguments.of("{" + good.replace("[0,8]", "[8,0]") + "}", 8, "begin <= end"),
                 Arguments.of("{" + good.replace("[0,8]", "[0,8,8]") + "}", 8, "begin <= end"),
                 Arguments.of("{" + good.replace("[0,8]", "[4,12]") + "}", 12, "there is a gap"),
                 Arguments.of(
-                        "{" + good + "," + good.replace("\"a\"", "\"b\"").replace("[0,8]", "[4,12]") + "}",
+                        "{"
+                                + good
+                                + ","
+                                + good.replace("\"a\"", "\"b\"").replace("[0,8]", "[4,12]")
+                                + "}",
                         12,
                         "they overlap"),
                 Arguments.of(
-                        "{" + good.replace("\"shape\":[2],", "") + "}", 8, "exactly dtype, shape and data_offsets"),
-                Arguments.of("{" + good.replace("\"shape\"", "\"x\":1,\"shape\"") + "}", 8, "exactly dtype"),
+                        "{" + good.replace("\"shape\":[2],", "") + "}",
+                        8,
+                        "exactly dtype, shape and data_offsets"),
+                Arguments.of(
+                        "{" + good.replace("\"shape\"", "\"x\":1,\"shape\"") + "}",
+                        8,
+                        "exactly dtype"),
                 Arguments.of("{\"a\":3}", 0, "exactly dtype"),
                 Arguments.of("{\"__metadata__\":{\"a\":3}}", 0, "the value of a must be a string"),
                 Arguments.of("{\"__metadata__\":3}", 0, "must map names to strings"));
@@ -221,7 +238,8 @@ class SafetensorsTest {
 
     @ParameterizedTest
     @MethodSource("damagedHeaders")
-    void aDamagedHeaderIsRefusedWithTheFileAndTheReason(String header, int dataBytes, String reason) {
+    void aDamagedHeaderIsRefusedWithTheFileAndTheReason(
+            String header, int dataBytes, String reason) {
         Path file = file(header, new byte[64], dataBytes);
         assertThatThrownBy(() -> SafetensorsFile.read(file))
                 .isInstanceOf(UserException.class)
@@ -234,7 +252,9 @@ class SafetensorsTest {
                 Arguments.of(new byte[0], "0 bytes are too few"),
                 Arguments.of(new byte[7], "7 bytes are too few"),
                 Arguments.of(new byte[8], "its header would have 0 bytes"),
-                Arguments.of(new byte[] {100, 0, 0, 0, 0, 0, 0, 0, '{', '}'}, "header of 100 bytes, but only 2 follow"),
+                Arguments.of(
+                        new byte[] {100, 0, 0, 0, 0, 0, 0, 0, '{', '}'},
+                        "header of 100 bytes, but only 2 follow"),
                 Arguments.of(
                         new byte[] {1, (byte) 0xE1, (byte) 0xF5, 5, 0, 0, 0, 0, '{', '}'},
                         "would have 100000001 bytes"),
@@ -256,12 +276,13 @@ class SafetensorsTest {
     void randomBytesNeverCrashTheReader(@ForAll @Size(max = 80) byte[] noise) throws IOException {
         Path file = Files.createTempFile("panthera", ".safetensors");
         try {
-            byte[] content = ByteBuffer.allocate(9 + noise.length)
-                    .order(ByteOrder.LITTLE_ENDIAN)
-                    .putLong(1 + noise.length)
-                    .put((byte) '{')
-                    .put(noise)
-                    .array();
+            byte[] content =
+                    ByteBuffer.allocate(9 + noise.length)
+                            .order(ByteOrder.LITTLE_ENDIAN)
+                            .putLong(1 + noise.length)
+                            .put((byte) '{')
+                            .put(noise)
+                            .array();
             Files.write(file, content);
             assertThatThrownBy(() -> SafetensorsFile.read(file)).isInstanceOf(UserException.class);
         } finally {
@@ -296,12 +317,13 @@ class SafetensorsTest {
 
     private Path file(String header, byte[] data, int dataBytes) {
         byte[] json = header.getBytes(StandardCharsets.UTF_8);
-        byte[] content = ByteBuffer.allocate(8 + json.length + dataBytes)
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .putLong(json.length)
-                .put(json)
-                .put(data, 0, dataBytes)
-                .array();
+        byte[] content =
+                ByteBuffer.allocate(8 + json.length + dataBytes)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .putLong(json.length)
+                        .put(json)
+                        .put(data, 0, dataBytes)
+                        .array();
         try {
             return Files.write(folder.resolve("made.safetensors"), content);
         } catch (IOException failure) {

@@ -70,7 +70,9 @@ class NativeCacheTest {
         Path without = unpack();
         jar.put("libcuda.so", "cuda".getBytes());
         byte[] digest = MessageDigest.getInstance("SHA-256").digest("cuda".getBytes());
-        jar.put("SHA256SUMS.cuda", (HexFormat.of().formatHex(digest) + "  libcuda.so\n").getBytes());
+        jar.put(
+                "SHA256SUMS.cuda",
+                (HexFormat.of().formatHex(digest) + "  libcuda.so\n").getBytes());
         Path with = unpack();
         assertThat(with).isNotEqualTo(without);
         assertThat(with.resolve("libone.so")).hasContent("one");

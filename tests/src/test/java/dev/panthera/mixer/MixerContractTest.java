@@ -47,7 +47,12 @@ class MixerContractTest {
         assertThat(contracts().stream().map(Contract::name).collect(Collectors.toSet()))
                 .containsExactlyInAnyOrderElementsOf(Mixers.names());
         for (Contract contract : contracts()) {
-            assertThat(getClass().getResource("/goldens/mixers/" + contract.golden() + ".safetensors"))
+            assertThat(
+                            getClass()
+                                    .getResource(
+                                            "/goldens/mixers/"
+                                                    + contract.golden()
+                                                    + ".safetensors"))
                     .as(contract.golden())
                     .isNotNull();
         }
@@ -103,8 +108,7 @@ class MixerContractTest {
             double[] values = Rig.gaussian(seed++, Math.toIntExact(parameter.size()));
             rig.stream()
                     .copyToDevice(
-                            parameter.values(),
-                            Arrays.stream(values).map(v -> v / 2).toArray());
+                            parameter.values(), Arrays.stream(values).map(v -> v / 2).toArray());
         }
     }
 
@@ -120,13 +124,17 @@ class MixerContractTest {
             try (var rig = Rig.exact()) {
                 exact = results(rig, contract, length);
             }
-            double gradientScale = exact.entrySet().stream()
-                    .filter(entry -> !entry.getKey().equals("output"))
-                    .mapToDouble(entry -> largest(entry.getValue()))
-                    .max()
-                    .orElseThrow();
+            double gradientScale =
+                    exact.entrySet().stream()
+                            .filter(entry -> !entry.getKey().equals("output"))
+                            .mapToDouble(entry -> largest(entry.getValue()))
+                            .max()
+                            .orElseThrow();
             exact.forEach((name, expected) -> {
-                double scale = Math.max(largest(expected), name.equals("output") ? 0 : 1e-3 * gradientScale);
+                double scale =
+                        Math.max(
+                                largest(expected),
+                                name.equals("output") ? 0 : 1e-3 * gradientScale);
                 assertThat(largestDifference(fast.get(name), expected) / scale)
                         .as("%s at length %d", name, length)
                         .isLessThan(1e-4);
@@ -165,10 +173,11 @@ class MixerContractTest {
             var source = rig.parameters(saved);
             var writer = new SafetensorsWriter();
             source.named()
-                    .forEach((name, parameter) -> writer.tensor(
-                            name,
-                            Arrays.stream(parameter.shape()).asLongStream().toArray(),
-                            rig.stream().toFloatArray(parameter.values())));
+                    .forEach((name, parameter) ->
+                            writer.tensor(
+                                    name,
+                                    Arrays.stream(parameter.shape()).asLongStream().toArray(),
+                                    rig.stream().toFloatArray(parameter.values())));
             Path file = folder.resolve("mixer.safetensors");
             writer.write(file);
 
@@ -179,7 +188,8 @@ class MixerContractTest {
             assertThat(forward(rig, loaded, input, length)).isNotEqualTo(expected);
             var read = SafetensorsFile.read(file);
             assertThat(read.tensors().keySet()).isEqualTo(target.named().keySet());
-            read.tensors().forEach((name, tensor) -> target.load(rig.stream(), name, tensor.toFloats()));
+            read.tensors()
+                    .forEach((name, tensor) -> target.load(rig.stream(), name, tensor.toFloats()));
             assertThat(forward(rig, loaded, input, length)).isEqualTo(expected);
         }
     }
@@ -203,8 +213,20 @@ class MixerContractTest {
         int sequences = 16;
         int length = 12;
         int vocabSize = 24;
-        var config = new ModelConfig(
-                contract.config(), new Mlp.Config(4), 4 * WIDTH, 2, vocabSize, length, length, true, 0, 0, 0, 1e-5);
+        var config =
+                new ModelConfig(
+                        contract.config(),
+                        new Mlp.Config(4),
+                        4 * WIDTH,
+                        2,
+                        vocabSize,
+                        length,
+                        length,
+                        true,
+                        0,
+                        0,
+                        0,
+                        1e-5);
         try (var rig = Rig.cpu(2)) {
             var model = LanguageModel.of(config, 1);
             var store = rig.parameters(model);
@@ -219,7 +241,9 @@ class MixerContractTest {
             Tensor targets = rig.integers(labels, sequences, length);
             double loss = Double.NaN;
             int[] predicted = {};
-            try (var optimizer = new AdamW(rig.device(), rig.stream(), store, AdamW.Options.withWeightDecay(0))) {
+            try (var optimizer =
+                    new AdamW(
+                            rig.device(), rig.stream(), store, AdamW.Options.withWeightDecay(0))) {
                 for (int step = 0; step < 300; step++) {
                     store.zeroGradients(rig.stream());
                     rig.tape().begin(Tape.Mode.TRAINING);
@@ -241,7 +265,9 @@ class MixerContractTest {
 
     private static double[] forward(Rig rig, Mixer mixer, double[] input, int length) {
         rig.tape().begin(Tape.Mode.EVALUATION);
-        return rig.values(mixer.forward(rig.tape(), rig.leaf(input, input.length / length / WIDTH, length, WIDTH)));
+        return rig.values(
+                mixer.forward(
+                        rig.tape(), rig.leaf(input, input.length / length / WIDTH, length, WIDTH)));
     }
 
     /** Output, and the gradients of input and parameters. */

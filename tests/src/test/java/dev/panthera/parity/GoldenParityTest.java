@@ -25,11 +25,13 @@ import org.junit.jupiter.api.TestFactory;
 /** Every case recorded from the original that exists here must pass, whatever the processor can do. */
 class GoldenParityTest {
 
-    private static final List<String> COMPUTED = List.of("kernels", "losses", "mixers", "models", "train");
+    private static final List<String> COMPUTED =
+            List.of("kernels", "losses", "mixers", "models", "train");
 
     @TestFactory
     Stream<DynamicNode> casesPassOnEveryTier() {
-        return Rig.tiers().stream().map(tier -> onDevice("cpu " + tier, () -> Rig.cpu(tier), COMPUTED));
+        return Rig.tiers().stream()
+                .map(tier -> onDevice("cpu " + tier, () -> Rig.cpu(tier), COMPUTED));
     }
 
     @TestFactory
@@ -43,21 +45,28 @@ class GoldenParityTest {
         return onDevice("cpu", Device::cpu, List.of("data"));
     }
 
-    private static DynamicContainer onDevice(String name, Supplier<Device> device, List<String> groups) {
+    private static DynamicContainer onDevice(
+            String name, Supplier<Device> device, List<String> groups) {
         return dynamicContainer(
                 name,
                 groups.stream()
-                        .map(group -> dynamicContainer(
-                                group,
-                                goldens(group)
-                                        .map(file -> dynamicTest(
-                                                file.getFileName().toString(), () -> assertPasses(file, device))))));
+                        .map(group ->
+                                dynamicContainer(
+                                        group,
+                                        goldens(group)
+                                                .map(file ->
+                                                        dynamicTest(
+                                                                file.getFileName().toString(),
+                                                                () ->
+                                                                        assertPasses(
+                                                                                file, device))))));
     }
 
     private static void assertPasses(Path file, Supplier<Device> opener) {
         var out = new ByteArrayOutputStream();
         try (var device = opener.get()) {
-            int exitCode = Parity.run(file, device, new PrintStream(out, true, StandardCharsets.UTF_8));
+            int exitCode =
+                    Parity.run(file, device, new PrintStream(out, true, StandardCharsets.UTF_8));
             String report = out.toString(StandardCharsets.UTF_8);
             assertThat(report).endsWith("1 passed, 0 failed, 0 unknown\n");
             assertThat(exitCode).isEqualTo(Parity.PASSED);
@@ -77,8 +86,7 @@ class GoldenParityTest {
 
     static Path folder(String group) {
         try {
-            return Path.of(
-                    GoldenParityTest.class.getResource("/goldens/" + group).toURI());
+            return Path.of(GoldenParityTest.class.getResource("/goldens/" + group).toURI());
         } catch (URISyntaxException failure) {
             throw new IllegalStateException(failure);
         }

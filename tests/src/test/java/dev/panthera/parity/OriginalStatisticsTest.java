@@ -52,7 +52,10 @@ class OriginalStatisticsTest {
             }
         }
         assertThat(checked)
-                .contains("zoology.mixers.attention.MHA", "zoology.mixers.mlp.MLP", "zoology.mixers.mlp.GLU");
+                .contains(
+                        "zoology.mixers.attention.MHA",
+                        "zoology.mixers.mlp.MLP",
+                        "zoology.mixers.mlp.GLU");
     }
 
     private static boolean checkMixer(String className, JsonNode entry) {
@@ -80,12 +83,13 @@ class OriginalStatisticsTest {
         Map<String, Tensor> parameters = Parameters.of(module);
         JsonNode shapes = entry.get("state_dict_shapes");
         assertThat(parameters.keySet()).containsExactlyInAnyOrderElementsOf(shapes.propertyNames());
-        parameters.forEach(
-                (name, parameter) -> assertThat(parameter.shape()).as(name).isEqualTo(integers(shapes.get(name))));
-        long count = parameters.values().stream()
-                .filter(Tensor::requiresGradient)
-                .mapToLong(Tensor::size)
-                .sum();
+        parameters.forEach((name, parameter) ->
+                assertThat(parameter.shape()).as(name).isEqualTo(integers(shapes.get(name))));
+        long count =
+                parameters.values().stream()
+                        .filter(Tensor::requiresGradient)
+                        .mapToLong(Tensor::size)
+                        .sum();
         assertThat(count).isEqualTo(entry.get("num_params_trainable").longValue());
     }
 
@@ -94,8 +98,7 @@ class OriginalStatisticsTest {
         List<DynamicTest> tests = new ArrayList<>();
         for (var entry : read("init_stats").get("models").properties()) {
             JsonNode model = entry.getValue();
-            var options =
-                    Options.parse("model_config", model.get("model_config").toString());
+            var options = Options.parse("model_config", model.get("model_config").toString());
             try {
                 ModelConfig config = OriginalModel.config(options, LENGTH);
                 LanguageModel.of(config, SEED);
@@ -113,7 +116,9 @@ class OriginalStatisticsTest {
         var model = LanguageModel.of(config, SEED);
         try (var device = Device.cpu(1);
                 var stream = device.newStream();
-                var store = new ParameterStore(device, stream, device.parameterType(), Parameters.of(model))) {
+                var store =
+                        new ParameterStore(
+                                device, stream, device.parameterType(), Parameters.of(model))) {
             assertThat(store.trainableParameters())
                     .isEqualTo(recorded.get("num_params_trainable").longValue());
             for (var size : recorded.get("state_size").properties()) {
@@ -123,24 +128,24 @@ class OriginalStatisticsTest {
             assertThat(store.named().keySet())
                     .containsExactlyInAnyOrderElementsOf(recorded.get("params").propertyNames());
             store.named()
-                    .forEach((name, parameter) -> checkValues(
-                            name,
-                            stream.toDoubleArray(parameter.values()),
-                            parameter,
-                            recorded.get("params").get(name)));
+                    .forEach((name, parameter) ->
+                            checkValues(
+                                    name,
+                                    stream.toDoubleArray(parameter.values()),
+                                    parameter,
+                                    recorded.get("params").get(name)));
         }
     }
 
-    private static void checkValues(String name, double[] values, Tensor parameter, JsonNode recorded) {
+    private static void checkValues(
+            String name, double[] values, Tensor parameter, JsonNode recorded) {
         assertThat(parameter.shape()).as(name).isEqualTo(integers(recorded.get("shape")));
         assertThat(parameter.requiresGradient())
                 .as(name)
                 .isEqualTo(recorded.get("kind").stringValue().equals("trainable"));
         double mean = Arrays.stream(values).average().orElseThrow();
-        double variance = Arrays.stream(values)
-                .map(v -> (v - mean) * (v - mean))
-                .average()
-                .orElseThrow();
+        double variance =
+                Arrays.stream(values).map(v -> (v - mean) * (v - mean)).average().orElseThrow();
         double recordedStd = recorded.get("std").doubleValue();
         double recordedMean = recorded.get("mean").doubleValue();
         assertThat(Math.abs(Math.sqrt(variance) - recordedStd))
@@ -152,7 +157,8 @@ class OriginalStatisticsTest {
     }
 
     private static double allowed(JsonNode recorded, String overSeeds, double scale) {
-        return Math.max(STANDARD_DEVIATIONS * recorded.get(overSeeds).doubleValue(), RELATIVE * scale);
+        return Math.max(
+                STANDARD_DEVIATIONS * recorded.get(overSeeds).doubleValue(), RELATIVE * scale);
     }
 
     private static int[] integers(JsonNode list) {
@@ -164,7 +170,9 @@ class OriginalStatisticsTest {
     }
 
     private static JsonNode read(String name) throws IOException {
-        try (var stream = OriginalStatisticsTest.class.getResourceAsStream("/goldens/init/" + name + ".json")) {
+        try (var stream =
+                OriginalStatisticsTest.class.getResourceAsStream(
+                        "/goldens/init/" + name + ".json")) {
             return new JsonMapper().readTree(stream);
         }
     }

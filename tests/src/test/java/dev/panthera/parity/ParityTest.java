@@ -28,8 +28,7 @@ class ParityTest {
 
     private static final String NO_OVERRIDE = "";
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     private record Run(int exitCode, List<String> lines) {
 
@@ -97,7 +96,9 @@ class ParityTest {
                 .hasMessageContaining("missing")
                 .hasMessageContaining("no such folder");
         Path file = Files.writeString(folder.resolve("notes.txt"), "text");
-        assertThatThrownBy(() -> run(file)).isInstanceOf(UserException.class).hasMessageContaining("neither a folder");
+        assertThatThrownBy(() -> run(file))
+                .isInstanceOf(UserException.class)
+                .hasMessageContaining("neither a folder");
     }
 
     @Test
@@ -105,7 +106,8 @@ class ParityTest {
         byte[] whole = Files.readAllBytes(golden("mixers/mlp"));
         Files.write(folder.resolve("cut.safetensors"), Arrays.copyOf(whole, whole.length / 2));
         Files.write(folder.resolve("empty.safetensors"), new byte[0]);
-        Files.writeString(folder.resolve("text.safetensors"), "this is not a safetensors file at all");
+        Files.writeString(
+                folder.resolve("text.safetensors"), "this is not a safetensors file at all");
         Files.write(folder.resolve("whole.safetensors"), whole);
         Run run = run(folder);
         assertThat(run.exitCode()).isEqualTo(Parity.FAILED);
@@ -117,15 +119,18 @@ class ParityTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
-        mixers/mha_h2 | module_class | zoology.mixers.mamba.Mamba      | class zoology.mixers.mamba.Mamba
-        mixers/mha_h2 | ctor_kwargs  | {"d_model": 16, "num_heads": 2, "rotary": true} | option rotary is not supported
-        mixers/hybrid_idx1 | ctor_kwargs | {"configs": [{"name": "other.Mixer"}], "layer_idx": 1} | class other.Mixer
-        models/attention | model_class | zoology.model.Other           | class zoology.model.Other
-        models/attention | model_config | {"block_type": "MambaBlock"} | block MambaBlock
-        losses/mse    | function     | zoology.metrics.other           | function zoology.metrics.other
-        kernels/silu  | case         | softplus                        | kernel softplus
-        """)
+    @CsvSource(
+            delimiter = '|',
+            textBlock =
+                    """
+                    mixers/mha_h2 | module_class | zoology.mixers.mamba.Mamba      | class zoology.mixers.mamba.Mamba
+                    mixers/mha_h2 | ctor_kwargs  | {"d_model": 16, "num_heads": 2, "rotary": true} | option rotary is not supported
+                    mixers/hybrid_idx1 | ctor_kwargs | {"configs": [{"name": "other.Mixer"}], "layer_idx": 1} | class other.Mixer
+                    models/attention | model_class | zoology.model.Other           | class zoology.model.Other
+                    models/attention | model_config | {"block_type": "MambaBlock"} | block MambaBlock
+                    losses/mse    | function     | zoology.metrics.other           | function zoology.metrics.other
+                    kernels/silu  | case         | softplus                        | kernel softplus
+                    """)
     void whatIsNotThereIsUnknown(String name, String key, String value, String reason) {
         rewrite(name, key, value, NO_OVERRIDE, 0);
         Run run = run(folder);
@@ -175,7 +180,11 @@ class ParityTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"mixers/mha_h2,output", "models/attention,grad.backbone.ln_f.bias", "train/attention,losses"})
+    @CsvSource({
+        "mixers/mha_h2,output",
+        "models/attention,grad.backbone.ln_f.bias",
+        "train/attention,losses"
+    })
     void aNotANumberFails(String name, String tensor) {
         rewrite(name, NO_OVERRIDE, NO_OVERRIDE, tensor, Double.NaN);
         assertThat(run(folder).exitCode()).isEqualTo(Parity.FAILED);
@@ -197,22 +206,32 @@ class ParityTest {
         writer.tensor("labels", source.tensor("labels").shape(), labels);
         writer.write(folder.resolve("case.safetensors"));
         Run run = run(folder);
-        assertThat(run.lines().get(1)).contains("wrong rows, the first being 0: position " + labelled);
+        assertThat(run.lines().get(1))
+                .contains("wrong rows, the first being 0: position " + labelled);
         assertThat(run.summary()).isEqualTo("0 passed, 1 failed, 0 unknown");
     }
 
     @Test
     void aParameterOfAnotherShapeFails() {
-        rewrite("mixers/mha_h2", "ctor_kwargs", "{\"d_model\": 16, \"num_heads\": 2, \"bias\": false}", NO_OVERRIDE, 0);
+        rewrite(
+                "mixers/mha_h2",
+                "ctor_kwargs",
+                "{\"d_model\": 16, \"num_heads\": 2, \"bias\": false}",
+                NO_OVERRIDE,
+                0);
         Run run = run(folder);
-        assertThat(run.lines().get(1)).contains(" fail ").contains("our model has no parameter Wqkv.bias");
+        assertThat(run.lines().get(1))
+                .contains(" fail ")
+                .contains("our model has no parameter Wqkv.bias");
     }
 
     @Test
     void aDeviationFromABugOfTheOriginalIsNoFailure() {
         rewrite("kernels/cross_entropy_L7", NO_OVERRIDE, NO_OVERRIDE, "out.y", Double.NaN);
         Run run = run(folder);
-        assertThat(run.lines().get(1)).contains(" deviation ").contains("the original's loss is NaN");
+        assertThat(run.lines().get(1))
+                .contains(" deviation ")
+                .contains("the original's loss is NaN");
         assertThat(run.summary()).isEqualTo("0 passed, 0 failed, 1 unknown");
         assertThat(run.exitCode()).isZero();
     }
@@ -222,7 +241,13 @@ class ParityTest {
         assertThat(tolerance(Map.of())).isEqualTo(2e-5);
         assertThat(tolerance(Map.of("recommended_rtol", "None"))).isEqualTo(2e-5);
         assertThat(tolerance(Map.of("recommended_rtol", "0.075"))).isEqualTo(0.075);
-        assertThat(tolerance(Map.of("recommended_rtol", "2e-05", "tolerance_note", "amplifies; use rtol 1e-3")))
+        assertThat(
+                        tolerance(
+                                Map.of(
+                                        "recommended_rtol",
+                                        "2e-05",
+                                        "tolerance_note",
+                                        "amplifies; use rtol 1e-3")))
                 .isEqualTo(1e-3);
         assertThat(tolerance(Map.of("recommended_rtol", "5e-03", "tolerance_note", "rtol 1e-3")))
                 .isEqualTo(5e-3);
@@ -231,7 +256,8 @@ class ParityTest {
     }
 
     private static double tolerance(Map<String, String> metadata) {
-        return new Golden("case", new SafetensorsFile(Path.of("case"), metadata, Map.of())).tolerance();
+        return new Golden("case", new SafetensorsFile(Path.of("case"), metadata, Map.of()))
+                .tolerance();
     }
 
     /**
@@ -241,7 +267,8 @@ class ParityTest {
     private void rewrite(String name, String key, String value, String perturbed, double relative) {
         var source = SafetensorsFile.read(golden(name));
         var writer = new SafetensorsWriter();
-        source.metadata().forEach((entry, text) -> writer.metadata(entry, entry.equals(key) ? value : text));
+        source.metadata()
+                .forEach((entry, text) -> writer.metadata(entry, entry.equals(key) ? value : text));
         for (StoredTensor tensor : source.tensors().values()) {
             if (tensor.name().equals(perturbed)) {
                 writer.tensor(tensor.name(), tensor.shape(), perturb(tensor.toFloats(), relative));
@@ -249,8 +276,7 @@ class ParityTest {
                 writer.tensor(tensor.name(), tensor.type(), tensor.shape(), tensor.data());
             }
         }
-        assertThat(perturbed.isEmpty() || source.tensors().containsKey(perturbed))
-                .isTrue();
+        assertThat(perturbed.isEmpty() || source.tensors().containsKey(perturbed)).isTrue();
         assertThat(key.isEmpty() || source.metadata().containsKey(key)).isTrue();
         writer.write(folder.resolve("case.safetensors"));
     }
@@ -266,7 +292,8 @@ class ParityTest {
 
     private static Path golden(String name) {
         int slash = name.indexOf('/');
-        return GoldenParityTest.folder(name.substring(0, slash)).resolve(name.substring(slash + 1) + ".safetensors");
+        return GoldenParityTest.folder(name.substring(0, slash))
+                .resolve(name.substring(slash + 1) + ".safetensors");
     }
 
     private static void copy(String name, Path target) throws IOException {

@@ -39,11 +39,19 @@ class CounterRandomTest {
 
     @Test
     void theCounterHoldsBlockIndexPurposeAndStreamAndTheKeyHoldsTheSeed() {
-        var random = CounterRandom.of(0x0123456789abcdefL, Purpose.FILLER, 0x00030005, 0x1122334455667788L);
+        var random =
+                CounterRandom.of(
+                        0x0123456789abcdefL, Purpose.FILLER, 0x00030005, 0x1122334455667788L);
         int[] block = new int[4];
         for (int number = 0; number < 3; number++) {
             Philox.block(number, 0x55667788, 0x11223344, 0x11030005, 0x89abcdef, 0x01234567, block);
-            assertThat(new int[] {random.nextInt(), random.nextInt(), random.nextInt(), random.nextInt()})
+            assertThat(
+                            new int[] {
+                                random.nextInt(),
+                                random.nextInt(),
+                                random.nextInt(),
+                                random.nextInt()
+                            })
                     .containsExactly(block);
         }
     }
@@ -52,7 +60,13 @@ class CounterRandomTest {
     void purposeCodesNeverChange() {
         assertThat(Arrays.stream(Purpose.values()).map(purpose -> purpose + "=" + purpose.code()))
                 .containsExactly(
-                        "INIT=1", "DROPOUT=2", "DROP_PATH=3", "ROW=16", "FILLER=17", "SHUFFLE=18", "BATCH_ORDER=19");
+                        "INIT=1",
+                        "DROPOUT=2",
+                        "DROP_PATH=3",
+                        "ROW=16",
+                        "FILLER=17",
+                        "SHUFFLE=18",
+                        "BATCH_ORDER=19");
     }
 
     @Test
@@ -112,9 +126,10 @@ class CounterRandomTest {
 
     private static void assertChiSquared(int[] counts, int draws) {
         double expected = (double) draws / counts.length;
-        double statistic = Arrays.stream(counts)
-                .mapToDouble(count -> (count - expected) * (count - expected) / expected)
-                .sum();
+        double statistic =
+                Arrays.stream(counts)
+                        .mapToDouble(count -> (count - expected) * (count - expected) / expected)
+                        .sum();
         double freedom = counts.length - 1;
         assertThat(statistic).isLessThanOrEqualTo(freedom + 5 * Math.sqrt(2 * freedom));
     }
@@ -125,12 +140,10 @@ class CounterRandomTest {
         var random = CounterRandom.of(3, Purpose.INIT, 0);
         double[] uniform =
                 IntStream.range(0, draws).mapToDouble(_ -> random.nextDouble()).toArray();
-        double[] exponential = IntStream.range(0, draws)
-                .mapToDouble(_ -> random.nextExponential())
-                .toArray();
-        double[] normal = IntStream.range(0, draws)
-                .mapToDouble(_ -> random.nextGaussian())
-                .toArray();
+        double[] exponential =
+                IntStream.range(0, draws).mapToDouble(_ -> random.nextExponential()).toArray();
+        double[] normal =
+                IntStream.range(0, draws).mapToDouble(_ -> random.nextGaussian()).toArray();
         assertThat(Arrays.stream(uniform)).allMatch(value -> value >= 0 && value < 1);
         assertThat(Arrays.stream(exponential)).allMatch(value -> value >= 0);
         assertThat(moment(uniform, 1)).isCloseTo(1 / 2.0, within(0.003));
@@ -140,18 +153,13 @@ class CounterRandomTest {
         assertThat(moment(normal, 1)).isCloseTo(0, within(0.01));
         assertThat(moment(normal, 2)).isCloseTo(1, within(0.01));
         assertThat(moment(normal, 4)).isCloseTo(3, within(0.08));
-        double lagProduct = IntStream.range(1, draws)
-                        .mapToDouble(i -> normal[i - 1] * normal[i])
-                        .sum()
-                / draws;
+        double lagProduct =
+                IntStream.range(1, draws).mapToDouble(i -> normal[i - 1] * normal[i]).sum() / draws;
         assertThat(lagProduct).isCloseTo(0, within(0.01));
     }
 
     private static double moment(double[] values, int order) {
-        return Arrays.stream(values)
-                .map(value -> Math.pow(value, order))
-                .average()
-                .orElseThrow();
+        return Arrays.stream(values).map(value -> Math.pow(value, order)).average().orElseThrow();
     }
 
     @Property

@@ -15,10 +15,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class DatasetTest {
 
-    private static final List<DataSegment> MIXED = List.of(
-            new DataSegment(Mqar.of(64, 4), 70),
-            new DataSegment(Mqar.of(32, 2), 33),
-            new DataSegment(Mqar.of(64, 8), 16));
+    private static final List<DataSegment> MIXED =
+            List.of(
+                    new DataSegment(Mqar.of(64, 4), 70),
+                    new DataSegment(Mqar.of(32, 2), 33),
+                    new DataSegment(Mqar.of(64, 8), 16));
     private static final long SEED = 123;
 
     private static Dataset dataset(BatchOrder order, RowStorage storage) {
@@ -30,8 +31,13 @@ class DatasetTest {
         int[] inputs = batch.inputArray();
         int[] labels = batch.labelArray();
         return IntStream.range(0, batch.rows())
-                .mapToObj(row -> Arrays.toString(Arrays.copyOfRange(inputs, row * length, (row + 1) * length))
-                        + Arrays.toString(Arrays.copyOfRange(labels, row * length, (row + 1) * length)))
+                .mapToObj(row ->
+                        Arrays.toString(
+                                        Arrays.copyOfRange(
+                                                inputs, row * length, (row + 1) * length))
+                                + Arrays.toString(
+                                        Arrays.copyOfRange(
+                                                labels, row * length, (row + 1) * length)))
                 .toList();
     }
 
@@ -53,7 +59,8 @@ class DatasetTest {
                 int[] inputs = new int[task.length()];
                 int[] labels = new int[task.length()];
                 for (int row = 0; row < MIXED.get(segment).examples(); row++) {
-                    task.generator(new RowStream(SEED, Split.TRAIN, segment)).row(row, inputs, labels);
+                    task.generator(new RowStream(SEED, Split.TRAIN, segment))
+                            .row(row, inputs, labels);
                     expected.add(Arrays.toString(inputs) + Arrays.toString(labels));
                 }
             }
@@ -61,7 +68,8 @@ class DatasetTest {
                 sizes[index] = dataset.batch(0, index).rows();
             }
             assertThat(sizes).containsExactly(16, 16, 16, 16, 6, 16, 16, 1, 16);
-            assertThat(epoch(dataset, 0).stream().flatMap(List::stream)).containsExactlyElementsOf(expected);
+            assertThat(epoch(dataset, 0).stream().flatMap(List::stream))
+                    .containsExactlyElementsOf(expected);
             assertThat(epoch(dataset, 5)).isEqualTo(epoch(dataset, 0));
             assertThat(dataset.examples()).isEqualTo(119);
         }
@@ -74,8 +82,10 @@ class DatasetTest {
             var all = epoch(fixed, 0).stream().flatMap(List::stream).toList();
             var first = epoch(shuffled, 0);
             var second = epoch(shuffled, 1);
-            assertThat(first.stream().flatMap(List::stream)).containsExactlyInAnyOrderElementsOf(all);
-            assertThat(second.stream().flatMap(List::stream)).containsExactlyInAnyOrderElementsOf(all);
+            assertThat(first.stream().flatMap(List::stream))
+                    .containsExactlyInAnyOrderElementsOf(all);
+            assertThat(second.stream().flatMap(List::stream))
+                    .containsExactlyInAnyOrderElementsOf(all);
             assertThat(first.stream().flatMap(List::stream).toList()).isNotEqualTo(all);
             assertThat(second).isNotEqualTo(first).isNotEqualTo(epoch(fixed, 0));
             assertThat(first.stream().map(List::size).toList())
@@ -121,15 +131,29 @@ class DatasetTest {
                 int[] labels = batch.labelArray();
                 int length = batch.length();
                 for (int row = 0; row < batch.rows(); row++) {
-                    assertThat(batch.task()
-                                    .verify(
-                                            Arrays.copyOfRange(inputs, row * length, (row + 1) * length),
-                                            Arrays.copyOfRange(labels, row * length, (row + 1) * length)))
+                    assertThat(
+                                    batch.task()
+                                            .verify(
+                                                    Arrays.copyOfRange(
+                                                            inputs,
+                                                            row * length,
+                                                            (row + 1) * length),
+                                                    Arrays.copyOfRange(
+                                                            labels,
+                                                            row * length,
+                                                            (row + 1) * length)))
                             .isEmpty();
                 }
                 Mqar task = (Mqar) batch.task();
                 assertThat(batch.slices())
-                        .isEqualTo(Map.of("num_kv_pairs", task.pairs(), "input_seq_len", length, "num_passes", 1));
+                        .isEqualTo(
+                                Map.of(
+                                        "num_kv_pairs",
+                                        task.pairs(),
+                                        "input_seq_len",
+                                        length,
+                                        "num_passes",
+                                        1));
             }
         }
     }
@@ -143,7 +167,8 @@ class DatasetTest {
         assertThat(firstBatch(large, Split.VALIDATION))
                 .doesNotContainAnyElementsOf(firstBatch(large, Split.TEST))
                 .doesNotContainAnyElementsOf(firstBatch(large, Split.TRAIN));
-        var longer = new DataConfig(List.of(new DataSegment(Mqar.of(64, 4), 1000)), List.of(), MIXED, 1);
+        var longer =
+                new DataConfig(List.of(new DataSegment(Mqar.of(64, 4), 1000)), List.of(), MIXED, 1);
         assertThat(firstBatch(longer, Split.TRAIN)).isEqualTo(firstBatch(small, Split.TRAIN));
     }
 
@@ -172,12 +197,15 @@ class DatasetTest {
         assertThatThrownBy(() -> new DataConfig(MIXED, List.of(), List.of(), 1))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("no test data");
-        assertThatThrownBy(() -> new Dataset(MIXED, 1, Split.TEST, 0, BatchOrder.FIXED, RowStorage.STREAMED))
+        assertThatThrownBy(() ->
+                        new Dataset(MIXED, 1, Split.TEST, 0, BatchOrder.FIXED, RowStorage.STREAMED))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--batch 0");
         try (var dataset = dataset(BatchOrder.SHUFFLED, RowStorage.STREAMED)) {
-            assertThatThrownBy(() -> dataset.batch(0, 9)).isInstanceOf(IndexOutOfBoundsException.class);
-            assertThatThrownBy(() -> dataset.batch(-1, 0)).isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> dataset.batch(0, 9))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> dataset.batch(-1, 0))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
         }
     }
 }

@@ -23,20 +23,28 @@ class MqarGoldenTest {
         "8192,256,16,0.1,ZERO",
         "8192,64,8,0.01,ZERO"
     })
-    void everyRecordedRowIsARowOfTheTask(int vocab, int length, int pairs, double powerA, Filler filler)
-            throws Exception {
+    void everyRecordedRowIsARowOfTheTask(
+            int vocab, int length, int pairs, double powerA, Filler filler) throws Exception {
         var task = new Mqar(vocab, length, pairs, powerA, filler, 1);
-        var file = golden("mqar_V%d_L%d_kv%d_a%s_rand%d"
-                .formatted(vocab, length, pairs, powerA, filler == Filler.RANDOM ? 1 : 0));
+        var file =
+                golden(
+                        "mqar_V%d_L%d_kv%d_a%s_rand%d"
+                                .formatted(
+                                        vocab,
+                                        length,
+                                        pairs,
+                                        powerA,
+                                        filler == Filler.RANDOM ? 1 : 0));
         int[] inputs = file.tensor("inputs").toInts();
         int[] labels = file.tensor("labels").toInts();
         long[] shape = file.tensor("inputs").shape();
         assertThat(shape[0]).isPositive();
         assertThat(shape[1]).isEqualTo(length);
         for (int row = 0; row < shape[0]; row++) {
-            assertThat(task.verify(
-                            Arrays.copyOfRange(inputs, row * length, (row + 1) * length),
-                            Arrays.copyOfRange(labels, row * length, (row + 1) * length)))
+            assertThat(
+                            task.verify(
+                                    Arrays.copyOfRange(inputs, row * length, (row + 1) * length),
+                                    Arrays.copyOfRange(labels, row * length, (row + 1) * length)))
                     .as("row %d", row)
                     .isEmpty();
         }
@@ -45,11 +53,13 @@ class MqarGoldenTest {
     /** Two exact samplers of 100 000 rows differ by at most about sqrt(S / (pi rows)) in total variation. */
     @ParameterizedTest
     @CsvSource({"64,4,0.01", "64,4,0.1", "64,8,0.01", "128,8,0.01", "128,16,0.1", "256,16,0.01"})
-    void eachKeyIsAskedAtTheRecordedSlotsAsOften(int length, int pairs, double powerA) throws Exception {
-        var task = Mqar.of(length, pairs)
-                .withVocabSize(2 * length + 2)
-                .withPowerA(powerA)
-                .withFiller(Filler.ZERO);
+    void eachKeyIsAskedAtTheRecordedSlotsAsOften(int length, int pairs, double powerA)
+            throws Exception {
+        var task =
+                Mqar.of(length, pairs)
+                        .withVocabSize(2 * length + 2)
+                        .withPowerA(powerA)
+                        .withFiller(Filler.ZERO);
         var file = golden("mqar_gaps_L%d_kv%d_a%s".formatted(length, pairs, powerA));
         assertProbabilities(
                 task.slotProbabilities(), file.tensor("single_draw_probability").toFloats());

@@ -55,7 +55,8 @@ class MqarTest {
     void theFirstRowOfASeedNeverChanges() {
         var row = Row.of(new Mqar(64, 10, 2, 0.01, Filler.RANDOM, 1), STREAM, 0);
         assertThat(row.inputs).containsExactly(14, 43, 2, 45, 14, 63, 2, 29, 33, 40);
-        assertThat(row.labels).containsExactly(-100, -100, -100, -100, 43, -100, 45, -100, -100, -100);
+        assertThat(row.labels)
+                .containsExactly(-100, -100, -100, -100, 43, -100, 45, -100, -100, -100);
     }
 
     @Test
@@ -68,14 +69,15 @@ class MqarTest {
             generator.row(index, inputs, labels);
             assertThat(inputs).as("row %d", index).isEqualTo(Row.of(task, STREAM, index).inputs);
         }
-        assertThat(Stream.of(
-                                STREAM,
-                                new RowStream(124, Split.TRAIN, 0),
-                                new RowStream(123, Split.VALIDATION, 0),
-                                new RowStream(123, Split.TEST, 0),
-                                new RowStream(123, Split.TRAIN, 1))
-                        .map(stream -> Arrays.toString(Row.of(task, stream, 7).inputs))
-                        .distinct())
+        assertThat(
+                        Stream.of(
+                                        STREAM,
+                                        new RowStream(124, Split.TRAIN, 0),
+                                        new RowStream(123, Split.VALIDATION, 0),
+                                        new RowStream(123, Split.TEST, 0),
+                                        new RowStream(123, Split.TRAIN, 1))
+                                .map(stream -> Arrays.toString(Row.of(task, stream, 7).inputs))
+                                .distinct())
                 .hasSize(5);
     }
 
@@ -123,8 +125,10 @@ class MqarTest {
             values[inputs[3]]++;
             fillers[inputs[15]]++;
         }
-        assertThat(Arrays.stream(keys, 1, 10)).allMatch(count -> Math.abs(count - 2.0 * rows / 9) < 500);
-        assertThat(Arrays.stream(values, 10, 20)).allMatch(count -> Math.abs(count - 2.0 * rows / 10) < 500);
+        assertThat(Arrays.stream(keys, 1, 10))
+                .allMatch(count -> Math.abs(count - 2.0 * rows / 9) < 500);
+        assertThat(Arrays.stream(values, 10, 20))
+                .allMatch(count -> Math.abs(count - 2.0 * rows / 10) < 500);
         assertThat(Arrays.stream(fillers)).allMatch(count -> Math.abs(count - rows / 20.0) < 250);
     }
 
@@ -175,13 +179,24 @@ class MqarTest {
                 Arguments.of(8192, 64, 17, 0.01, 1, "need 68 positions; try --length 68"),
                 Arguments.of(8192, 64, 16, 0.01, 2, "need 96 positions"),
                 Arguments.of(
-                        8192, 64, Integer.MAX_VALUE, 0.01, Integer.MAX_VALUE, "need 9223372032559808512 positions"),
+                        8192,
+                        64,
+                        Integer.MAX_VALUE,
+                        0.01,
+                        Integer.MAX_VALUE,
+                        "need 9223372032559808512 positions"),
                 Arguments.of(
-                        64, 64, 4, 0.01, 1, "--vocab 64: the vocabulary must be larger than the length 64; try 128"),
+                        64,
+                        64,
+                        4,
+                        0.01,
+                        1,
+                        "--vocab 64: the vocabulary must be larger than the length 64; try 128"),
                 Arguments.of(8192, 64, 4, 0.0, 1, "--power-a 0.0"),
                 Arguments.of(8192, 64, 4, Double.NaN, 1, "--power-a NaN"),
                 Arguments.of(8192, 64, 4, Double.POSITIVE_INFINITY, 1, "--power-a Infinity"),
-                Arguments.of(8192, 64, 4, 1000.0, 1, "--power-a 1000.0: queries at short distances"));
+                Arguments.of(
+                        8192, 64, 4, 1000.0, 1, "--power-a 1000.0: queries at short distances"));
     }
 
     @ParameterizedTest
@@ -207,17 +222,17 @@ class MqarTest {
     void verifyFindsEachKindOfDamage(Filler filler) {
         var task = new Mqar(256, 32, 3, 0.01, filler, 2);
         var good = Row.of(task, STREAM, 1);
-        int query = IntStream.range(12, 32)
-                .filter(i -> good.labels[i] != TaskConfig.IGNORE)
-                .findFirst()
-                .orElseThrow();
+        int query =
+                IntStream.range(12, 32)
+                        .filter(i -> good.labels[i] != TaskConfig.IGNORE)
+                        .findFirst()
+                        .orElseThrow();
         assertThat(task.verify(good.inputs, good.labels)).isEmpty();
         assertThat(damaged(task, good, query, good.inputs[query], 128))
                 .get()
                 .asString()
                 .contains("has value");
-        assertThat(damaged(task, good, query, good.inputs[query], TaskConfig.IGNORE))
-                .isPresent();
+        assertThat(damaged(task, good, query, good.inputs[query], TaskConfig.IGNORE)).isPresent();
         assertThat(damaged(task, good, query, 255, good.labels[query]))
                 .get()
                 .asString()
@@ -266,7 +281,8 @@ class MqarTest {
                 .contains("neither a query nor the filler 0");
     }
 
-    private static Optional<String> damaged(Mqar task, Row row, int position, int input, int label) {
+    private static Optional<String> damaged(
+            Mqar task, Row row, int position, int input, int label) {
         int[] inputs = row.inputs.clone();
         int[] labels = row.labels.clone();
         inputs[position] = input;

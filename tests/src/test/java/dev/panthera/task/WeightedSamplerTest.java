@@ -18,7 +18,8 @@ class WeightedSamplerTest {
 
     @Property
     void allItemsComeOnceHoweverUnequalTheirWeights(
-            @ForAll @Size(min = 1, max = 70) List<@IntRange(min = -690, max = 690) Integer> logWeights,
+            @ForAll @Size(min = 1, max = 70)
+                    List<@IntRange(min = -690, max = 690) Integer> logWeights,
             @ForAll long seed) {
         double[] weights = logWeights.stream().mapToDouble(Math::exp).toArray();
         int[] drawn = new int[weights.length];

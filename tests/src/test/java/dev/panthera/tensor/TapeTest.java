@@ -32,10 +32,13 @@ class TapeTest {
         try (var rig = Rig.exact()) {
             Tensor x = input(rig, 1);
             Gradients.check(rig, List.of(x), tape -> ArithmeticOperation.apply(tape, kind, x, x));
-            Gradients.check(rig, List.of(x), tape -> {
-                Tensor y = ActivationOperation.apply(tape, Activation.SILU, x);
-                return ArithmeticOperation.apply(tape, kind, y, y);
-            });
+            Gradients.check(
+                    rig,
+                    List.of(x),
+                    tape -> {
+                        Tensor y = ActivationOperation.apply(tape, Activation.SILU, x);
+                        return ArithmeticOperation.apply(tape, kind, y, y);
+                    });
         }
     }
 
@@ -44,11 +47,19 @@ class TapeTest {
     void aBroadcastOperandGetsTheSumOverItsRepetitions(ArithmeticKind kind) {
         try (var rig = Rig.exact()) {
             Tensor x = input(rig, 1);
-            for (int[] shape : new int[][] {{WIDTH}, {1}, {LENGTH, 1}, {BATCH, 1, 1}, {BATCH, 1, WIDTH}}) {
-                Tensor b = rig.leaf(
-                        awayFromZero(Rig.gaussian(2, Arrays.stream(shape).reduce(1, (p, q) -> p * q))), shape);
-                Gradients.check(rig, List.of(x, b), tape -> ArithmeticOperation.apply(tape, kind, x, b));
-                Gradients.check(rig, List.of(x, b), tape -> ArithmeticOperation.apply(tape, kind, b, x));
+            for (int[] shape :
+                    new int[][] {{WIDTH}, {1}, {LENGTH, 1}, {BATCH, 1, 1}, {BATCH, 1, WIDTH}}) {
+                Tensor b =
+                        rig.leaf(
+                                awayFromZero(
+                                        Rig.gaussian(
+                                                2,
+                                                Arrays.stream(shape).reduce(1, (p, q) -> p * q))),
+                                shape);
+                Gradients.check(
+                        rig, List.of(x, b), tape -> ArithmeticOperation.apply(tape, kind, x, b));
+                Gradients.check(
+                        rig, List.of(x, b), tape -> ArithmeticOperation.apply(tape, kind, b, x));
             }
         }
     }
@@ -57,16 +68,22 @@ class TapeTest {
     void aTensorWithSeveralUsersGetsTheSumOfTheirGradients() {
         try (var rig = Rig.exact()) {
             Tensor x = input(rig, 1);
-            Gradients.check(rig, List.of(x), tape -> {
-                Tensor y = ActivationOperation.apply(tape, Activation.GELU, x);
-                Tensor a = ActivationOperation.apply(tape, Activation.SINE, y);
-                Tensor b = ActivationOperation.apply(tape, Activation.SIGMOID, y);
-                return a.times(b).plus(y).minus(a).plus(b.times(x));
-            });
-            Gradients.check(rig, List.of(x), tape -> {
-                Tensor y = ActivationOperation.apply(tape, Activation.GELU, x);
-                return GateOperation.apply(tape, Activation.SILU, y, y, y);
-            });
+            Gradients.check(
+                    rig,
+                    List.of(x),
+                    tape -> {
+                        Tensor y = ActivationOperation.apply(tape, Activation.GELU, x);
+                        Tensor a = ActivationOperation.apply(tape, Activation.SINE, y);
+                        Tensor b = ActivationOperation.apply(tape, Activation.SIGMOID, y);
+                        return a.times(b).plus(y).minus(a).plus(b.times(x));
+                    });
+            Gradients.check(
+                    rig,
+                    List.of(x),
+                    tape -> {
+                        Tensor y = ActivationOperation.apply(tape, Activation.GELU, x);
+                        return GateOperation.apply(tape, Activation.SILU, y, y, y);
+                    });
         }
     }
 
@@ -79,18 +96,35 @@ class TapeTest {
             Tensor bias = rig.leaf(Rig.gaussian(3, WIDTH), WIDTH);
             Tensor projection = rig.leaf(Rig.gaussian(4, WIDTH * WIDTH), WIDTH, WIDTH);
             List<Tensor> inputs = List.of(x, weight, bias, projection);
-            Gradients.check(rig, inputs, tape -> {
-                var first = NormOperation.apply(tape, kind, 1e-5f, x, null, weight, bias);
-                Tensor branch = LinearOperation.apply(tape, first.normalised(), projection, null);
-                var second = NormOperation.apply(tape, kind, 1e-5f, branch, first.sum(), weight, bias);
-                var third = NormOperation.apply(tape, kind, 1e-5f, second.normalised(), second.sum(), weight, bias);
-                return third.normalised().plus(third.sum());
-            });
-            Gradients.check(rig, List.of(x, projection), tape -> {
-                Tensor branch = LinearOperation.apply(tape, x, projection, null);
-                return NormOperation.apply(tape, kind, 1e-5f, branch, x, weight, bias)
-                        .sum();
-            });
+            Gradients.check(
+                    rig,
+                    inputs,
+                    tape -> {
+                        var first = NormOperation.apply(tape, kind, 1e-5f, x, null, weight, bias);
+                        Tensor branch =
+                                LinearOperation.apply(tape, first.normalised(), projection, null);
+                        var second =
+                                NormOperation.apply(
+                                        tape, kind, 1e-5f, branch, first.sum(), weight, bias);
+                        var third =
+                                NormOperation.apply(
+                                        tape,
+                                        kind,
+                                        1e-5f,
+                                        second.normalised(),
+                                        second.sum(),
+                                        weight,
+                                        bias);
+                        return third.normalised().plus(third.sum());
+                    });
+            Gradients.check(
+                    rig,
+                    List.of(x, projection),
+                    tape -> {
+                        Tensor branch = LinearOperation.apply(tape, x, projection, null);
+                        return NormOperation.apply(tape, kind, 1e-5f, branch, x, weight, bias)
+                                .sum();
+                    });
         }
     }
 
@@ -101,11 +135,13 @@ class TapeTest {
             Tensor table = rig.leaf(Rig.gaussian(1, vocabSize * WIDTH), vocabSize, WIDTH);
             Tensor ids = rig.integers(new int[] {0, 3, 3, 6, 1, 0}, BATCH, LENGTH);
             Tensor labels = rig.integers(new int[] {-100, 2, 5, 3, -100, 0}, BATCH, LENGTH);
-            Gradients.check(rig, List.of(table), tape -> {
-                Tensor hidden = EmbeddingOperation.apply(tape, ids, table, null);
-                return VocabularyLossOperation.apply(tape, hidden, table, labels)
-                        .loss();
-            });
+            Gradients.check(
+                    rig,
+                    List.of(table),
+                    tape -> {
+                        Tensor hidden = EmbeddingOperation.apply(tape, ids, table, null);
+                        return VocabularyLossOperation.apply(tape, hidden, table, labels).loss();
+                    });
         }
     }
 
@@ -116,7 +152,10 @@ class TapeTest {
             Tensor x = input(rig, 1);
             for (int dimension = 0; dimension < x.rank(); dimension++) {
                 int reduced = dimension;
-                Gradients.check(rig, List.of(x), tape -> ReduceOperation.apply(tape, reduction, x, reduced));
+                Gradients.check(
+                        rig,
+                        List.of(x),
+                        tape -> ReduceOperation.apply(tape, reduction, x, reduced));
             }
         }
     }
@@ -214,8 +253,11 @@ class TapeTest {
             Tensor scale = rig.leaf(new double[] {1e19}, 1);
             rig.tape().checkEachOperation(true);
             rig.tape().begin(Tape.Mode.TRAINING);
-            Tensor one = ArithmeticOperation.apply(rig.tape(), ArithmeticKind.MULTIPLY, small, large);
-            Tensor loss = ReduceOperation.applyToAll(rig.tape(), Reduction.SUM_OF_SQUARES, one.times(scale));
+            Tensor one =
+                    ArithmeticOperation.apply(rig.tape(), ArithmeticKind.MULTIPLY, small, large);
+            Tensor loss =
+                    ReduceOperation.applyToAll(
+                            rig.tape(), Reduction.SUM_OF_SQUARES, one.times(scale));
             assertThatThrownBy(() -> rig.tape().backward(loss))
                     .isInstanceOf(NonFiniteException.class)
                     .hasMessageContaining("operation 0 (arithmetic MULTIPLY), backward");
@@ -233,14 +275,13 @@ class TapeTest {
     }
 
     private static Tensor input(Rig rig, long seed) {
-        return rig.leaf(awayFromZero(Rig.gaussian(seed, BATCH * LENGTH * WIDTH)), BATCH, LENGTH, WIDTH);
+        return rig.leaf(
+                awayFromZero(Rig.gaussian(seed, BATCH * LENGTH * WIDTH)), BATCH, LENGTH, WIDTH);
     }
 
     /** So that quotients have moderate derivatives. */
     private static double[] awayFromZero(double[] values) {
-        return Arrays.stream(values)
-                .map(value -> value + Math.copySign(0.5, value))
-                .toArray();
+        return Arrays.stream(values).map(value -> value + Math.copySign(0.5, value)).toArray();
     }
 
     /** Training steps of a small language model with dropout. */
@@ -253,19 +294,20 @@ class TapeTest {
         ModelSteps(Rig rig) {
             this.rig = rig;
             int length = 16;
-            var config = new ModelConfig(
-                    new Attention.Config(2, 0.1, true),
-                    new Mlp.Config(2),
-                    16,
-                    2,
-                    32,
-                    length,
-                    length,
-                    true,
-                    0.1,
-                    0.1,
-                    0.1,
-                    1e-5);
+            var config =
+                    new ModelConfig(
+                            new Attention.Config(2, 0.1, true),
+                            new Mlp.Config(2),
+                            16,
+                            2,
+                            32,
+                            length,
+                            length,
+                            true,
+                            0.1,
+                            0.1,
+                            0.1,
+                            1e-5);
             model = LanguageModel.of(config, 1);
             rig.parameters(model);
             int[] tokens = new int[4 * length];
@@ -287,7 +329,12 @@ class TapeTest {
             rig.tape().begin(Tape.Mode.TRAINING);
             var result = loss();
             List<Long> addresses = new ArrayList<>();
-            for (Tensor tensor : List.of(result.loss(), result.labelledCount(), result.rowLoss(), result.argMax())) {
+            for (Tensor tensor :
+                    List.of(
+                            result.loss(),
+                            result.labelledCount(),
+                            result.rowLoss(),
+                            result.argMax())) {
                 addresses.add(tensor.values().segment().address());
             }
             rig.tape().backward(result.loss());

@@ -41,7 +41,8 @@ public final class Gradients {
         }
     }
 
-    private static double[] differences(Rig rig, Tensor input, Function<Tape, Tensor> function, double[] weights) {
+    private static double[] differences(
+            Rig rig, Tensor input, Function<Tape, Tensor> function, double[] weights) {
         double[] values = rig.values(input);
         double[] result = new double[values.length];
         for (int i = 0; i < values.length; i++) {
@@ -58,7 +59,11 @@ public final class Gradients {
     }
 
     private static double weighted(
-            Rig rig, Tensor input, double[] values, Function<Tape, Tensor> function, double[] weights) {
+            Rig rig,
+            Tensor input,
+            double[] values,
+            Function<Tape, Tensor> function,
+            double[] weights) {
         rig.stream().copyToDevice(input.values(), values);
         rig.tape().begin(Tape.Mode.EVALUATION);
         double[] output = rig.values(function.apply(rig.tape()));

@@ -112,7 +112,8 @@ public final class Rig implements AutoCloseable {
     }
 
     public ParameterStore parameters(Parameterized model) {
-        var store = new ParameterStore(device, stream, device.parameterType(), Parameters.of(model));
+        var store =
+                new ParameterStore(device, stream, device.parameterType(), Parameters.of(model));
         closers.push(store::close);
         return store;
     }

@@ -12,21 +12,32 @@ final class CheckpointLoop {
         Path file = Path.of(arguments[0]).resolve(Checkpoint.FILE);
         var config = TinyRuns.config("model.d_model=64", "data.vocab=1024");
         try (var session = TinyRuns.session(config, 1);
-                var optimizer = new AdamW(
-                        session.device(), session.stream(), session.parameters(), AdamW.Options.withWeightDecay(0))) {
+                var optimizer =
+                        new AdamW(
+                                session.device(),
+                                session.stream(),
+                                session.parameters(),
+                                AdamW.Options.withWeightDecay(0))) {
             for (int n = 1; ; n++) {
                 fill(session, n);
-                Checkpoint.write(file, config, session, optimizer, new Checkpoint.Position(0, 0, n, 0, false));
+                Checkpoint.write(
+                        file,
+                        config,
+                        session,
+                        optimizer,
+                        new Checkpoint.Position(0, 0, n, 0, false));
                 System.out.println("written");
             }
         }
     }
 
     private static void fill(Session session, int value) {
-        session.parameters().named().forEach((name, tensor) -> {
-            var values = new float[(int) tensor.size()];
-            Arrays.fill(values, value);
-            session.parameters().load(session.stream(), name, values);
-        });
+        session.parameters()
+                .named()
+                .forEach((name, tensor) -> {
+                    var values = new float[(int) tensor.size()];
+                    Arrays.fill(values, value);
+                    session.parameters().load(session.stream(), name, values);
+                });
     }
 }

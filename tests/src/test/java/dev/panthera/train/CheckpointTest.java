@@ -24,11 +24,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CheckpointTest {
     private static final TrainConfig CONFIG = TinyRuns.config();
 
-    @TempDir
-    private static Path run;
+    @TempDir private static Path run;
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     private Path file;
 
@@ -47,10 +45,12 @@ class CheckpointTest {
     void holdsConfigurationPositionParametersAndMoments() {
         var stored = SafetensorsFile.read(file);
         assertThat(Checkpoint.readConfig(file)).isEqualTo(CONFIG);
-        assertThat(stored.metadata()).containsAllEntriesOf(Map.of("steps", "7", "epoch", "1", "batch", "2"));
+        assertThat(stored.metadata())
+                .containsAllEntriesOf(Map.of("steps", "7", "epoch", "1", "batch", "2"));
         String weight = "backbone.layers.1.sequence_mixer.Wqkv.weight";
         assertThat(stored.tensors())
-                .containsKeys(weight, "optimizer.exp_avg." + weight, "optimizer.exp_avg_sq." + weight);
+                .containsKeys(
+                        weight, "optimizer.exp_avg." + weight, "optimizer.exp_avg_sq." + weight);
         assertThat(stored.tensor("optimizer.exp_avg." + weight).shape()).containsExactly(48, 16);
     }
 
@@ -66,7 +66,8 @@ class CheckpointTest {
     void evaluatingItGivesTheResultOfItsRun() {
         Path whole = folder.resolve("whole");
         var result = TinyRuns.run(CONFIG, whole);
-        assertThat(Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), null)).isEqualTo(result.test());
+        assertThat(Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), null))
+                .isEqualTo(result.test());
     }
 
     @Test
@@ -88,7 +89,10 @@ class CheckpointTest {
         Path whole = folder.resolve("whole");
         TinyRuns.run(config, whole);
         var longer = TinyRuns.config("data.test.0.length=40").data();
-        assertThat(Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), longer).slices().get("input_seq_len"))
+        assertThat(
+                        Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), longer)
+                                .slices()
+                                .get("input_seq_len"))
                 .containsOnlyKeys(12, 40);
     }
 
@@ -144,9 +148,11 @@ class CheckpointTest {
 
     @Test
     void aModelOfAnotherShapeIsRefused() {
-        assertThatThrownBy(() -> TinyRuns.resumeUntil(1, TinyRuns.config("model.d_model=32"), folder))
+        assertThatThrownBy(
+                        () -> TinyRuns.resumeUntil(1, TinyRuns.config("model.d_model=32"), folder))
                 .isInstanceOf(UserException.class)
-                .hasMessageContaining("backbone.embeddings.word_embeddings.weight has shape [64, 16]");
+                .hasMessageContaining(
+                        "backbone.embeddings.word_embeddings.weight has shape [64, 16]");
     }
 
     @Test
@@ -175,7 +181,9 @@ class CheckpointTest {
         }
         stored.tensors().values().stream()
                 .filter(tensor -> !tensor.name().equals(without))
-                .forEach(tensor -> writer.tensor(tensor.name(), StoredType.F32, tensor.shape(), tensor.data()));
+                .forEach(tensor ->
+                        writer.tensor(
+                                tensor.name(), StoredType.F32, tensor.shape(), tensor.data()));
         writer.write(file);
     }
 }

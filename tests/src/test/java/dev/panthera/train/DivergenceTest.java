@@ -22,32 +22,39 @@ import org.junit.jupiter.api.io.TempDir;
 class DivergenceTest {
     private static final TrainConfig CONFIG = config("learning_rate=0.003");
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     @Test
     void anInfiniteWeightIsFoundAtTheOperationThatUsesIt() {
-        assertDivergence("operation 9 (linear), forward", session -> fill(
-                session, "backbone.layers.1.sequence_mixer.out_proj.weight", Float.POSITIVE_INFINITY));
+        assertDivergence(
+                "operation 9 (linear), forward",
+                session ->
+                        fill(
+                                session,
+                                "backbone.layers.1.sequence_mixer.out_proj.weight",
+                                Float.POSITIVE_INFINITY));
     }
 
     @Test
     void aNotANumberInTheEmbeddingIsFoundAtOnce() {
         assertDivergence(
                 "operation 0 (embedding), forward",
-                session -> fill(session, "backbone.embeddings.position_embeddings.weight", Float.NaN));
+                session ->
+                        fill(session, "backbone.embeddings.position_embeddings.weight", Float.NaN));
     }
 
     /** Loss and gradients are finite until the first norm behind the tiny embeddings multiplies by 1 / deviation. */
     @Test
     void anOverflowOnTheWayBackIsFoundAtItsOperation() {
-        assertDivergence("operation 5 (layer norm), backward", session -> {
-            TinyRuns.randomize(session, "lm_head.weight", 1e30);
-            fill(session, "backbone.ln_f.weight", 1e7f);
-            session.parameters().named().keySet().stream()
-                    .filter(name -> name.contains("embeddings"))
-                    .forEach(name -> TinyRuns.randomize(session, name, 1e-4));
-        });
+        assertDivergence(
+                "operation 5 (layer norm), backward",
+                session -> {
+                    TinyRuns.randomize(session, "lm_head.weight", 1e30);
+                    fill(session, "backbone.ln_f.weight", 1e7f);
+                    session.parameters().named().keySet().stream()
+                            .filter(name -> name.contains("embeddings"))
+                            .forEach(name -> TinyRuns.randomize(session, name, 1e-4));
+                });
     }
 
     /** Each row's gradient is finite; only their sum, the gradient of the last norm's parameters, is not. */
@@ -65,11 +72,12 @@ class DivergenceTest {
             session.parameters().load(session.stream(), "lm_head.weight", head);
             fill(session, "backbone.ln_f.weight", 0);
             fill(session, "backbone.ln_f.bias", 1e-10f);
-            var batch = new Batch(
-                    Mqar.of(16, 2).withVocabSize(64),
-                    16,
-                    arena.allocateFrom(ValueLayout.JAVA_INT, inputs),
-                    arena.allocateFrom(ValueLayout.JAVA_INT, labels));
+            var batch =
+                    new Batch(
+                            Mqar.of(16, 2).withVocabSize(64),
+                            16,
+                            arena.allocateFrom(ValueLayout.JAVA_INT, inputs),
+                            arena.allocateFrom(ValueLayout.JAVA_INT, labels));
             assertThatThrownBy(() -> step.run(batch, 1e-3))
                     .isInstanceOf(DivergedException.class)
                     .hasMessageContaining("operation 11 (layer norm), backward");

@@ -22,7 +22,8 @@ class EvaluatorTest {
     /** Against plain loops over all logits. The head is wide enough for some answers to be right by chance. */
     @Test
     void lossAndAccuracyAreThoseOfTheLogits() {
-        var config = TinyRuns.config("model.learn_word_embeddings=false", "data.test.*.examples=500");
+        var config =
+                TinyRuns.config("model.learn_word_embeddings=false", "data.test.*.examples=500");
         try (var session = TinyRuns.session(config, 2);
                 var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
             TinyRuns.randomize(session, HEAD, 1);
@@ -35,11 +36,12 @@ class EvaluatorTest {
             assertThat(evaluation.examples()).isEqualTo(1000);
             assertThat(evaluation.loss()).isCloseTo(expected.loss / expected.labels, within(1e-5));
             assertThat(evaluation.accuracy()).isCloseTo(expected.right / 1000, within(1e-12));
-            assertThat(evaluation.slices()).containsOnlyKeys("num_kv_pairs", "input_seq_len", "num_passes");
+            assertThat(evaluation.slices())
+                    .containsOnlyKeys("num_kv_pairs", "input_seq_len", "num_passes");
             var byPairs = evaluation.slices().get("num_kv_pairs");
             assertThat(byPairs.keySet()).isEqualTo(expected.rightByPairs.keySet());
-            expected.rightByPairs.forEach(
-                    (pairs, right) -> assertThat(byPairs.get(pairs)).isCloseTo(right / 500, within(1e-12)));
+            expected.rightByPairs.forEach((pairs, right) ->
+                    assertThat(byPairs.get(pairs)).isCloseTo(right / 500, within(1e-12)));
             assertThat(evaluation.slices().get("num_passes").get(1))
                     .isCloseTo(evaluation.accuracy(), within(1e-12));
         }
@@ -124,7 +126,10 @@ class EvaluatorTest {
         private static int argMax(float[] logits, int position) {
             int best = 0;
             for (int token = 1; token < VOCAB; token++) {
-                best = logits[position * VOCAB + token] > logits[position * VOCAB + best] ? token : best;
+                best =
+                        logits[position * VOCAB + token] > logits[position * VOCAB + best]
+                                ? token
+                                : best;
             }
             return best;
         }

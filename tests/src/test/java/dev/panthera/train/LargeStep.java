@@ -17,13 +17,33 @@ final class LargeStep {
 
     public static void main(String[] arguments) throws IOException {
         var segments = List.of(new DataOptions.Segment(512, 64, STEPS * BATCH));
-        var data = new DataOptions(
-                8192, 0.1, Filler.ZERO, 1, segments, segments, segments, BATCH, BATCH, BatchOrder.SHUFFLED, 1);
-        var model = new ModelOptions("attention", List.of(), 1, 2, 64, "identity", 4, true, true, 0.1, 0, 0);
-        var config = new TrainConfig(model, data, 1, 1e-3, 0.1, 2, TrainConfig.Protocol.VALIDATION, 1);
-        try (var session = new Session(
-                        new DeviceChoice("cpu", 2).open(), model.config(data), config.seed(), data.trainPositions());
-                var step = new TrainingStep(session, AdamW.Options.withWeightDecay(0.1), config.seed());
+        var data =
+                new DataOptions(
+                        8192,
+                        0.1,
+                        Filler.ZERO,
+                        1,
+                        segments,
+                        segments,
+                        segments,
+                        BATCH,
+                        BATCH,
+                        BatchOrder.SHUFFLED,
+                        1);
+        var model =
+                new ModelOptions(
+                        "attention", List.of(), 1, 2, 64, "identity", 4, true, true, 0.1, 0, 0);
+        var config =
+                new TrainConfig(model, data, 1, 1e-3, 0.1, 2, TrainConfig.Protocol.VALIDATION, 1);
+        try (var session =
+                        new Session(
+                                new DeviceChoice("cpu", 2).open(),
+                                model.config(data),
+                                config.seed(),
+                                data.trainPositions());
+                var step =
+                        new TrainingStep(
+                                session, AdamW.Options.withWeightDecay(0.1), config.seed());
                 var train = data.trainDataset(RowStorage.MATERIALISED)) {
             for (int i = 0; i < STEPS; i++) {
                 step.run(train.batch(0, i), config.learningRate());

@@ -20,8 +20,7 @@ class MemoryTest {
     private static final long HEAP_BYTES_PER_STEP = 64 << 10;
     private static final long PEAK_RESIDENT_KIB = 400 << 10;
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     /** Batches of both segments and the short ones come in every epoch, evaluations in between. */
     @Test
@@ -55,12 +54,15 @@ class MemoryTest {
         var config = TinyRuns.config("data.train.0.examples=1600", "model.layers=4", "epochs=1");
         var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         List<Long> allocated = new ArrayList<>();
-        Trainer.run(config, TinyRuns.options(2, folder), new TrainListener() {
-            @Override
-            public void stepped(StepReport report) {
-                allocated.add(threads.getCurrentThreadAllocatedBytes());
-            }
-        });
+        Trainer.run(
+                config,
+                TinyRuns.options(2, folder),
+                new TrainListener() {
+                    @Override
+                    public void stepped(StepReport report) {
+                        allocated.add(threads.getCurrentThreadAllocatedBytes());
+                    }
+                });
         int warm = allocated.size() / 2;
         long mean = (allocated.getLast() - allocated.get(warm)) / (allocated.size() - 1 - warm);
         assertThat(mean).isPositive().isLessThanOrEqualTo(HEAP_BYTES_PER_STEP);

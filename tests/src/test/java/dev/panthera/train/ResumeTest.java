@@ -17,13 +17,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ResumeTest {
     private static final TrainConfig CONFIG = TinyRuns.config();
 
-    @TempDir
-    private static Path uninterrupted;
+    @TempDir private static Path uninterrupted;
 
     private static TrainResult expected;
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     @BeforeAll
     static void runWithoutStopping() {
@@ -32,7 +30,15 @@ class ResumeTest {
 
     /** Before the first step, within the first and the second epoch, at an epoch's last step, before the last step. */
     @ParameterizedTest
-    @ValueSource(ints = {0, 2, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH, 3 * STEPS_PER_EPOCH - 1})
+    @ValueSource(
+            ints = {
+                0,
+                2,
+                STEPS_PER_EPOCH,
+                STEPS_PER_EPOCH + 1,
+                2 * STEPS_PER_EPOCH,
+                3 * STEPS_PER_EPOCH - 1
+            })
     void afterAStopAtAnyStep(int steps) throws IOException {
         var stopped = TinyRuns.runUntil(steps, CONFIG, folder);
         assertThat(stopped.ending()).isEqualTo(TrainResult.Ending.INTERRUPTED);
@@ -44,13 +50,15 @@ class ResumeTest {
     @Test
     void afterAStopBetweenTwoEpochs() throws IOException {
         var ended = new boolean[1];
-        var listener = new TrainListener() {
-            @Override
-            public void epochEnded(EpochReport report) {
-                ended[0] = true;
-            }
-        };
-        var stopped = Trainer.run(CONFIG, TinyRuns.options(folder, false, () -> ended[0]), listener);
+        var listener =
+                new TrainListener() {
+                    @Override
+                    public void epochEnded(EpochReport report) {
+                        ended[0] = true;
+                    }
+                };
+        var stopped =
+                Trainer.run(CONFIG, TinyRuns.options(folder, false, () -> ended[0]), listener);
         assertThat(stopped.epochs()).isEqualTo(1);
         assertSameAsUninterrupted(TinyRuns.resume(folder));
     }
@@ -77,7 +85,8 @@ class ResumeTest {
                 folder.resolve(MetricsLog.FILE),
                 """
                 {"step":8,"epoch":2,"train/loss":99.0}
-                {"step":9,"epo""",
+                {"step":9,"epo\
+                """,
                 StandardOpenOption.APPEND);
         assertSameAsUninterrupted(TinyRuns.resume(folder));
     }

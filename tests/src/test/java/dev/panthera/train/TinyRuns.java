@@ -22,26 +22,34 @@ final class TinyRuns {
     /** Training steps of an epoch of {@link #config}: 40 and 24 examples in batches of 16. */
     static final int STEPS_PER_EPOCH = 5;
 
-    private static final TrainConfig CONFIG = new TrainConfig(
-            new ModelOptions("attention", List.of(), 2, 2, 16, "mlp", 2, true, true, 0.1, 0.1, 0.1),
-            new DataOptions(
-                    64,
+    private static final TrainConfig CONFIG =
+            new TrainConfig(
+                    new ModelOptions(
+                            "attention", List.of(), 2, 2, 16, "mlp", 2, true, true, 0.1, 0.1, 0.1),
+                    new DataOptions(
+                            64,
+                            0.1,
+                            Filler.ZERO,
+                            1,
+                            List.of(
+                                    new DataOptions.Segment(16, 2, 40),
+                                    new DataOptions.Segment(12, 1, 24)),
+                            List.of(
+                                    new DataOptions.Segment(16, 2, 20),
+                                    new DataOptions.Segment(12, 1, 10)),
+                            List.of(
+                                    new DataOptions.Segment(16, 2, 30),
+                                    new DataOptions.Segment(12, 1, 15)),
+                            16,
+                            16,
+                            BatchOrder.SHUFFLED,
+                            11),
+                    3,
+                    3e-3,
                     0.1,
-                    Filler.ZERO,
                     1,
-                    List.of(new DataOptions.Segment(16, 2, 40), new DataOptions.Segment(12, 1, 24)),
-                    List.of(new DataOptions.Segment(16, 2, 20), new DataOptions.Segment(12, 1, 10)),
-                    List.of(new DataOptions.Segment(16, 2, 30), new DataOptions.Segment(12, 1, 15)),
-                    16,
-                    16,
-                    BatchOrder.SHUFFLED,
-                    11),
-            3,
-            3e-3,
-            0.1,
-            1,
-            TrainConfig.Protocol.VALIDATION,
-            7);
+                    TrainConfig.Protocol.VALIDATION,
+                    7);
 
     private static final List<String> TIMES = List.of("seconds", "tokens_per_second");
 
@@ -80,14 +88,16 @@ final class TinyRuns {
         return runUntil(steps, config, folder, true);
     }
 
-    private static TrainResult runUntil(int steps, TrainConfig config, Path folder, boolean resume) {
+    private static TrainResult runUntil(
+            int steps, TrainConfig config, Path folder, boolean resume) {
         var made = new int[1];
-        var counter = new TrainListener() {
-            @Override
-            public void stepped(StepReport report) {
-                made[0]++;
-            }
-        };
+        var counter =
+                new TrainListener() {
+                    @Override
+                    public void stepped(StepReport report) {
+                        made[0]++;
+                    }
+                };
         return Trainer.run(config, options(folder, resume, () -> made[0] >= steps), counter);
     }
 
@@ -124,7 +134,8 @@ final class TinyRuns {
         Map<String, IntBuffer> bits = new TreeMap<>();
         session.parameters()
                 .named()
-                .forEach((name, tensor) -> bits.put(name, bits(session.stream().toFloatArray(tensor.values()))));
+                .forEach((name, tensor) ->
+                        bits.put(name, bits(session.stream().toFloatArray(tensor.values()))));
         return bits;
     }
 

@@ -16,8 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainerTest {
 
-    @TempDir
-    private Path folder;
+    @TempDir private Path folder;
 
     /** Keeps what a run reports. */
     private static final class Recorder implements TrainListener {
@@ -70,11 +69,12 @@ class TrainerTest {
         assertThat(result.epochs()).isEqualTo(3);
         assertThat(recorder.epochs).extracting(EpochReport::epoch).containsExactly(1, 2, 3);
         assertThat(recorder.steps).hasSize(3 * TinyRuns.STEPS_PER_EPOCH);
-        double meanLoss = recorder.steps.stream()
-                .filter(step -> step.epoch() == 2)
-                .mapToDouble(StepReport::loss)
-                .average()
-                .orElseThrow();
+        double meanLoss =
+                recorder.steps.stream()
+                        .filter(step -> step.epoch() == 2)
+                        .mapToDouble(StepReport::loss)
+                        .average()
+                        .orElseThrow();
         assertThat(recorder.epochs.get(1).trainLoss()).isCloseTo(meanLoss, within(1e-12));
     }
 
@@ -133,7 +133,10 @@ class TrainerTest {
         recorder.run(TinyRuns.config("learning_rate=0.001"));
         assertThat(recorder.epochs)
                 .extracting(EpochReport::learningRate)
-                .containsExactly(0.001, new CosineSchedule(0.001, 3).at(1), new CosineSchedule(0.001, 3).at(2));
+                .containsExactly(
+                        0.001,
+                        new CosineSchedule(0.001, 3).at(1),
+                        new CosineSchedule(0.001, 3).at(2));
     }
 
     @Test
@@ -141,7 +144,8 @@ class TrainerTest {
         var parameters = initialParameters("seed=7", "data.seed=11");
         assertThat(initialParameters("seed=7", "data.seed=12")).isEqualTo(parameters);
         String weight = "backbone.layers.0.sequence_mixer.Wqkv.weight";
-        assertThat(initialParameters("seed=8", "data.seed=11").get(weight)).isNotEqualTo(parameters.get(weight));
+        assertThat(initialParameters("seed=8", "data.seed=11").get(weight))
+                .isNotEqualTo(parameters.get(weight));
     }
 
     @Test

@@ -19,7 +19,11 @@ class TrainingStepTest {
     private static final int LENGTH = 16;
     private static final TaskConfig TASK = Mqar.of(LENGTH, 2).withVocabSize(64);
     private static final TrainConfig CONFIG =
-            TinyRuns.config("weight_decay=0", "model.dropout=0", "model.residual_dropout=0", "model.drop_path=0");
+            TinyRuns.config(
+                    "weight_decay=0",
+                    "model.dropout=0",
+                    "model.residual_dropout=0",
+                    "model.drop_path=0");
 
     @Test
     void aBatchWithoutLabelsHasLossZeroAndChangesNothing() {

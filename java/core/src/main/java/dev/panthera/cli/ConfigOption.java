@@ -20,71 +20,111 @@ import picocli.CommandLine.ParseResult;
  * @param keys that it sets, as {@link ConfigDraft} takes them
  * @param description for the help
  */
-record ConfigOption(String name, String label, Class<?> type, List<String> keys, String description) {
-    static final List<ConfigOption> MODEL = List.of(
-            text("--mixer", "NAME", "model.mixer", "Sequence mixer; panthera mixers lists them."),
-            new ConfigOption(
-                    "--hybrid",
-                    "LIST",
-                    List.class,
-                    List.of("model.hybrid"),
-                    "Mixers of a hybrid's layers, with commas."),
-            whole("--layers", "Number of blocks.", "model.layers"),
-            whole("--d-model", "Channels.", "model.d_model"),
-            whole("--heads", "Heads of attention.", "model.heads"),
-            text("--state-mixer", "NAME", "model.state_mixer", "State mixer; panthera mixers lists them."),
-            real("--dropout", "Of embeddings and attention weights.", "model.dropout"));
+record ConfigOption(
+        String name, String label, Class<?> type, List<String> keys, String description) {
+    static final List<ConfigOption> MODEL =
+            List.of(
+                    text(
+                            "--mixer",
+                            "NAME",
+                            "model.mixer",
+                            "Sequence mixer; panthera mixers lists them."),
+                    new ConfigOption(
+                            "--hybrid",
+                            "LIST",
+                            List.class,
+                            List.of("model.hybrid"),
+                            "Mixers of a hybrid's layers, with commas."),
+                    whole("--layers", "Number of blocks.", "model.layers"),
+                    whole("--d-model", "Channels.", "model.d_model"),
+                    whole("--heads", "Heads of attention.", "model.heads"),
+                    text(
+                            "--state-mixer",
+                            "NAME",
+                            "model.state_mixer",
+                            "State mixer; panthera mixers lists them."),
+                    real("--dropout", "Of embeddings and attention weights.", "model.dropout"));
 
-    static final List<ConfigOption> DATA = List.of(
-            whole("--length", "Tokens of a row, in all splits.", everySplit("length")),
-            whole("--pairs", "Key-value pairs of a row, in all splits.", everySplit("pairs")),
-            whole("--passes", "How often the pairs are shown.", "data.passes"),
-            whole("--vocab", "Number of tokens.", "data.vocab"),
-            whole("--train-examples", "Rows that are trained on.", "data.train.*.examples"),
-            whole("--validation-examples", "Rows that decide about stopping.", "data.validation.*.examples"),
-            whole("--test-examples", "Rows that the result is reported on.", "data.test.*.examples"),
-            real("--power-a", "Exponent of the query distances; 1 is uniform.", "data.power_a"),
-            new ConfigOption(
-                    "--fillers",
-                    "random|zero",
-                    Filler.class,
-                    List.of("data.fillers"),
-                    "Tokens where nothing is asked."),
-            new ConfigOption(
-                    "--order",
-                    "shuffled|fixed",
-                    BatchOrder.class,
-                    List.of("data.order"),
-                    "Rows anew in each epoch, or always in the same order."));
+    static final List<ConfigOption> DATA =
+            List.of(
+                    whole("--length", "Tokens of a row, in all splits.", everySplit("length")),
+                    whole(
+                            "--pairs",
+                            "Key-value pairs of a row, in all splits.",
+                            everySplit("pairs")),
+                    whole("--passes", "How often the pairs are shown.", "data.passes"),
+                    whole("--vocab", "Number of tokens.", "data.vocab"),
+                    whole("--train-examples", "Rows that are trained on.", "data.train.*.examples"),
+                    whole(
+                            "--validation-examples",
+                            "Rows that decide about stopping.",
+                            "data.validation.*.examples"),
+                    whole(
+                            "--test-examples",
+                            "Rows that the result is reported on.",
+                            "data.test.*.examples"),
+                    real(
+                            "--power-a",
+                            "Exponent of the query distances; 1 is uniform.",
+                            "data.power_a"),
+                    new ConfigOption(
+                            "--fillers",
+                            "random|zero",
+                            Filler.class,
+                            List.of("data.fillers"),
+                            "Tokens where nothing is asked."),
+                    new ConfigOption(
+                            "--order",
+                            "shuffled|fixed",
+                            BatchOrder.class,
+                            List.of("data.order"),
+                            "Rows anew in each epoch, or always in the same order."));
 
-    static final List<ConfigOption> TRAINING = List.of(
-            whole("--epochs", "Most passes over the training rows; the learning rate's period.", "epochs"),
-            whole("--batch", "Rows of a training batch.", "data.batch"),
-            real("--lr", "Learning rate of the first epoch.", "learning_rate"),
-            real("--weight-decay", "Decoupled, on all parameters.", "weight_decay"),
-            real("--stop-above", "Ends the run once the accuracy is greater; 1 is never.", "stop_above"),
-            new ConfigOption(
-                    "--protocol",
-                    "validation|published",
-                    Protocol.class,
-                    List.of("protocol"),
-                    "Whether validation rows decide about stopping, or the test rows, as was published."),
-            new ConfigOption("--seed", "N", Long.class, List.of("seed", "data.seed"), "Of the model and the data."));
+    static final List<ConfigOption> TRAINING =
+            List.of(
+                    whole(
+                            "--epochs",
+                            "Most passes over the training rows; the learning rate's period.",
+                            "epochs"),
+                    whole("--batch", "Rows of a training batch.", "data.batch"),
+                    real("--lr", "Learning rate of the first epoch.", "learning_rate"),
+                    real("--weight-decay", "Decoupled, on all parameters.", "weight_decay"),
+                    real(
+                            "--stop-above",
+                            "Ends the run once the accuracy is greater; 1 is never.",
+                            "stop_above"),
+                    new ConfigOption(
+                            "--protocol",
+                            "validation|published",
+                            Protocol.class,
+                            List.of("protocol"),
+                            "Whether validation rows decide about stopping, or the test rows, as was published."),
+                    new ConfigOption(
+                            "--seed",
+                            "N",
+                            Long.class,
+                            List.of("seed", "data.seed"),
+                            "Of the model and the data."));
 
     /** What of the data an evaluation can change. */
-    static final List<ConfigOption> TEST_DATA = List.of(
-            whole("--length", "Tokens of a row.", "data.test.*.length"),
-            whole("--pairs", "Key-value pairs of a row.", "data.test.*.pairs"),
-            whole("--passes", "How often the pairs are shown.", "data.passes"),
-            whole("--test-examples", "Number of rows.", "data.test.*.examples"),
-            real("--power-a", "Exponent of the query distances; 1 is uniform.", "data.power_a"),
-            new ConfigOption(
-                    "--fillers",
-                    "random|zero",
-                    Filler.class,
-                    List.of("data.fillers"),
-                    "Tokens where nothing is asked."),
-            new ConfigOption("--seed", "N", Long.class, List.of("data.seed"), "Of the rows."));
+    static final List<ConfigOption> TEST_DATA =
+            List.of(
+                    whole("--length", "Tokens of a row.", "data.test.*.length"),
+                    whole("--pairs", "Key-value pairs of a row.", "data.test.*.pairs"),
+                    whole("--passes", "How often the pairs are shown.", "data.passes"),
+                    whole("--test-examples", "Number of rows.", "data.test.*.examples"),
+                    real(
+                            "--power-a",
+                            "Exponent of the query distances; 1 is uniform.",
+                            "data.power_a"),
+                    new ConfigOption(
+                            "--fillers",
+                            "random|zero",
+                            Filler.class,
+                            List.of("data.fillers"),
+                            "Tokens where nothing is asked."),
+                    new ConfigOption(
+                            "--seed", "N", Long.class, List.of("data.seed"), "Of the rows."));
 
     private static ConfigOption whole(String name, String description, String... keys) {
         return new ConfigOption(name, "N", Integer.class, List.of(keys), description);
@@ -99,7 +139,9 @@ record ConfigOption(String name, String label, Class<?> type, List<String> keys,
     }
 
     private static String[] everySplit(String key) {
-        return new String[] {"data.train.*." + key, "data.validation.*." + key, "data.test.*." + key};
+        return new String[] {
+            "data.train.*." + key, "data.validation.*." + key, "data.test.*." + key
+        };
     }
 
     /**
@@ -108,10 +150,14 @@ record ConfigOption(String name, String label, Class<?> type, List<String> keys,
      * @param defaults whose values the help names; null: it names none
      */
     static void addTo(
-            CommandSpec command, String heading, List<ConfigOption> options, @Nullable ConfigDraft defaults) {
+            CommandSpec command,
+            String heading,
+            List<ConfigOption> options,
+            @Nullable ConfigDraft defaults) {
         var group = ArgGroupSpec.builder().validate(false).heading("%n" + heading + "%n");
         for (ConfigOption option : options) {
-            group.addArg(option.spec(defaults == null ? "" : defaults.text(option.keys.getFirst())));
+            group.addArg(
+                    option.spec(defaults == null ? "" : defaults.text(option.keys.getFirst())));
         }
         command.addArgGroup(group.build());
     }
@@ -130,10 +176,15 @@ record ConfigOption(String name, String label, Class<?> type, List<String> keys,
     }
 
     private OptionSpec spec(String defaultValue) {
-        var builder = OptionSpec.builder(name)
-                .paramLabel(label)
-                .type(type)
-                .description(description + (defaultValue.isEmpty() ? "" : " Default: " + defaultValue));
+        var builder =
+                OptionSpec.builder(name)
+                        .paramLabel(label)
+                        .type(type)
+                        .description(
+                                description
+                                        + (defaultValue.isEmpty()
+                                                ? ""
+                                                : " Default: " + defaultValue));
         return type == List.class
                 ? builder.auxiliaryTypes(String.class).splitRegex(",").hideParamSyntax(true).build()
                 : builder.build();

@@ -6,15 +6,18 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /** {@code panthera data}: a command for each task, which prints its rows. */
-@Command(name = "data", synopsisSubcommandLabel = "TASK", description = "Prints or writes the rows of a task.")
+@Command(
+        name = "data",
+        synopsisSubcommandLabel = "TASK",
+        description = "Prints or writes the rows of a task.")
 final class DataCommand implements Runnable {
-    @Spec
-    private CommandSpec spec;
+    @Spec private CommandSpec spec;
 
     private DataCommand() {}
 
     static CommandLine commandLine(Streams streams) {
-        return new CommandLine(new DataCommand()).addSubcommand("mqar", new MqarDataCommand(streams));
+        return new CommandLine(new DataCommand())
+                .addSubcommand("mqar", new MqarDataCommand(streams));
     }
 
     /** Without a task, there is nothing to do but to tell which ones exist. */

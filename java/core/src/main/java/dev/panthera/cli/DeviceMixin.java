@@ -5,10 +5,16 @@ import picocli.CommandLine.Option;
 
 /** The options that choose where a command computes. */
 final class DeviceMixin {
-    @Option(names = "--device", paramLabel = "cpu|cuda:N|auto", description = "Where to compute. Default: cpu")
+    @Option(
+            names = "--device",
+            paramLabel = "cpu|cuda:N|auto",
+            description = "Where to compute. Default: cpu")
     private String device = "cpu";
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default: one per core")
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads of the CPU. Default: one per core")
     private int threads;
 
     DeviceChoice choice() {

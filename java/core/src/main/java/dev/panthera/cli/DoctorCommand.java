@@ -15,9 +15,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** {@code panthera doctor}: what of this machine Panthera can use, and why not the rest. */
-@Command(name = "doctor", description = "Tells what of this machine can be used, and why not the rest.")
+@Command(
+        name = "doctor",
+        description = "Tells what of this machine can be used, and why not the rest.")
 final class DoctorCommand implements Callable<Integer> {
-    private static final List<Backend> SHOWN = List.of(Backend.CPU, Backend.CUDA, Backend.REFERENCE);
+    private static final List<Backend> SHOWN =
+            List.of(Backend.CPU, Backend.CUDA, Backend.REFERENCE);
 
     private final Streams streams;
 
@@ -57,12 +60,16 @@ final class DoctorCommand implements Callable<Integer> {
 
     private static String instructions(Isa used) {
         Isa best = NativeInfo.isaAvailable();
-        String available = Arrays.stream(Isa.values())
-                .filter(isa -> isa != Isa.BEST && isa.compareTo(best) <= 0)
-                .map(DoctorCommand::lowerCase)
-                .collect(Collectors.joining(", "));
+        String available =
+                Arrays.stream(Isa.values())
+                        .filter(isa -> isa != Isa.BEST && isa.compareTo(best) <= 0)
+                        .map(DoctorCommand::lowerCase)
+                        .collect(Collectors.joining(", "));
         return "%s available, %s used%s"
-                .formatted(available, lowerCase(used), used == best ? "" : " (capped by PANTHERA_MAX_ISA)");
+                .formatted(
+                        available,
+                        lowerCase(used),
+                        used == best ? "" : " (capped by PANTHERA_MAX_ISA)");
     }
 
     private static String cuda() {
@@ -81,7 +88,9 @@ final class DoctorCommand implements Callable<Integer> {
         streams.line("");
         streams.line("%s", tableRow("operation", DoctorCommand::lowerCase));
         for (var op : NativeInfo.ops()) {
-            streams.line("%s", tableRow(op.name(), backend -> op.backends().contains(backend) ? "yes" : "-"));
+            streams.line(
+                    "%s",
+                    tableRow(op.name(), backend -> op.backends().contains(backend) ? "yes" : "-"));
         }
     }
 

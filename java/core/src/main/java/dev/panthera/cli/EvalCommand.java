@@ -31,11 +31,9 @@ final class EvalCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Prints the result as JSON on one line.")
     private boolean json;
 
-    @Mixin
-    private DeviceMixin device = new DeviceMixin();
+    @Mixin private DeviceMixin device = new DeviceMixin();
 
-    @Spec
-    private CommandSpec spec;
+    @Spec private CommandSpec spec;
 
     private EvalCommand(Streams streams) {
         this.streams = streams;
@@ -44,7 +42,10 @@ final class EvalCommand implements Callable<Integer> {
     static CommandLine commandLine(Streams streams) {
         var commandLine = new CommandLine(new EvalCommand(streams));
         ConfigOption.addTo(
-                commandLine.getCommandSpec(), "Test rows (default: as in the run):", ConfigOption.TEST_DATA, null);
+                commandLine.getCommandSpec(),
+                "Test rows (default: as in the run):",
+                ConfigOption.TEST_DATA,
+                null);
         return commandLine;
     }
 
@@ -69,15 +70,22 @@ final class EvalCommand implements Callable<Integer> {
 
     private @Nullable DataOptions otherData(Path file) {
         var draft = ConfigDraft.of(Checkpoint.readConfig(file));
-        boolean any = ConfigOption.apply(ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
+        boolean any =
+                ConfigOption.apply(
+                        ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
         return any ? draft.toConfig().data() : null;
     }
 
     private void print(Evaluation evaluation) {
         streams.line(
                 "accuracy %s  loss %.4f  (%s examples)",
-                Text.percent(evaluation.accuracy()), evaluation.loss(), Text.grouped(evaluation.examples()));
-        evaluation.slices().forEach((slice, accuracies) -> accuracies.forEach(
-                (value, accuracy) -> streams.line("  %s %d: %s", slice, value, Text.percent(accuracy))));
+                Text.percent(evaluation.accuracy()),
+                evaluation.loss(),
+                Text.grouped(evaluation.examples()));
+        evaluation
+                .slices()
+                .forEach((slice, accuracies) ->
+                        accuracies.forEach((value, accuracy) ->
+                                streams.line("  %s %d: %s", slice, value, Text.percent(accuracy))));
     }
 }

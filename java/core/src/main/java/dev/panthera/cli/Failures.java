@@ -35,8 +35,8 @@ final class Failures {
             case KernelException known -> known.getMessage();
             case DivergedException known -> known.getMessage();
             case OutOfMemoryError known ->
-                "out of memory (%s): use a smaller model, batch or number of examples"
-                        .formatted(known.getMessage());
+                    "out of memory (%s): use a smaller model, batch or number of examples"
+                            .formatted(known.getMessage());
             case ParameterException wrong -> describe(wrong) + helpHint(wrong);
             default -> "unexpected %s; --stacktrace tells where".formatted(failure);
         };
@@ -51,7 +51,8 @@ final class Failures {
                 String value = failure.getValue();
                 yield argument == null || value == null
                         ? failure.getMessage()
-                        : "%s %s: it must be %s".formatted(name(argument), value, expected(argument));
+                        : "%s %s: it must be %s"
+                                .formatted(name(argument), value, expected(argument));
             }
         };
     }
@@ -64,7 +65,8 @@ final class Failures {
                 + (similar.isEmpty()
                         ? ""
                         : "; did you mean "
-                                + Text.alternatives(similar.stream().limit(3).toList()) + "?");
+                                + Text.alternatives(similar.stream().limit(3).toList())
+                                + "?");
     }
 
     private static String missing(MissingParameterException failure) {
@@ -85,15 +87,18 @@ final class Failures {
     private static String expected(ArgSpec argument) {
         Class<?> type = argument.type();
         if (type.isEnum()) {
-            return Text.alternatives(Arrays.stream(type.getEnumConstants())
-                    .map(constant -> constant.toString().toLowerCase(Locale.ROOT))
-                    .collect(Collectors.toList()));
+            return Text.alternatives(
+                    Arrays.stream(type.getEnumConstants())
+                            .map(constant -> constant.toString().toLowerCase(Locale.ROOT))
+                            .collect(Collectors.toList()));
         } else if (type == Integer.class || type == int.class) {
             return "a whole number below 2^31";
         } else if (type == Long.class || type == long.class) {
             return "a whole number";
         }
-        return type == Double.class || type == double.class ? "a number" : "as in " + argument.paramLabel();
+        return type == Double.class || type == double.class
+                ? "a number"
+                : "as in " + argument.paramLabel();
     }
 
     private static String helpHint(ParameterException failure) {

@@ -26,10 +26,18 @@ final class MqarDataCommand implements Callable<Integer> {
 
     private final Streams streams;
 
-    @Option(names = "--length", paramLabel = "N", defaultValue = "64", description = "Tokens of a row." + DEFAULT)
+    @Option(
+            names = "--length",
+            paramLabel = "N",
+            defaultValue = "64",
+            description = "Tokens of a row." + DEFAULT)
     private int length;
 
-    @Option(names = "--pairs", paramLabel = "N", defaultValue = "4", description = "Key-value pairs." + DEFAULT)
+    @Option(
+            names = "--pairs",
+            paramLabel = "N",
+            defaultValue = "4",
+            description = "Key-value pairs." + DEFAULT)
     private int pairs;
 
     @Option(
@@ -39,7 +47,11 @@ final class MqarDataCommand implements Callable<Integer> {
             description = "How often the pairs are shown." + DEFAULT)
     private int passes;
 
-    @Option(names = "--vocab", paramLabel = "N", defaultValue = "8192", description = "Number of tokens." + DEFAULT)
+    @Option(
+            names = "--vocab",
+            paramLabel = "N",
+            defaultValue = "8192",
+            description = "Number of tokens." + DEFAULT)
     private int vocab;
 
     @Option(
@@ -56,7 +68,11 @@ final class MqarDataCommand implements Callable<Integer> {
             description = "Tokens where nothing is asked." + DEFAULT)
     private Filler fillers;
 
-    @Option(names = "--examples", paramLabel = "N", defaultValue = "10", description = "Number of rows." + DEFAULT)
+    @Option(
+            names = "--examples",
+            paramLabel = "N",
+            defaultValue = "10",
+            description = "Number of rows." + DEFAULT)
     private int examples;
 
     @Option(
@@ -66,7 +82,11 @@ final class MqarDataCommand implements Callable<Integer> {
             description = "Split that the rows belong to." + DEFAULT)
     private Split split;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "123", description = "Of the rows." + DEFAULT)
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "123",
+            description = "Of the rows." + DEFAULT)
     private long seed;
 
     @Option(
@@ -76,7 +96,10 @@ final class MqarDataCommand implements Callable<Integer> {
             description = "How rows are written." + DEFAULT)
     private Format format;
 
-    @Option(names = "--out", paramLabel = "FILE", description = "File to write. Default: standard output")
+    @Option(
+            names = "--out",
+            paramLabel = "FILE",
+            description = "File to write. Default: standard output")
     private @Nullable Path out;
 
     private enum Format {
@@ -96,7 +119,8 @@ final class MqarDataCommand implements Callable<Integer> {
         RowText form = format == Format.JSONL ? RowText.JSONL : RowText.TEXT;
         if (format == Format.SAFETENSORS) {
             UserException.require(
-                    out != null, "--format safetensors: it is binary and needs a file; add --out rows.safetensors");
+                    out != null,
+                    "--format safetensors: it is binary and needs a file; add --out rows.safetensors");
             rows.writeSafetensors(out);
         } else if (out != null) {
             rows.write(form, out);

@@ -28,26 +28,37 @@ public final class Panthera implements Runnable {
             List.of("train", "eval", "data", "tasks", "mixers", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
-    private static final Pattern DOTTED = Pattern.compile("--([a-z]\\w*(?:\\.[\\w*]+)+)(?:=(.*))?", Pattern.DOTALL);
+    private static final Pattern DOTTED =
+            Pattern.compile("--([a-z]\\w*(?:\\.[\\w*]+)+)(?:=(.*))?", Pattern.DOTALL);
 
-    @Option(names = {"-h", "--help"}, usageHelp = true, scope = ScopeType.INHERIT, description = "Prints this help.")
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = ScopeType.INHERIT,
+            description = "Prints this help.")
     private boolean help;
 
-    @Option(names = {"-V", "--version"}, versionHelp = true, description = "Prints the version.")
+    @Option(
+            names = {"-V", "--version"},
+            versionHelp = true,
+            description = "Prints the version.")
     private boolean version;
 
-    @Option(names = "--stacktrace", scope = ScopeType.INHERIT, description = "Prints where an error comes from.")
+    @Option(
+            names = "--stacktrace",
+            scope = ScopeType.INHERIT,
+            description = "Prints where an error comes from.")
     private boolean stacktrace;
 
-    @Spec
-    private CommandSpec spec;
+    @Spec private CommandSpec spec;
 
     private Panthera() {}
 
     /** Runs the program and ends the JVM with its exit code. */
     public static void main(String[] args) {
         var console = System.console();
-        boolean terminal = console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
+        boolean terminal =
+                console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
         System.exit(run(args, new Streams(System.out, System.err, terminal)));
     }
 
@@ -90,10 +101,13 @@ public final class Panthera implements Runnable {
                 .setOverwrittenOptionsAllowed(true)
                 .setUsageHelpWidth(100)
                 .setUsageHelpLongOptionsMaxWidth(30)
-                .setParameterExceptionHandler((failure, arguments) -> Failures.report(
-                        failure, streams.err(), List.of(arguments).contains("--stacktrace")))
-                .setExecutionExceptionHandler(
-                        (failure, command, parsed) -> Failures.report(failure, streams.err(), program.stacktrace));
+                .setParameterExceptionHandler((failure, arguments) ->
+                        Failures.report(
+                                failure,
+                                streams.err(),
+                                List.of(arguments).contains("--stacktrace")))
+                .setExecutionExceptionHandler((failure, command, parsed) ->
+                        Failures.report(failure, streams.err(), program.stacktrace));
     }
 
     /** The one command that is asked for, since reading the options of all takes longer; all of them otherwise. */
@@ -120,7 +134,9 @@ public final class Panthera implements Runnable {
             var dotted = DOTTED.matcher(args[i]);
             if (!dotted.matches()) {
                 expanded.add(args[i]);
-            } else if (dotted.group(2) == null && i + 1 < args.length && !args[i + 1].startsWith("--")) {
+            } else if (dotted.group(2) == null
+                    && i + 1 < args.length
+                    && !args[i + 1].startsWith("--")) {
                 expanded.addAll(List.of("--set", dotted.group(1) + "=" + args[++i]));
             } else {
                 expanded.addAll(List.of("--set", args[i].substring(2)));

@@ -16,7 +16,9 @@ import picocli.CommandLine.Parameters;
 final class ParityCommand implements Callable<Integer> {
     private final Streams streams;
 
-    @Parameters(paramLabel = "DIR", description = "Folder of golden safetensors files, searched with its folders.")
+    @Parameters(
+            paramLabel = "DIR",
+            description = "Folder of golden safetensors files, searched with its folders.")
     private Path folder;
 
     ParityCommand(Streams streams) {

@@ -68,17 +68,20 @@ final class Progress implements TrainListener {
         shownAt = now;
         int epochsAfter = epochs - report.epoch();
         double epochSeconds =
-                secondsPerEpoch > 0 ? secondsPerEpoch : (now - epochStart) / 1e9 + report.secondsLeft();
-        show(Text.format(
-                "epoch %d/%d  batch %d/%d  loss %.4f%s  %s tokens/s  ETA %s",
-                report.epoch(),
-                epochs,
-                report.batch(),
-                report.batches(),
-                report.loss(),
-                accuracy,
-                Text.rate(report.tokensPerSecond()),
-                Text.duration(report.secondsLeft() + epochsAfter * epochSeconds)));
+                secondsPerEpoch > 0
+                        ? secondsPerEpoch
+                        : (now - epochStart) / 1e9 + report.secondsLeft();
+        show(
+                Text.format(
+                        "epoch %d/%d  batch %d/%d  loss %.4f%s  %s tokens/s  ETA %s",
+                        report.epoch(),
+                        epochs,
+                        report.batch(),
+                        report.batches(),
+                        report.loss(),
+                        accuracy,
+                        Text.rate(report.tokensPerSecond()),
+                        Text.duration(report.secondsLeft() + epochsAfter * epochSeconds)));
     }
 
     @Override

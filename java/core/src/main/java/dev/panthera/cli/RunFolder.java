@@ -39,7 +39,9 @@ final class RunFolder {
             return;
         }
         UserException.require(
-                Files.isDirectory(folder), "--out %s: it is a file; name a folder that is new or empty", folder);
+                Files.isDirectory(folder),
+                "--out %s: it is a file; name a folder that is new or empty",
+                folder);
         UserException.require(
                 !Files.exists(folder.resolve(Checkpoint.FILE)),
                 "--out %s: it holds another run; name a new folder, or go on with that run: --resume %s",
@@ -52,7 +54,8 @@ final class RunFolder {
                     folder);
         } catch (IOException failure) {
             throw new UserException(
-                    "--out %s: it cannot be read (%s)".formatted(folder, failure.getMessage()), failure);
+                    "--out %s: it cannot be read (%s)".formatted(folder, failure.getMessage()),
+                    failure);
         }
     }
 }

@@ -13,18 +13,32 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
     void print(PrintStream out) {
         Evaluation test = result.test();
         if (test == null) {
-            Streams.line(out, "interrupted after %d finished epochs; go on with: panthera train --resume %s",
-                    result.epochs(), folder);
+            Streams.line(
+                    out,
+                    "interrupted after %d finished epochs; go on with: panthera train --resume %s",
+                    result.epochs(),
+                    folder);
             return;
         }
         Streams.line(out, "");
-        Streams.line(out, "test accuracy  %s  (loss %.4f, %s examples)",
-                Text.percent(test.accuracy()), test.loss(), Text.grouped(test.examples()));
-        Streams.line(out, "trained        %d epochs in %s%s",
-                result.epochs(), Text.duration(result.seconds()), ending());
+        Streams.line(
+                out,
+                "test accuracy  %s  (loss %.4f, %s examples)",
+                Text.percent(test.accuracy()),
+                test.loss(),
+                Text.grouped(test.examples()));
+        Streams.line(
+                out,
+                "trained        %d epochs in %s%s",
+                result.epochs(),
+                Text.duration(result.seconds()),
+                ending());
         Streams.line(out, "parameters     %s", Text.grouped(result.parameters()));
-        Streams.line(out, "state          %s bytes after %d tokens",
-                Text.grouped(result.stateBytes()), config.data().maxTestLength());
+        Streams.line(
+                out,
+                "state          %s bytes after %d tokens",
+                Text.grouped(result.stateBytes()),
+                config.data().maxTestLength());
         Streams.line(out, "run folder     %s  (panthera eval %s)", folder, folder);
     }
 
@@ -47,6 +61,7 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
 
     /** Of the JVM, not of the process: a launcher that becomes the JVM may have built the program before. */
     private static double secondsSinceStart() {
-        return (System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime()) / 1e3;
+        return (System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime())
+                / 1e3;
     }
 }

@@ -32,10 +32,12 @@ record TaskRows(DataSegment segment, RowStream stream) {
     /** Prints rows until a reader that has seen enough goes away. */
     void print(RowText form, PrintStream out) {
         try {
-            write(form, bytes -> {
-                out.write(bytes);
-                return !out.checkError();
-            });
+            write(
+                    form,
+                    bytes -> {
+                        out.write(bytes);
+                        return !out.checkError();
+                    });
         } catch (IOException impossible) {
             throw new AssertionError("a print stream keeps its errors to itself", impossible);
         }
@@ -47,13 +49,17 @@ record TaskRows(DataSegment segment, RowStream stream) {
      * @throws UserException if it cannot be written
      */
     void write(RowText form, Path file) {
-        AtomicFile.write(file, channel -> {
-            OutputStream out = Channels.newOutputStream(channel);
-            write(form, bytes -> {
-                out.write(bytes);
-                return true;
-            });
-        });
+        AtomicFile.write(
+                file,
+                channel -> {
+                    OutputStream out = Channels.newOutputStream(channel);
+                    write(
+                            form,
+                            bytes -> {
+                                out.write(bytes);
+                                return true;
+                            });
+                });
     }
 
     /** Takes bytes; returns whether it wants more. */

@@ -13,8 +13,10 @@ final class TasksCommand implements Runnable {
 
     @Override
     public void run() {
-        streams.line("mqar    multi-query associative recall: key-value pairs, then the keys, each to be answered");
-        streams.line("        with its value; --length even and at least 2 pairs (passes + 1), --vocab above --length");
+        streams.line(
+                "mqar    multi-query associative recall: key-value pairs, then the keys, each to be answered");
+        streams.line(
+                "        with its value; --length even and at least 2 pairs (passes + 1), --vocab above --length");
         streams.line("        (panthera data mqar prints rows)");
     }
 }

@@ -32,39 +32,52 @@ import picocli.CommandLine.Spec;
         },
         optionListHeading = "%nThe run:%n")
 final class TrainCommand implements Callable<Integer> {
-    private static final List<ConfigOption> CONFIG_OPTIONS = Stream.of(
-                    ConfigOption.MODEL, ConfigOption.DATA, ConfigOption.TRAINING)
-            .flatMap(List::stream)
-            .toList();
+    private static final List<ConfigOption> CONFIG_OPTIONS =
+            Stream.of(ConfigOption.MODEL, ConfigOption.DATA, ConfigOption.TRAINING)
+                    .flatMap(List::stream)
+                    .toList();
 
     private final Streams streams;
 
-    @Option(names = "--preset", paramLabel = "NAME", description = "default, zoology-basic or figure-2.")
+    @Option(
+            names = "--preset",
+            paramLabel = "NAME",
+            description = "default, zoology-basic or figure-2.")
     private @Nullable String preset;
 
-    @Option(names = "--config", paramLabel = "FILE", description = "YAML or JSON with the keys that differ.")
+    @Option(
+            names = "--config",
+            paramLabel = "FILE",
+            description = "YAML or JSON with the keys that differ.")
     private @Nullable Path config;
 
     @Option(
             names = "--set",
             paramLabel = "K=V",
-            description = "Sets a key of the configuration, for example data.batch=64; --data.batch=64 is the same.")
+            description =
+                    "Sets a key of the configuration, for example data.batch=64; --data.batch=64 is the same.")
     private List<String> settings = List.of();
 
-    @Option(names = "--out", paramLabel = "DIR", description = "Folder of the run. Default: runs/<mixer>-<time>")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "Folder of the run. Default: runs/<mixer>-<time>")
     private @Nullable Path out;
 
-    @Option(names = "--resume", paramLabel = "DIR", description = "Goes on with an interrupted run.")
+    @Option(
+            names = "--resume",
+            paramLabel = "DIR",
+            description = "Goes on with an interrupted run.")
     private @Nullable Path resume;
 
-    @Option(names = "--json", description = "Ends standard output with the result as JSON on one line.")
+    @Option(
+            names = "--json",
+            description = "Ends standard output with the result as JSON on one line.")
     private boolean json;
 
-    @Mixin
-    private DeviceMixin device = new DeviceMixin();
+    @Mixin private DeviceMixin device = new DeviceMixin();
 
-    @Spec
-    private CommandSpec spec;
+    @Spec private CommandSpec spec;
 
     private TrainCommand(Streams streams) {
         this.streams = streams;
@@ -87,7 +100,9 @@ final class TrainCommand implements Callable<Integer> {
         var log = json ? streams.err() : streams.out();
         var progress = new Progress(chosen, log, streams.terminal() && !json, System::nanoTime);
         try (var interruption = new Interruption()) {
-            var options = new RunOptions(device.choice(), folder, resume != null, interruption::requested);
+            var options =
+                    new RunOptions(
+                            device.choice(), folder, resume != null, interruption::requested);
             TrainResult result;
             try {
                 result = Trainer.run(chosen, options, progress);
@@ -99,7 +114,9 @@ final class TrainCommand implements Callable<Integer> {
             if (json && result.test() != null) {
                 streams.line("%s", summary.json(result.test()));
             }
-            return result.ending() == TrainResult.Ending.INTERRUPTED ? Panthera.INTERRUPTED : Panthera.OK;
+            return result.ending() == TrainResult.Ending.INTERRUPTED
+                    ? Panthera.INTERRUPTED
+                    : Panthera.OK;
         }
     }
 
@@ -111,14 +128,18 @@ final class TrainCommand implements Callable<Integer> {
         for (String setting : settings) {
             int equals = setting.indexOf('=');
             UserException.require(
-                    equals > 0, "--set %s: it must be a key and a value, for example data.batch=64", setting);
+                    equals > 0,
+                    "--set %s: it must be a key and a value, for example data.batch=64",
+                    setting);
             draft.set(setting.substring(0, equals), setting.substring(equals + 1));
         }
         ParseResult parsed = spec.commandLine().getParseResult();
         if (parsed.hasMatchedOption("--hybrid")) {
             String mixer = parsed.matchedOptionValue("--mixer", "hybrid");
             UserException.require(
-                    mixer.equals("hybrid"), "--hybrid: it lists the mixers of --mixer hybrid, not of %s", mixer);
+                    mixer.equals("hybrid"),
+                    "--hybrid: it lists the mixers of --mixer hybrid, not of %s",
+                    mixer);
             draft.set("model.mixer", (Object) mixer);
         }
         ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
@@ -133,8 +154,9 @@ final class TrainCommand implements Callable<Integer> {
                 .filter(parsed::hasMatchedOption)
                 .findFirst()
                 .ifPresent(option -> {
-                    throw new UserException("%s: a resumed run keeps its configuration and folder; leave the option out"
-                            .formatted(option));
+                    throw new UserException(
+                            "%s: a resumed run keeps its configuration and folder; leave the option out"
+                                    .formatted(option));
                 });
         return Checkpoint.readConfig(Checkpoint.locate(folder));
     }

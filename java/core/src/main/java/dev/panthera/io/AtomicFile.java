@@ -11,11 +11,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.UUID;
 
 /**
  * Replaces files as a whole: a reader sees the old content or the new, never a mixture, whenever the machine stops.
- * The content goes to a temporary file in the same folder, is forced to disk and then renamed over the target.
+ * The content goes to a temporary file in the same folder, is forced to disk and then renamed over the target. The
+ * temporary file's name depends on the target's alone, so that one left by a killed process is used up by the next
+ * write; only one process at a time may write a target.
  */
 public final class AtomicFile {
 
@@ -37,9 +38,10 @@ public final class AtomicFile {
         Path absolute = target.toAbsolutePath();
         Path folder = absolute.getParent();
         if (folder == null || Files.isDirectory(absolute)) {
-            throw new UserException("cannot write %s: it is a folder; name a file in it".formatted(target));
+            throw new UserException(
+                    "cannot write %s: it is a folder; name a file in it".formatted(target));
         }
-        Path temporary = folder.resolve("." + absolute.getFileName() + "." + UUID.randomUUID() + ".tmp");
+        Path temporary = folder.resolve("." + absolute.getFileName() + ".tmp");
         try {
             writeAndForce(temporary, content);
             Files.move(temporary, absolute, StandardCopyOption.ATOMIC_MOVE);
@@ -54,15 +56,22 @@ public final class AtomicFile {
     /** Replaces a file's content by a text, in UTF-8; see {@link #write(Path, Content)}. */
     public static void write(Path target, String text) {
         var bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-        write(target, channel -> {
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
-            }
-        });
+        write(
+                target,
+                channel -> {
+                    while (bytes.hasRemaining()) {
+                        channel.write(bytes);
+                    }
+                });
     }
 
     private static void writeAndForce(Path file, Content content) throws IOException {
-        try (var channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (var channel =
+                FileChannel.open(
+                        file,
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.TRUNCATE_EXISTING,
+                        StandardOpenOption.WRITE)) {
             content.writeTo(channel);
             channel.force(true);
         }
@@ -91,13 +100,16 @@ public final class AtomicFile {
     }
 
     private static UserException cannotWrite(Path target, IOException failure) {
-        String cause = switch (failure) {
-            case NoSuchFileException _ -> "its folder does not exist; create it or choose another place";
-            case AccessDeniedException _ -> "permission denied; choose a place that you may write to";
-            default ->
-                "%s; any earlier file of that name is intact; free space or choose another place"
-                        .formatted(failure.getMessage());
-        };
+        String cause =
+                switch (failure) {
+                    case NoSuchFileException _ ->
+                            "its folder does not exist; create it or choose another place";
+                    case AccessDeniedException _ ->
+                            "permission denied; choose a place that you may write to";
+                    default ->
+                            "%s; any earlier file of that name is intact; free space or choose another place"
+                                    .formatted(failure.getMessage());
+                };
         return new UserException("cannot write %s: %s".formatted(target, cause), failure);
     }
 }

@@ -25,10 +25,12 @@ import java.util.Map;
  * @param metadata the header's string map, empty if it has none
  * @param tensors  by name, in the header's order
  */
-public record SafetensorsFile(Path path, Map<String, String> metadata, Map<String, StoredTensor> tensors) {
+public record SafetensorsFile(
+        Path path, Map<String, String> metadata, Map<String, StoredTensor> tensors) {
 
     static final int LENGTH_BYTES = Long.BYTES;
-    static final ValueLayout.OfLong LENGTH = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    static final ValueLayout.OfLong LENGTH =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     public SafetensorsFile {
         metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
@@ -48,7 +50,8 @@ public record SafetensorsFile(Path path, Map<String, String> metadata, Map<Strin
      */
     public static SafetensorsFile read(Path path, Arena arena) {
         if (Files.isDirectory(path)) {
-            throw new UserException("cannot read %s: it is a folder; name a .safetensors file".formatted(path));
+            throw new UserException(
+                    "cannot read %s: it is a folder; name a .safetensors file".formatted(path));
         }
         MemorySegment file;
         try (var channel = FileChannel.open(path, StandardOpenOption.READ)) {
@@ -71,7 +74,8 @@ public record SafetensorsFile(Path path, Map<String, String> metadata, Map<Strin
     public StoredTensor tensor(String name) {
         StoredTensor tensor = tensors.get(name);
         if (tensor == null) {
-            throw new UserException("%s: no tensor %s; it has %s".formatted(path, name, tensors.keySet()));
+            throw new UserException(
+                    "%s: no tensor %s; it has %s".formatted(path, name, tensors.keySet()));
         }
         return tensor;
     }
@@ -98,22 +102,25 @@ public record SafetensorsFile(Path path, Map<String, String> metadata, Map<Strin
         SafetensorsHeader header = SafetensorsHeader.parse(json, data.byteSize());
         var tensors = new LinkedHashMap<String, StoredTensor>();
         header.entries()
-                .forEach(entry -> tensors.put(
-                        entry.name(),
-                        new StoredTensor(
+                .forEach(entry ->
+                        tensors.put(
                                 entry.name(),
-                                entry.type(),
-                                entry.shape(),
-                                data.asSlice(entry.begin(), entry.end() - entry.begin()))));
+                                new StoredTensor(
+                                        entry.name(),
+                                        entry.type(),
+                                        entry.shape(),
+                                        data.asSlice(entry.begin(), entry.end() - entry.begin()))));
         return new SafetensorsFile(path, header.metadata(), tensors);
     }
 
     private static UserException cannotRead(Path path, IOException failure) {
-        String cause = switch (failure) {
-            case NoSuchFileException _ -> "no such file; check the path";
-            case AccessDeniedException _ -> "permission denied; check the file's owner and mode";
-            default -> String.valueOf(failure.getMessage());
-        };
+        String cause =
+                switch (failure) {
+                    case NoSuchFileException _ -> "no such file; check the path";
+                    case AccessDeniedException _ ->
+                            "permission denied; check the file's owner and mode";
+                    default -> String.valueOf(failure.getMessage());
+                };
         return new UserException("cannot read %s: %s".formatted(path, cause), failure);
     }
 }

@@ -26,23 +26,26 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     private static final String METADATA = "__metadata__";
     private static final Set<String> FIELDS = Set.of("dtype", "shape", "data_offsets");
     private static final int ALIGNMENT = 8;
-    private static final JsonMapper JSON = JsonMapper.builder()
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                    .build();
 
     /** One tensor; its bytes are [begin, end) of what follows the header. */
     record Entry(String name, StoredType type, long[] shape, long begin, long end) {}
 
     /** Parses a header, given how many bytes follow it. */
     static SafetensorsHeader parse(byte[] json, long dataBytes) {
-        UserException.require(json[0] == '{', "not a safetensors file: its header does not start with '{'");
+        UserException.require(
+                json[0] == '{', "not a safetensors file: its header does not start with '{'");
         JsonNode root;
         try {
             root = JSON.readTree(json);
         } catch (JacksonException malformed) {
             throw new UserException(
-                    "not a safetensors file: its header is not valid JSON: " + malformed.getOriginalMessage(),
+                    "not a safetensors file: its header is not valid JSON: "
+                            + malformed.getOriginalMessage(),
                     malformed);
         }
         var metadata = new LinkedHashMap<String, String>();
@@ -76,9 +79,15 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
                 "tensor %s: expected exactly dtype, shape and data_offsets",
                 name);
         JsonNode dtype = node.get("dtype");
-        StoredType type = StoredType.named(dtype.asString(""))
-                .orElseThrow(() -> new UserException("tensor %s: dtype %s is not supported; expected one of %s"
-                        .formatted(name, dtype, Arrays.toString(StoredType.values()))));
+        StoredType type =
+                StoredType.named(dtype.asString(""))
+                        .orElseThrow(() ->
+                                new UserException(
+                                        "tensor %s: dtype %s is not supported; expected one of %s"
+                                                .formatted(
+                                                        name,
+                                                        dtype,
+                                                        Arrays.toString(StoredType.values()))));
         long[] shape = readSizes(name, "shape", node.get("shape"));
         long[] offsets = readSizes(name, "data_offsets", node.get("data_offsets"));
         UserException.require(
@@ -100,7 +109,8 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     }
 
     private static long[] readSizes(String name, String field, @Nullable JsonNode node) {
-        UserException.require(node != null && node.isArray(), "tensor %s: %s must be a list", name, field);
+        UserException.require(
+                node != null && node.isArray(), "tensor %s: %s must be a list", name, field);
         long[] sizes = new long[node.size()];
         for (int i = 0; i < sizes.length; i++) {
             JsonNode size = node.get(i);
@@ -119,9 +129,10 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
     private static void requireContiguous(List<Entry> entries, long dataBytes) {
         long position = 0;
         String previous = "the header";
-        var inFileOrder = entries.stream()
-                .sorted(Comparator.comparingLong(Entry::begin).thenComparing(Entry::end))
-                .toList();
+        var inFileOrder =
+                entries.stream()
+                        .sorted(Comparator.comparingLong(Entry::begin).thenComparing(Entry::end))
+                        .toList();
         for (Entry entry : inFileOrder) {
             UserException.require(
                     entry.begin() == position,
@@ -136,12 +147,15 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
         }
         UserException.require(
                 position <= dataBytes,
-                "%s ends at %d, but only %d bytes of data follow the header; " + "the file is cut off",
+                "%s ends at %d, but only %d bytes of data follow the header; "
+                        + "the file is cut off",
                 previous,
                 position,
                 dataBytes);
         UserException.require(
-                position == dataBytes, "%d bytes follow the last tensor; the file is damaged", dataBytes - position);
+                position == dataBytes,
+                "%d bytes follow the last tensor; the file is damaged",
+                dataBytes - position);
     }
 
     /** The header as bytes, so long that the tensors after it start at a multiple of 8 in the file. */

@@ -22,9 +22,9 @@ import java.util.TreeMap;
 public final class SafetensorsWriter {
 
     private static final long CHUNK_BYTES = 8L << 20;
-    private static final Comparator<StoredTensor> FILE_ORDER = Comparator.<StoredTensor>comparingInt(
-                    tensor -> -tensor.type().byteSize())
-            .thenComparing(StoredTensor::name);
+    private static final Comparator<StoredTensor> FILE_ORDER =
+            Comparator.<StoredTensor>comparingInt(tensor -> -tensor.type().byteSize())
+                    .thenComparing(StoredTensor::name);
 
     private final Map<String, String> metadata = new TreeMap<>();
     private final Map<String, StoredTensor> tensors = new TreeMap<>();
@@ -42,9 +42,11 @@ public final class SafetensorsWriter {
      * @throws IllegalArgumentException if the name is reserved or was added before
      * @throws UserException if the data's size is not that of the shape
      */
-    public SafetensorsWriter tensor(String name, StoredType type, long[] shape, MemorySegment data) {
+    public SafetensorsWriter tensor(
+            String name, StoredType type, long[] shape, MemorySegment data) {
         if (name.equals("__metadata__") || tensors.containsKey(name)) {
-            throw new IllegalArgumentException("tensor name " + name + " is reserved or already used");
+            throw new IllegalArgumentException(
+                    "tensor name " + name + " is reserved or already used");
         }
         tensors.put(name, new StoredTensor(name, type, shape, data));
         return this;
@@ -53,21 +55,24 @@ public final class SafetensorsWriter {
     /** Adds a copy of {@code values} as an F32 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, float[] values) {
         var data = Arena.ofAuto().allocate((long) values.length * Float.BYTES, Float.BYTES);
-        MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT.withOrder(LITTLE_ENDIAN), 0, values.length);
+        MemorySegment.copy(
+                values, 0, data, ValueLayout.JAVA_FLOAT.withOrder(LITTLE_ENDIAN), 0, values.length);
         return tensor(name, StoredType.F32, shape, data);
     }
 
     /** Adds a copy of {@code values} as an I32 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, int[] values) {
         var data = Arena.ofAuto().allocate((long) values.length * Integer.BYTES, Integer.BYTES);
-        MemorySegment.copy(values, 0, data, ValueLayout.JAVA_INT.withOrder(LITTLE_ENDIAN), 0, values.length);
+        MemorySegment.copy(
+                values, 0, data, ValueLayout.JAVA_INT.withOrder(LITTLE_ENDIAN), 0, values.length);
         return tensor(name, StoredType.I32, shape, data);
     }
 
     /** Adds a copy of {@code values} as an I64 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, long[] values) {
         var data = Arena.ofAuto().allocate((long) values.length * Long.BYTES, Long.BYTES);
-        MemorySegment.copy(values, 0, data, ValueLayout.JAVA_LONG.withOrder(LITTLE_ENDIAN), 0, values.length);
+        MemorySegment.copy(
+                values, 0, data, ValueLayout.JAVA_LONG.withOrder(LITTLE_ENDIAN), 0, values.length);
         return tensor(name, StoredType.I64, shape, data);
     }
 
@@ -77,13 +82,14 @@ public final class SafetensorsWriter {
      * @throws UserException if writing fails; names the file, which is then as it was before
      */
     public void write(Path target) {
-        List<StoredTensor> inFileOrder =
-                tensors.values().stream().sorted(FILE_ORDER).toList();
+        List<StoredTensor> inFileOrder = tensors.values().stream().sorted(FILE_ORDER).toList();
         var entries = new ArrayList<SafetensorsHeader.Entry>();
         long position = 0;
         for (StoredTensor tensor : inFileOrder) {
             long end = position + tensor.data().byteSize();
-            entries.add(new SafetensorsHeader.Entry(tensor.name(), tensor.type(), tensor.shape(), position, end));
+            entries.add(
+                    new SafetensorsHeader.Entry(
+                            tensor.name(), tensor.type(), tensor.shape(), position, end));
             position = end;
         }
         byte[] header = new SafetensorsHeader(metadata, entries).toBytes();
@@ -93,15 +99,17 @@ public final class SafetensorsWriter {
                 target,
                 header.length,
                 SafetensorsHeader.MAX_BYTES);
-        AtomicFile.write(target, channel -> {
-            byte[] length = new byte[SafetensorsFile.LENGTH_BYTES];
-            MemorySegment.ofArray(length).set(SafetensorsFile.LENGTH, 0, header.length);
-            writeFully(channel, MemorySegment.ofArray(length));
-            writeFully(channel, MemorySegment.ofArray(header));
-            for (StoredTensor tensor : inFileOrder) {
-                writeFully(channel, tensor.data());
-            }
-        });
+        AtomicFile.write(
+                target,
+                channel -> {
+                    byte[] length = new byte[SafetensorsFile.LENGTH_BYTES];
+                    MemorySegment.ofArray(length).set(SafetensorsFile.LENGTH, 0, header.length);
+                    writeFully(channel, MemorySegment.ofArray(length));
+                    writeFully(channel, MemorySegment.ofArray(header));
+                    for (StoredTensor tensor : inFileOrder) {
+                        writeFully(channel, tensor.data());
+                    }
+                });
     }
 
     /** In chunks, because a channel takes at most 2 GiB at once and copies heap memory to a buffer of the same size. */

@@ -17,11 +17,16 @@ import java.util.Arrays;
  */
 public record StoredTensor(String name, StoredType type, long[] shape, MemorySegment data) {
 
-    private static final ValueLayout.OfDouble F64 = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
+    private static final ValueLayout.OfDouble F64 =
+            ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat F32 =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong I64 =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt I32 =
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort I16 =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
     private static final ValueLayout.OfByte I8 = ValueLayout.JAVA_BYTE;
     private static final int MAX_ARRAY = Integer.MAX_VALUE - 8;
 
@@ -55,13 +60,17 @@ public record StoredTensor(String name, StoredType type, long[] shape, MemorySeg
             long bytes = type.byteSize();
             for (long extent : shape) {
                 UserException.require(
-                        extent >= 0, "tensor %s: shape %s has a negative size", name, Arrays.toString(shape));
+                        extent >= 0,
+                        "tensor %s: shape %s has a negative size",
+                        name,
+                        Arrays.toString(shape));
                 bytes = Math.multiplyExact(bytes, extent);
             }
             return bytes;
         } catch (ArithmeticException overflow) {
             throw new UserException(
-                    "tensor %s: shape %s of %s has more than 2^63 bytes".formatted(name, Arrays.toString(shape), type),
+                    "tensor %s: shape %s of %s has more than 2^63 bytes"
+                            .formatted(name, Arrays.toString(shape), type),
                     overflow);
         }
     }
@@ -165,6 +174,7 @@ public record StoredTensor(String name, StoredType type, long[] shape, MemorySeg
     }
 
     private UserException wrongType(String wanted) {
-        return new UserException("tensor %s: expected %s, but the file has %s".formatted(name, wanted, type));
+        return new UserException(
+                "tensor %s: expected %s, but the file has %s".formatted(name, wanted, type));
     }
 }

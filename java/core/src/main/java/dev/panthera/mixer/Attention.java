@@ -25,9 +25,12 @@ public record Attention(
      */
     public record Config(int heads, double dropout, boolean bias) implements MixerConfig {
         public Config {
-            UserException.require(heads >= 1, "--heads %d: attention needs at least one head; try 1", heads);
             UserException.require(
-                    dropout >= 0 && dropout < 1, "attention dropout %s: a probability in [0, 1) is needed; try 0.1", dropout);
+                    heads >= 1, "--heads %d: attention needs at least one head; try 1", heads);
+            UserException.require(
+                    dropout >= 0 && dropout < 1,
+                    "attention dropout %s: a probability in [0, 1) is needed; try 0.1",
+                    dropout);
         }
 
         public Config(int heads) {
@@ -68,7 +71,8 @@ public record Attention(
     @Override
     public Tensor forward(Tape tape, Tensor x) {
         Tensor packed = projection.apply(tape, x);
-        return output.apply(tape, AttentionOperation.apply(tape, packed, heads, dropout, dropoutKey));
+        return output.apply(
+                tape, AttentionOperation.apply(tape, packed, heads, dropout, dropoutKey));
     }
 
     /** Keys and values of every token. */

@@ -17,7 +17,8 @@ public record Glu(Linear fc1, Linear fc2, Linear fc3) implements StateMixer {
     /** @param multiple hidden channels per channel of the model */
     public record Config(int multiple) implements StateMixerConfig {
         public Config {
-            UserException.require(multiple >= 1, "GLU multiple %d: at least 1 is needed; try 4", multiple);
+            UserException.require(
+                    multiple >= 1, "GLU multiple %d: at least 1 is needed; try 4", multiple);
         }
 
         @Override
@@ -25,13 +26,17 @@ public record Glu(Linear fc1, Linear fc2, Linear fc3) implements StateMixer {
             int width = layer.width();
             int hidden = Math.multiplyExact(multiple, width);
             return new Glu(
-                    Linear.of(width, hidden, init), Linear.residual(width, hidden, init), Linear.of(hidden, width, init));
+                    Linear.of(width, hidden, init),
+                    Linear.residual(width, hidden, init),
+                    Linear.of(hidden, width, init));
         }
     }
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Tensor gated = GateOperation.apply(tape, Activation.GELU, fc2.apply(tape, x), fc1.apply(tape, x), null);
+        Tensor gated =
+                GateOperation.apply(
+                        tape, Activation.GELU, fc2.apply(tape, x), fc1.apply(tape, x), null);
         return fc3.apply(tape, gated);
     }
 }

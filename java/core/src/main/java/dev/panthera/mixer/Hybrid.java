@@ -13,7 +13,9 @@ public record Hybrid(Mixer mixer) implements Mixer {
     public record Config(List<MixerConfig> configs) implements MixerConfig {
         public Config {
             configs = List.copyOf(configs);
-            UserException.require(!configs.isEmpty(), "hybrid: no mixers are given; list at least one, such as attention");
+            UserException.require(
+                    !configs.isEmpty(),
+                    "hybrid: no mixers are given; list at least one, such as attention");
         }
 
         @Override

@@ -23,11 +23,15 @@ public final class Mixers {
         }
     }
 
-    private static final Map<String, Function<Options, MixerConfig>> SEQUENCE = new LinkedHashMap<>();
-    private static final Map<String, Function<Integer, StateMixerConfig>> STATE = new LinkedHashMap<>();
+    private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
+            new LinkedHashMap<>();
+    private static final Map<String, Function<Integer, StateMixerConfig>> STATE =
+            new LinkedHashMap<>();
 
     static {
-        SEQUENCE.put("attention", options -> new Attention.Config(options.heads(), options.dropout(), true));
+        SEQUENCE.put(
+                "attention",
+                options -> new Attention.Config(options.heads(), options.dropout(), true));
         SEQUENCE.put("hybrid", Mixers::hybrid);
 
         STATE.put("identity", multiple -> new Passthrough.Config());
@@ -64,7 +68,11 @@ public final class Mixers {
     private static <T> T find(Map<String, T> registry, String option, String name) {
         T found = registry.get(name);
         UserException.require(
-                found != null, "%s %s: there is no such mixer; choose from %s", option, name, String.join(", ", registry.keySet()));
+                found != null,
+                "%s %s: there is no such mixer; choose from %s",
+                option,
+                name,
+                String.join(", ", registry.keySet()));
         return found;
     }
 
@@ -74,7 +82,9 @@ public final class Mixers {
                 "--mixer hybrid: it needs the mixers of its layers; add for example --hybrid attention,attention");
         List<MixerConfig> configs = new ArrayList<>();
         for (String name : options.layers()) {
-            UserException.require(!name.equals("hybrid"), "--hybrid: a hybrid cannot contain a hybrid; list its mixers");
+            UserException.require(
+                    !name.equals("hybrid"),
+                    "--hybrid: a hybrid cannot contain a hybrid; list its mixers");
             configs.add(named(name, options));
         }
         return new Hybrid.Config(configs);

@@ -14,7 +14,8 @@ public record Mlp(Linear fc1, Linear fc2) implements StateMixer {
     /** @param multiple hidden channels per channel of the model */
     public record Config(int multiple) implements StateMixerConfig {
         public Config {
-            UserException.require(multiple >= 1, "MLP multiple %d: at least 1 is needed; try 4", multiple);
+            UserException.require(
+                    multiple >= 1, "MLP multiple %d: at least 1 is needed; try 4", multiple);
         }
 
         @Override
@@ -27,6 +28,7 @@ public record Mlp(Linear fc1, Linear fc2) implements StateMixer {
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        return fc2.apply(tape, ActivationOperation.apply(tape, Activation.GELU, fc1.apply(tape, x)));
+        return fc2.apply(
+                tape, ActivationOperation.apply(tape, Activation.GELU, fc1.apply(tape, x)));
     }
 }

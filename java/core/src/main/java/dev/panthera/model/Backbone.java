@@ -13,7 +13,10 @@ import java.util.List;
 
 /** Embeddings, blocks and the final norm: token ids to hidden vectors. */
 public record Backbone(
-        Embeddings embeddings, List<TransformerBlock> layers, @StateName("ln_f") Norm finalNorm, Dropout finalDropout)
+        Embeddings embeddings,
+        List<TransformerBlock> layers,
+        @StateName("ln_f") Norm finalNorm,
+        Dropout finalDropout)
         implements Parameterized {
 
     static Backbone of(ModelConfig config, Init init) {

@@ -13,17 +13,24 @@ import org.jspecify.annotations.Nullable;
  *
  * @param positionEmbeddings null for a model without positions
  */
-public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionEmbeddings) implements Parameterized {
+public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionEmbeddings)
+        implements Parameterized {
 
     static Embeddings of(ModelConfig config, Init init) {
         return new Embeddings(
-                Embedding.of(config.vocabSize(), config.width(), config.learnWordEmbeddings(), init),
-                config.maxPositions() == 0 ? null : Embedding.of(config.maxPositions(), config.width(), true, init));
+                Embedding.of(
+                        config.vocabSize(), config.width(), config.learnWordEmbeddings(), init),
+                config.maxPositions() == 0
+                        ? null
+                        : Embedding.of(config.maxPositions(), config.width(), true, init));
     }
 
     /** Maps int32 ids {@code (batch, length)} to {@code (batch, length, channels)}. */
     public Tensor forward(Tape tape, Tensor ids) {
         return EmbeddingOperation.apply(
-                tape, ids, wordEmbeddings.weight(), positionEmbeddings == null ? null : positionEmbeddings.weight());
+                tape,
+                ids,
+                wordEmbeddings.weight(),
+                positionEmbeddings == null ? null : positionEmbeddings.weight());
     }
 }

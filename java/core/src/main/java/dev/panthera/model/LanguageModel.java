@@ -9,16 +9,18 @@ import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
 
 /** A backbone and a vocabulary head, whose weight is the word table where that is trained. */
-public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head) implements Parameterized {
+public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head)
+        implements Parameterized {
     private static final int BYTES_PER_NUMBER = 4;
 
     /** A model with fresh parameters; the same seed gives the same values. */
     public static LanguageModel of(ModelConfig config, long seed) {
         var init = new Init(seed, config.layers());
         var backbone = Backbone.of(config, init);
-        var head = config.learnWordEmbeddings()
-                ? new Linear(backbone.embeddings().wordEmbeddings().weight(), null)
-                : Linear.of(config.width(), config.vocabSize(), false, init);
+        var head =
+                config.learnWordEmbeddings()
+                        ? new Linear(backbone.embeddings().wordEmbeddings().weight(), null)
+                        : Linear.of(config.width(), config.vocabSize(), false, init);
         return new LanguageModel(backbone, head);
     }
 
@@ -34,7 +36,8 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
      * @param labels int32 {@code (batch, length)}, -100 where there is none
      */
     public VocabularyLossOperation.Result loss(Tape tape, Tensor ids, Tensor labels) {
-        return VocabularyLossOperation.apply(tape, backbone.forward(tape, ids), head.weight(), labels);
+        return VocabularyLossOperation.apply(
+                tape, backbone.forward(tape, ids), head.weight(), labels);
     }
 
     /** Bytes of state that generation needs after {@code length} tokens, at 4 bytes a number. */

@@ -36,9 +36,12 @@ public record ModelConfig(
         double normEpsilon) {
 
     public ModelConfig {
-        UserException.require(width >= 1, "--d-model %d: at least one channel is needed; try 64", width);
-        UserException.require(layers >= 1, "--layers %d: at least one layer is needed; try 2", layers);
-        UserException.require(vocabSize >= 2, "--vocab %d: at least two tokens are needed; try 8192", vocabSize);
+        UserException.require(
+                width >= 1, "--d-model %d: at least one channel is needed; try 64", width);
+        UserException.require(
+                layers >= 1, "--layers %d: at least one layer is needed; try 2", layers);
+        UserException.require(
+                vocabSize >= 2, "--vocab %d: at least two tokens are needed; try 8192", vocabSize);
         UserException.require(
                 maxPositions == 0 || maxPositions >= length,
                 "%d positions: sequences have length %d; use as many positions, or 0 for none",
@@ -51,6 +54,10 @@ public record ModelConfig(
     }
 
     private static void requireProbability(String name, double value) {
-        UserException.require(value >= 0 && value < 1, "%s %s: a probability in [0, 1) is needed; try 0.1", name, value);
+        UserException.require(
+                value >= 0 && value < 1,
+                "%s %s: a probability in [0, 1) is needed; try 0.1",
+                name,
+                value);
     }
 }

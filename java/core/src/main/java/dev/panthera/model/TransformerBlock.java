@@ -20,7 +20,12 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  */
 public record TransformerBlock(
-        Mixer sequenceMixer, StateMixer stateMixer, Norm norm1, Norm norm2, Dropout drop1, Dropout drop2)
+        Mixer sequenceMixer,
+        StateMixer stateMixer,
+        Norm norm1,
+        Norm norm2,
+        Dropout drop1,
+        Dropout drop2)
         implements Parameterized {
     private static final double NORM_EPSILON = 1e-5;
 

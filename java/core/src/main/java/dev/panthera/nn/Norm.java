@@ -12,10 +12,15 @@ import org.jspecify.annotations.Nullable;
  * @param weight {@code (channels)}
  * @param bias {@code (channels)}; null for RMS norm
  */
-public record Norm(Tensor weight, @Nullable Tensor bias, NormKind kind, float epsilon) implements Parameterized {
+public record Norm(Tensor weight, @Nullable Tensor bias, NormKind kind, float epsilon)
+        implements Parameterized {
 
     public static Norm layer(int channels, double epsilon, Init init) {
-        return new Norm(init.constant(1, channels), init.constant(0, channels), NormKind.LAYER, (float) epsilon);
+        return new Norm(
+                init.constant(1, channels),
+                init.constant(0, channels),
+                NormKind.LAYER,
+                (float) epsilon);
     }
 
     public static Norm rms(int channels, double epsilon, Init init) {

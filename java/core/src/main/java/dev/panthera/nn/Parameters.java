@@ -33,7 +33,8 @@ public final class Parameters {
             }
             case Parameterized block -> {
                 if (!block.getClass().isRecord()) {
-                    throw new IllegalArgumentException(block.getClass() + " is Parameterized, so it must be a record");
+                    throw new IllegalArgumentException(
+                            block.getClass() + " is Parameterized, so it must be a record");
                 }
                 for (RecordComponent component : block.getClass().getRecordComponents()) {
                     walk(read(component, block), join(name, stateName(component)), found);
@@ -50,7 +51,10 @@ public final class Parameters {
             return accessor.invoke(owner);
         } catch (ReflectiveOperationException | RuntimeException e) {
             throw new IllegalStateException(
-                    "the components of " + owner.getClass().getName() + " cannot be read; open its package to the module dev.panthera", e);
+                    "the components of "
+                            + owner.getClass().getName()
+                            + " cannot be read; open its package to the module dev.panthera",
+                    e);
         }
     }
 
@@ -65,6 +69,9 @@ public final class Parameters {
         StateName annotation = component.getAnnotation(StateName.class);
         return annotation != null
                 ? annotation.value()
-                : component.getName().replaceAll("([a-z0-9])([A-Z])", "$1_$2").toLowerCase(Locale.ROOT);
+                : component
+                        .getName()
+                        .replaceAll("([a-z0-9])([A-Z])", "$1_$2")
+                        .toLowerCase(Locale.ROOT);
     }
 }

@@ -55,14 +55,22 @@ final class Comparison {
     /** Compares an output with the recorded tensor of that name. */
     void output(String tensor, double[] ours) {
         double[] recorded = golden.doubles(tensor);
-        record(tensor, Kind.OUTPUT, ratio(largestDifference(tensor, ours, recorded), largest(recorded)), tolerance);
+        record(
+                tensor,
+                Kind.OUTPUT,
+                ratio(largestDifference(tensor, ours, recorded), largest(recorded)),
+                tolerance);
     }
 
     /** Compares a gradient with the recorded tensor of that name. */
     void gradient(String tensor, double[] ours) {
         double[] recorded = golden.doubles(tensor);
         double scale = Math.max(largest(recorded), GRADIENT_FLOOR * gradientScale);
-        record(tensor, Kind.GRADIENT, ratio(largestDifference(tensor, ours, recorded), scale), tolerance);
+        record(
+                tensor,
+                Kind.GRADIENT,
+                ratio(largestDifference(tensor, ours, recorded), scale),
+                tolerance);
     }
 
     /** Compares by the largest absolute difference. */
@@ -72,7 +80,12 @@ final class Comparison {
 
     /** Records an error that was measured otherwise. */
     void record(String what, Kind kind, double error, double allowed) {
-        checks.add(new Check(what, kind, Double.isNaN(error) ? Double.POSITIVE_INFINITY : error, allowed));
+        checks.add(
+                new Check(
+                        what,
+                        kind,
+                        Double.isNaN(error) ? Double.POSITIVE_INFINITY : error,
+                        allowed));
     }
 
     double tolerance() {
@@ -90,7 +103,8 @@ final class Comparison {
     }
 
     private static Optional<Check> worst(List<Check> among, ToDoubleFunction<Check> measure) {
-        return among.stream().max((a, b) -> Double.compare(measure.applyAsDouble(a), measure.applyAsDouble(b)));
+        return among.stream()
+                .max((a, b) -> Double.compare(measure.applyAsDouble(a), measure.applyAsDouble(b)));
     }
 
     private static double ratio(double difference, double scale) {
@@ -100,7 +114,8 @@ final class Comparison {
     private static double largestDifference(String tensor, double[] ours, double[] recorded) {
         if (ours.length != recorded.length) {
             throw new IllegalArgumentException(
-                    "%s has %d elements, recorded are %d".formatted(tensor, ours.length, recorded.length));
+                    "%s has %d elements, recorded are %d"
+                            .formatted(tensor, ours.length, recorded.length));
         }
         double largest = 0;
         for (int i = 0; i < ours.length; i++) {

@@ -27,9 +27,10 @@ final class DataCases {
         String first = "rows of another task";
         for (int row = 0; row < inputs.length / length; row++) {
             int begin = row * length;
-            Optional<String> problem = task.verify(
-                    Arrays.copyOfRange(inputs, begin, begin + length),
-                    Arrays.copyOfRange(labels, begin, begin + length));
+            Optional<String> problem =
+                    task.verify(
+                            Arrays.copyOfRange(inputs, begin, begin + length),
+                            Arrays.copyOfRange(labels, begin, begin + length));
             if (problem.isPresent() && wrong++ == 0) {
                 first = "wrong rows, the first being %d: %s".formatted(row, problem.get());
             }
@@ -52,14 +53,16 @@ final class DataCases {
     }
 
     private static Mqar mqar(Golden golden) {
-        Options options = golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
-        var task = new Mqar(
-                options.integer("vocab_size", 8192),
-                options.integer("input_seq_len", 64),
-                options.integer("num_kv_pairs", 8),
-                options.number("power_a", 0.01),
-                options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO,
-                options.integer("num_passes", 1));
+        Options options =
+                golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+        var task =
+                new Mqar(
+                        options.integer("vocab_size", 8192),
+                        options.integer("input_seq_len", 64),
+                        options.integer("num_kv_pairs", 8),
+                        options.number("power_a", 0.01),
+                        options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO,
+                        options.integer("num_passes", 1));
         options.finish();
         return task;
     }
@@ -89,11 +92,13 @@ final class DataCases {
      * Two exact samples of n draws over k bins differ by at most about sqrt(k / (pi n)) in total variation, which can
      * exceed the usual bound where bins are many.
      */
-    private static void compareHistogram(Golden golden, Comparison comparison, String tensor, int[] ours) {
+    private static void compareHistogram(
+            Golden golden, Comparison comparison, String tensor, int[] ours) {
         int[] recorded = golden.ints(tensor);
         if (recorded.length != ours.length) {
             throw new IllegalArgumentException(
-                    "%s has %d bins, recorded are %d".formatted(tensor, ours.length, recorded.length));
+                    "%s has %d bins, recorded are %d"
+                            .formatted(tensor, ours.length, recorded.length));
         }
         double ourSum = Arrays.stream(ours).asLongStream().sum();
         double recordedSum = Arrays.stream(recorded).asLongStream().sum();
@@ -104,6 +109,7 @@ final class DataCases {
             bins += recorded[i] > 0 ? 1 : 0;
         }
         double noise = Math.sqrt(bins / (Math.PI * recordedSum));
-        comparison.record(tensor, Comparison.Kind.OUTPUT, distance, Math.max(TOTAL_VARIATION, 1.25 * noise));
+        comparison.record(
+                tensor, Comparison.Kind.OUTPUT, distance, Math.max(TOTAL_VARIATION, 1.25 * noise));
     }
 }

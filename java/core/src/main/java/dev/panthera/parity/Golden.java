@@ -44,7 +44,9 @@ record Golden(String name, SafetensorsFile file) {
     }
 
     double number(String key) {
-        String text = metadata(key).orElseThrow(() -> new IllegalArgumentException("metadata has no " + key));
+        String text =
+                metadata(key)
+                        .orElseThrow(() -> new IllegalArgumentException("metadata has no " + key));
         return Double.parseDouble(text);
     }
 
@@ -96,8 +98,7 @@ record Golden(String name, SafetensorsFile file) {
         while (note.find()) {
             fromNote = Math.max(fromNote, Double.parseDouble(note.group(1)));
         }
-        double recommended =
-                metadata("recommended_rtol").map(Double::parseDouble).orElse(0.0);
+        double recommended = metadata("recommended_rtol").map(Double::parseDouble).orElse(0.0);
         double largest = Math.max(recommended, fromNote);
         return largest > 0 ? largest : DEFAULT_TOLERANCE;
     }

@@ -26,21 +26,23 @@ final class KernelCases {
     /** A case's name is that of its kernel and a length or a width. */
     private static final Pattern SIZE_SUFFIX = Pattern.compile("_[LD][0-9]+$");
 
-    private static final Pattern EPSILON_IN_NOTES = Pattern.compile("eps\\s+([0-9.]+(?:e-?[0-9]+)?)");
+    private static final Pattern EPSILON_IN_NOTES =
+            Pattern.compile("eps\\s+([0-9.]+(?:e-?[0-9]+)?)");
     private static final double USUAL_EPSILON = 1e-5;
     private static final String UPSTREAM = "grad_out.y";
 
-    private static final Map<String, ParityCase> KERNELS = Map.ofEntries(
-            Map.entry("adamw", KernelCases::adamW),
-            Map.entry("causal_attention", KernelCases::attention),
-            Map.entry("cross_entropy", KernelCases::crossEntropy),
-            Map.entry("cross_entropy_large", KernelCases::crossEntropy),
-            Map.entry("gelu_exact", activation(Activation.GELU)),
-            Map.entry("gelu_tanh", activation(Activation.GELU_TANH)),
-            Map.entry("layernorm", norm(NormKind.LAYER)),
-            Map.entry("rmsnorm", norm(NormKind.RMS)),
-            Map.entry("sigmoid", activation(Activation.SIGMOID)),
-            Map.entry("silu", activation(Activation.SILU)));
+    private static final Map<String, ParityCase> KERNELS =
+            Map.ofEntries(
+                    Map.entry("adamw", KernelCases::adamW),
+                    Map.entry("causal_attention", KernelCases::attention),
+                    Map.entry("cross_entropy", KernelCases::crossEntropy),
+                    Map.entry("cross_entropy_large", KernelCases::crossEntropy),
+                    Map.entry("gelu_exact", activation(Activation.GELU)),
+                    Map.entry("gelu_tanh", activation(Activation.GELU_TANH)),
+                    Map.entry("layernorm", norm(NormKind.LAYER)),
+                    Map.entry("rmsnorm", norm(NormKind.RMS)),
+                    Map.entry("sigmoid", activation(Activation.SIGMOID)),
+                    Map.entry("silu", activation(Activation.SILU)));
 
     private KernelCases() {}
 
@@ -51,8 +53,13 @@ final class KernelCases {
     }
 
     private static ParityCase activation(Activation function) {
-        return (golden, bench, comparison) -> differentiate(
-                golden, bench, comparison, "x", (tape, x) -> ActivationOperation.apply(tape, function, x));
+        return (golden, bench, comparison) ->
+                differentiate(
+                        golden,
+                        bench,
+                        comparison,
+                        "x",
+                        (tape, x) -> ActivationOperation.apply(tape, function, x));
     }
 
     private static ParityCase norm(NormKind kind) {
@@ -65,8 +72,9 @@ final class KernelCases {
                     bench,
                     comparison,
                     "x",
-                    (tape, x) -> NormOperation.apply(tape, kind, epsilon, x, null, weight, bias)
-                            .normalised());
+                    (tape, x) ->
+                            NormOperation.apply(tape, kind, epsilon, x, null, weight, bias)
+                                    .normalised());
             comparison.gradient("grad_in.weight", bench.gradient(weight));
             if (bias != null) {
                 comparison.gradient("grad_in.bias", bench.gradient(bias));
@@ -87,15 +95,20 @@ final class KernelCases {
                     "no row has a label: the original's loss is NaN, ours is 0 with zero gradient");
         }
         Tensor labels = bench.integers(golden, "in.labels");
-        differentiate(golden, bench, comparison, "logits", (tape, logits) -> {
-            int classes = logits.size(-1);
-            double[] identity = new double[classes * classes];
-            for (int i = 0; i < classes; i++) {
-                identity[i * classes + i] = 1;
-            }
-            Tensor weight = Tensor.wrap(bench.upload(identity), classes, classes);
-            return VocabularyLossOperation.apply(tape, logits, weight, labels).loss();
-        });
+        differentiate(
+                golden,
+                bench,
+                comparison,
+                "logits",
+                (tape, logits) -> {
+                    int classes = logits.size(-1);
+                    double[] identity = new double[classes * classes];
+                    for (int i = 0; i < classes; i++) {
+                        identity[i * classes + i] = 1;
+                    }
+                    Tensor weight = Tensor.wrap(bench.upload(identity), classes, classes);
+                    return VocabularyLossOperation.apply(tape, logits, weight, labels).loss();
+                });
     }
 
     private static void differentiate(
@@ -120,18 +133,30 @@ final class KernelCases {
         int length = shape[2];
         int headDim = shape[3];
         if (golden.shape("in.v")[3] != headDim || golden.shape("in.k")[1] != heads) {
-            throw new UnknownCaseException("attention whose values or keys have another shape than its queries");
+            throw new UnknownCaseException(
+                    "attention whose values or keys have another shape than its queries");
         }
-        var layout = new HeadLayout((long) heads * length * headDim, headDim, (long) length * headDim);
+        var layout =
+                new HeadLayout((long) heads * length * headDim, headDim, (long) length * headDim);
         float scale = (float) (1 / Math.sqrt(headDim));
-        var kernel = new AttentionKernel(scale, 0, batch, heads, length, headDim, 0, layout, layout, layout, layout);
+        var kernel =
+                new AttentionKernel(
+                        scale, 0, batch, heads, length, headDim, 0, layout, layout, layout, layout);
         var stream = bench.stream();
         DeviceBuffer q = bench.upload(golden.doubles("in.q"));
         DeviceBuffer k = bench.upload(golden.doubles("in.k"));
         DeviceBuffer v = bench.upload(golden.doubles("in.v"));
         DeviceBuffer y = bench.zeros(q.elements());
         DeviceBuffer logSumExp = bench.zeros((long) batch * heads * length);
-        kernel.forward(stream, null, q, k, v, y, logSumExp, workspace(bench, kernel.forwardWorkspaceBytes(stream)));
+        kernel.forward(
+                stream,
+                null,
+                q,
+                k,
+                v,
+                y,
+                logSumExp,
+                workspace(bench, kernel.forwardWorkspaceBytes(stream)));
         comparison.output("out.y", bench.read(y));
         DeviceBuffer dq = bench.zeros(q.elements());
         DeviceBuffer dk = bench.zeros(k.elements());
@@ -157,23 +182,28 @@ final class KernelCases {
         double[] gradients = golden.doubles("in.grads");
         DeviceBuffer expAvg = bench.zeros(count);
         DeviceBuffer expAvgSq = bench.zeros(count);
-        double[] betas = Options.parse(
-                        "betas", "{\"betas\": " + golden.metadata("betas").orElseThrow() + "}")
-                .numbers("betas");
+        double[] betas =
+                Options.parse(
+                                "betas",
+                                "{\"betas\": " + golden.metadata("betas").orElseThrow() + "}")
+                        .numbers("betas");
         double[][] ours = new double[3][steps * count];
         var kernel = new AdamWKernel(count);
         try (var state = AdamWState.allocate(bench.device())) {
             for (int step = 0; step < steps; step++) {
-                var values = new AdamWState.Step(
-                        golden.number("lr"),
-                        betas[0],
-                        betas[1],
-                        golden.number("eps"),
-                        golden.number("weight_decay"),
-                        step + 1L,
-                        false);
+                var values =
+                        new AdamWState.Step(
+                                golden.number("lr"),
+                                betas[0],
+                                betas[1],
+                                golden.number("eps"),
+                                golden.number("weight_decay"),
+                                step + 1L,
+                                false);
                 state.write(bench.stream(), values);
-                DeviceBuffer gradient = bench.upload(Arrays.copyOfRange(gradients, step * count, (step + 1) * count));
+                DeviceBuffer gradient =
+                        bench.upload(
+                                Arrays.copyOfRange(gradients, step * count, (step + 1) * count));
                 kernel.step(bench.stream(), state, parameters, gradient, expAvg, expAvgSq);
                 System.arraycopy(bench.read(parameters), 0, ours[0], step * count, count);
                 System.arraycopy(bench.read(expAvg), 0, ours[1], step * count, count);

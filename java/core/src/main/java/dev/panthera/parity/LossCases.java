@@ -21,10 +21,10 @@ final class LossCases {
         Tensor targets = bench.integers(golden, "true_indices");
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.EVALUATION);
-        comparison.output("logits", bench.values(LinearOperation.apply(tape, outputs, embeddings, null)));
+        comparison.output(
+                "logits", bench.values(LinearOperation.apply(tape, outputs, embeddings, null)));
         tape.begin(Tape.Mode.TRAINING);
-        Tensor loss = VocabularyLossOperation.apply(tape, outputs, embeddings, targets)
-                .loss();
+        Tensor loss = VocabularyLossOperation.apply(tape, outputs, embeddings, targets).loss();
         comparison.output("loss", bench.values(loss));
         tape.backward(loss);
         comparison.gradient("grad_outputs", bench.gradient(outputs));
@@ -37,8 +37,10 @@ final class LossCases {
         Tensor targets = bench.constant(golden, "targets");
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.TRAINING);
-        Tensor difference = ArithmeticOperation.apply(tape, ArithmeticKind.SUBTRACT, outputs, targets);
-        Tensor loss = ReduceOperation.applyToAll(tape, Reduction.MEAN, difference.times(difference));
+        Tensor difference =
+                ArithmeticOperation.apply(tape, ArithmeticKind.SUBTRACT, outputs, targets);
+        Tensor loss =
+                ReduceOperation.applyToAll(tape, Reduction.MEAN, difference.times(difference));
         comparison.output("loss", bench.values(loss));
         tape.backward(loss);
         comparison.gradient("grad_outputs", bench.gradient(outputs));

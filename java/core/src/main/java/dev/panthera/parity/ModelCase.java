@@ -18,7 +18,8 @@ final class ModelCase implements ParityCase {
 
     @Override
     public void run(Golden golden, Workbench bench, Comparison comparison) {
-        var config = OriginalModel.config(golden.options("model_config"), golden.shape("input_ids")[1]);
+        var config =
+                OriginalModel.config(golden.options("model_config"), golden.shape("input_ids")[1]);
         var model = LanguageModel.of(config, SEED);
         var store = bench.load(model, golden, "param.");
         Tensor ids = bench.integers(golden, "input_ids");
@@ -43,12 +44,19 @@ final class ModelCase implements ParityCase {
         for (int i = 0; i < backbone.layers().size(); i++) {
             state = backbone.layers().get(i).forward(tape, state);
             comparison.output("layer" + i + ".hidden", bench.values(state.hidden()));
-            comparison.output("layer" + i + ".residual", bench.values(Objects.requireNonNull(state.residual())));
+            comparison.output(
+                    "layer" + i + ".residual",
+                    bench.values(Objects.requireNonNull(state.residual())));
         }
     }
 
     private static void compareHeads(
-            Golden golden, Workbench bench, Comparison comparison, LanguageModel model, Tensor ids, Tensor labels) {
+            Golden golden,
+            Workbench bench,
+            Comparison comparison,
+            LanguageModel model,
+            Tensor ids,
+            Tensor labels) {
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.EVALUATION);
         Tensor hidden = model.backbone().forward(tape, ids);
@@ -69,7 +77,10 @@ final class ModelCase implements ParityCase {
     }
 
     private static void comparePredictions(
-            Golden golden, Workbench bench, Comparison comparison, VocabularyLossOperation.Result result) {
+            Golden golden,
+            Workbench bench,
+            Comparison comparison,
+            VocabularyLossOperation.Result result) {
         int[] atLabels = bench.stream().toIntArray(result.argMax().values());
         comparePredictions(golden, comparison, "preds at labels", atLabels);
     }
@@ -78,7 +89,8 @@ final class ModelCase implements ParityCase {
      * A prediction may differ where two logits tie but for rounding. Its error is how far the recorded logit of our
      * prediction lies below the highest one, relative to the largest logit; negative predictions are those not made.
      */
-    private static void comparePredictions(Golden golden, Comparison comparison, String name, int[] predictions) {
+    private static void comparePredictions(
+            Golden golden, Comparison comparison, String name, int[] predictions) {
         double[] logits = golden.doubles("logits");
         int[] recorded = golden.ints("preds");
         int vocabSize = logits.length / recorded.length;
@@ -89,7 +101,9 @@ final class ModelCase implements ParityCase {
         double worst = 0;
         for (int row = 0; row < recorded.length; row++) {
             if (predictions[row] >= 0 && predictions[row] != recorded[row]) {
-                double missed = logits[row * vocabSize + recorded[row]] - logits[row * vocabSize + predictions[row]];
+                double missed =
+                        logits[row * vocabSize + recorded[row]]
+                                - logits[row * vocabSize + predictions[row]];
                 worst = Math.max(worst, missed / scale);
             }
         }

@@ -47,9 +47,10 @@ final class ModuleCase implements ParityCase {
             Mixer built = mixer.get().build(layer, init);
             return new Module(built, built::forward);
         }
-        StateMixer built = OriginalModules.stateMixer(className, arguments)
-                .orElseThrow(() -> new UnknownCaseException("class " + className))
-                .build(layer, init);
+        StateMixer built =
+                OriginalModules.stateMixer(className, arguments)
+                        .orElseThrow(() -> new UnknownCaseException("class " + className))
+                        .build(layer, init);
         return new Module(built, built::forward);
     }
 }

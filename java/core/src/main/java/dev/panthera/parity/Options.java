@@ -39,7 +39,8 @@ final class Options {
         try {
             return requireObject(owner, JSON.readTree(json));
         } catch (JacksonException malformed) {
-            throw new IllegalArgumentException(owner + " is not JSON: " + malformed.getOriginalMessage(), malformed);
+            throw new IllegalArgumentException(
+                    owner + " is not JSON: " + malformed.getOriginalMessage(), malformed);
         }
     }
 
@@ -61,7 +62,8 @@ final class Options {
     int integer(String name) {
         double value = number(name);
         if (value != Math.rint(value) || Math.abs(value) > Integer.MAX_VALUE) {
-            throw new IllegalArgumentException("%s: %s is %s, expected an integer".formatted(owner, name, value));
+            throw new IllegalArgumentException(
+                    "%s: %s is %s, expected an integer".formatted(owner, name, value));
         }
         return (int) value;
     }
@@ -162,6 +164,7 @@ final class Options {
     }
 
     private IllegalArgumentException wrongType(String name, String expected, JsonNode value) {
-        return new IllegalArgumentException("%s: %s is %s, expected %s".formatted(owner, name, value, expected));
+        return new IllegalArgumentException(
+                "%s: %s is %s, expected %s".formatted(owner, name, value, expected));
     }
 }

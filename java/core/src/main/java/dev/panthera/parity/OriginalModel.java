@@ -22,26 +22,28 @@ final class OriginalModel {
      * @throws UnknownCaseException if it uses a class or an option that we do not have
      */
     static ModelConfig config(Options options, int length) {
-        options.ignoring("name", "embedding_init_type", "embed_dropout", "resid_dropout", "drop_path");
+        options.ignoring(
+                "name", "embedding_init_type", "embed_dropout", "resid_dropout", "drop_path");
         String block = options.text("block_type", "TransformerBlock");
         if (!block.equals("TransformerBlock")) {
             throw new UnknownCaseException("block " + block);
         }
         int multiple = options.integer("pad_vocab_size_multiple", 1);
         int vocabSize = Math.ceilDiv(options.integer("vocab_size", 8192), multiple) * multiple;
-        var config = new ModelConfig(
-                sequenceMixer(options.nested("sequence_mixer")),
-                stateMixer(options, "state_mixer"),
-                options.integer("d_model", 128),
-                options.integer("n_layers", 2),
-                vocabSize,
-                Math.max(0, options.integer("max_position_embeddings", 64)),
-                length,
-                options.flag("learnable_word_embeddings", true),
-                0,
-                0,
-                0,
-                options.number("layer_norm_epsilon", 1e-5));
+        var config =
+                new ModelConfig(
+                        sequenceMixer(options.nested("sequence_mixer")),
+                        stateMixer(options, "state_mixer"),
+                        options.integer("d_model", 128),
+                        options.integer("n_layers", 2),
+                        vocabSize,
+                        Math.max(0, options.integer("max_position_embeddings", 64)),
+                        length,
+                        options.flag("learnable_word_embeddings", true),
+                        0,
+                        0,
+                        0,
+                        options.number("layer_norm_epsilon", 1e-5));
         options.finish();
         return config;
     }

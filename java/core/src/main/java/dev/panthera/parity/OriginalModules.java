@@ -21,14 +21,18 @@ import java.util.stream.Collectors;
  */
 final class OriginalModules {
 
-    private static final Map<String, Function<Options, MixerConfig>> SEQUENCE = Map.of(
-            "zoology.mixers.attention.MHA", OriginalModules::attention,
-            "zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid);
+    private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
+            Map.of(
+                    "zoology.mixers.attention.MHA", OriginalModules::attention,
+                    "zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid);
 
-    private static final Map<String, Function<Options, StateMixerConfig>> STATE = Map.of(
-            "torch.nn.Identity", OriginalModules::identity,
-            "zoology.mixers.mlp.GLU", options -> new Glu.Config(options.integer("hidden_mult", 1)),
-            "zoology.mixers.mlp.MLP", options -> new Mlp.Config(options.integer("hidden_mult", 1)));
+    private static final Map<String, Function<Options, StateMixerConfig>> STATE =
+            Map.of(
+                    "torch.nn.Identity", OriginalModules::identity,
+                    "zoology.mixers.mlp.GLU",
+                            options -> new Glu.Config(options.integer("hidden_mult", 1)),
+                    "zoology.mixers.mlp.MLP",
+                            options -> new Mlp.Config(options.integer("hidden_mult", 1)));
 
     private OriginalModules() {}
 
@@ -42,29 +46,34 @@ final class OriginalModules {
         return find(STATE, className, arguments);
     }
 
-    private static <T> Optional<T> find(Map<String, Function<Options, T>> classes, String name, Options arguments) {
-        return Optional.ofNullable(classes.get(name)).map(translation -> {
-            T config = translation.apply(arguments);
-            arguments.finish();
-            return config;
-        });
+    private static <T> Optional<T> find(
+            Map<String, Function<Options, T>> classes, String name, Options arguments) {
+        return Optional.ofNullable(classes.get(name))
+                .map(translation -> {
+                    T config = translation.apply(arguments);
+                    arguments.finish();
+                    return config;
+                });
     }
 
     private static MixerConfig attention(Options arguments) {
         arguments.ignoring("dropout");
-        return new Attention.Config(arguments.integer("num_heads", 1), 0, arguments.flag("bias", true));
+        return new Attention.Config(
+                arguments.integer("num_heads", 1), 0, arguments.flag("bias", true));
     }
 
     private static MixerConfig hybrid(Options arguments) {
-        return new Hybrid.Config(arguments.list("configs").stream()
-                .map(OriginalModules::layerOfHybrid)
-                .collect(Collectors.toList()));
+        return new Hybrid.Config(
+                arguments.list("configs").stream()
+                        .map(OriginalModules::layerOfHybrid)
+                        .collect(Collectors.toList()));
     }
 
     private static MixerConfig layerOfHybrid(Options child) {
         String name = child.text("name");
         try {
-            return sequenceMixer(name, child.nested("kwargs")).orElseGet(() -> new Unknown("class " + name));
+            return sequenceMixer(name, child.nested("kwargs"))
+                    .orElseGet(() -> new Unknown("class " + name));
         } catch (UnknownCaseException unknown) {
             return new Unknown(unknown.getMessage());
         }

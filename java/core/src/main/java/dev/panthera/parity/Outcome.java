@@ -15,7 +15,12 @@ import java.util.Optional;
  * @param reason for a verdict other than {@link Verdict#PASS}
  */
 record Outcome(
-        String name, Verdict verdict, String outputError, String gradientError, String tolerance, String reason) {
+        String name,
+        Verdict verdict,
+        String outputError,
+        String gradientError,
+        String tolerance,
+        String reason) {
 
     enum Verdict {
         PASS,
@@ -39,18 +44,12 @@ record Outcome(
         return new Outcome(
                 name,
                 check.passed() ? Verdict.PASS : Verdict.FAIL,
-                comparison
-                        .worst(Kind.OUTPUT)
-                        .map(Check::error)
-                        .map(Outcome::number)
-                        .orElse(""),
-                comparison
-                        .worst(Kind.GRADIENT)
-                        .map(Check::error)
-                        .map(Outcome::number)
-                        .orElse(""),
+                comparison.worst(Kind.OUTPUT).map(Check::error).map(Outcome::number).orElse(""),
+                comparison.worst(Kind.GRADIENT).map(Check::error).map(Outcome::number).orElse(""),
                 number(check.tolerance()),
-                check.passed() ? "" : "%s: error %s".formatted(check.tensor(), number(check.error())));
+                check.passed()
+                        ? ""
+                        : "%s: error %s".formatted(check.tensor(), number(check.error())));
     }
 
     /** Of a case that could not be compared. */

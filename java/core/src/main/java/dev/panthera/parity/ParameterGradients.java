@@ -15,7 +15,8 @@ final class ParameterGradients {
      * Compares every recorded gradient with that of our parameter of the same name; tied parameters have their total
      * gradient under each name. Frozen parameters must have none.
      */
-    static void compare(Golden golden, Workbench bench, ParameterStore store, Comparison comparison) {
+    static void compare(
+            Golden golden, Workbench bench, ParameterStore store, Comparison comparison) {
         for (String name : golden.namesAfter(PREFIX)) {
             Tensor parameter = store.named().get(name);
             if (parameter == null) {
@@ -27,7 +28,8 @@ final class ParameterGradients {
                 new JsonMapper().readTree(golden.metadata("frozen_params").orElse("[]"))) {
             Tensor parameter = store.named().get(frozen.stringValue());
             if (parameter != null && parameter.requiresGradient()) {
-                throw new IllegalArgumentException("parameter " + frozen.stringValue() + " must be frozen");
+                throw new IllegalArgumentException(
+                        "parameter " + frozen.stringValue() + " must be frozen");
             }
         }
     }

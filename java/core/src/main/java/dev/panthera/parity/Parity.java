@@ -60,10 +60,11 @@ public final class Parity {
 
     private static List<Path> cases(Path directory) {
         try (Stream<Path> found = Files.walk(directory, FileVisitOption.FOLLOW_LINKS)) {
-            List<Path> files = found.filter(Files::isRegularFile)
-                    .filter(file -> file.getFileName().toString().endsWith(Golden.SUFFIX))
-                    .sorted()
-                    .toList();
+            List<Path> files =
+                    found.filter(Files::isRegularFile)
+                            .filter(file -> file.getFileName().toString().endsWith(Golden.SUFFIX))
+                            .sorted()
+                            .toList();
             UserException.require(
                     Files.isDirectory(directory) || !files.isEmpty(),
                     "%s: it is neither a folder nor a safetensors file; name a folder of recorded cases",
@@ -71,13 +72,17 @@ public final class Parity {
             return files;
         } catch (IOException | UncheckedIOException unreadable) {
             throw new UserException(
-                    "cannot read %s: %s; name a folder of recorded cases".formatted(directory, cause(unreadable)),
+                    "cannot read %s: %s; name a folder of recorded cases"
+                            .formatted(directory, cause(unreadable)),
                     unreadable);
         }
     }
 
     private static String cause(Exception unreadable) {
-        Throwable root = unreadable instanceof UncheckedIOException wrapped ? wrapped.getCause() : unreadable;
+        Throwable root =
+                unreadable instanceof UncheckedIOException wrapped
+                        ? wrapped.getCause()
+                        : unreadable;
         return switch (root) {
             case NoSuchFileException _ -> "there is no such folder";
             case AccessDeniedException denied -> "permission denied for " + denied.getFile();
@@ -107,7 +112,8 @@ public final class Parity {
             return Outcome.without(name, Verdict.DEVIATION, String.valueOf(deviation.getMessage()));
         } catch (RuntimeException failure) {
             String message = failure.getMessage();
-            return Outcome.without(name, Verdict.FAIL, message == null ? failure.toString() : message);
+            return Outcome.without(
+                    name, Verdict.FAIL, message == null ? failure.toString() : message);
         }
     }
 }

@@ -8,10 +8,12 @@ final class ParityCases {
 
     private static final String MQAR_STATISTICS = "mqar_gaps";
 
-    private static final Map<String, ParityCase> FUNCTIONS = Map.of(
-            "zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows,
-            "zoology.metrics.compute_ce_with_embeddings", LossCases::crossEntropyWithEmbeddings,
-            "zoology.metrics.compute_mse", LossCases::meanSquaredError);
+    private static final Map<String, ParityCase> FUNCTIONS =
+            Map.of(
+                    "zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows,
+                    "zoology.metrics.compute_ce_with_embeddings",
+                            LossCases::crossEntropyWithEmbeddings,
+                    "zoology.metrics.compute_mse", LossCases::meanSquaredError);
 
     private ParityCases() {}
 
@@ -30,7 +32,9 @@ final class ParityCases {
         }
         Optional<String> function = golden.metadata("function");
         if (function.isPresent()) {
-            return known(Optional.ofNullable(FUNCTIONS.get(function.get())), "function " + function.get());
+            return known(
+                    Optional.ofNullable(FUNCTIONS.get(function.get())),
+                    "function " + function.get());
         }
         if (golden.name().startsWith(MQAR_STATISTICS)) {
             return DataCases::mqarSlots;

@@ -47,8 +47,15 @@ final class Report {
         return failed > 0;
     }
 
-    private void print(String name, String outputs, String gradients, String tolerance, Object result, String reason) {
-        out.println(format.formatted(name, outputs, gradients, tolerance, result, reason)
-                .stripTrailing());
+    private void print(
+            String name,
+            String outputs,
+            String gradients,
+            String tolerance,
+            Object result,
+            String reason) {
+        out.println(
+                format.formatted(name, outputs, gradients, tolerance, result, reason)
+                        .stripTrailing());
     }
 }

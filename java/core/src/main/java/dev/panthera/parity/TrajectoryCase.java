@@ -31,7 +31,9 @@ final class TrajectoryCase implements ParityCase {
     @Override
     public void run(Golden golden, Workbench bench, Comparison comparison) {
         int[] shape = golden.shape("batch_inputs");
-        var model = LanguageModel.of(OriginalModel.config(golden.options("model_config"), shape[2]), SEED);
+        var model =
+                LanguageModel.of(
+                        OriginalModel.config(golden.options("model_config"), shape[2]), SEED);
         ParameterStore store = bench.load(model, golden, "init.");
         Options options = golden.options("optimizer").ignoring("applies_to");
         if (!options.text("name").equals("AdamW")) {
@@ -39,10 +41,13 @@ final class TrajectoryCase implements ParityCase {
         }
         double learningRate = options.number("lr");
         double[] betas = options.numbers("betas");
-        var adamW = new AdamW.Options(betas[0], betas[1], options.number("eps"), options.number("weight_decay"));
+        var adamW =
+                new AdamW.Options(
+                        betas[0], betas[1], options.number("eps"), options.number("weight_decay"));
         options.finish();
         double[] losses = train(golden, bench, model, store, adamW, learningRate);
-        comparison.absolute("losses", Comparison.Kind.OUTPUT, losses, golden.doubles("losses"), LOSS_TOLERANCE);
+        comparison.absolute(
+                "losses", Comparison.Kind.OUTPUT, losses, golden.doubles("losses"), LOSS_TOLERANCE);
         for (String name : golden.namesAfter("final.")) {
             compareParameter(
                     golden, comparison, name, bench.values(store.named().get(name)), learningRate);
@@ -70,10 +75,13 @@ final class TrajectoryCase implements ParityCase {
                 int end = begin + batch * length;
                 store.zeroGradients(bench.stream());
                 tape.begin(Tape.Mode.TRAINING);
-                var result = model.loss(
-                        tape,
-                        bench.integers(Arrays.copyOfRange(inputs, begin, end), batch, length),
-                        bench.integers(Arrays.copyOfRange(labels, begin, end), batch, length));
+                var result =
+                        model.loss(
+                                tape,
+                                bench.integers(
+                                        Arrays.copyOfRange(inputs, begin, end), batch, length),
+                                bench.integers(
+                                        Arrays.copyOfRange(labels, begin, end), batch, length));
                 losses[step] = bench.values(result.loss())[0];
                 tape.backward(result.loss());
                 optimizer.step(bench.stream(), learningRate);
@@ -87,12 +95,16 @@ final class TrajectoryCase implements ParityCase {
         String tensor = "final." + name;
         double[] recorded = golden.doubles(tensor);
         if (!name.endsWith(PROJECTION_BIAS)) {
-            double allowed = name.endsWith(LONG_CONVOLUTION_TAPS) ? UNDETERMINED_TOLERANCE : PARAMETER_TOLERANCE;
+            double allowed =
+                    name.endsWith(LONG_CONVOLUTION_TAPS)
+                            ? UNDETERMINED_TOLERANCE
+                            : PARAMETER_TOLERANCE;
             comparison.absolute(tensor, Comparison.Kind.GRADIENT, ours, recorded, allowed);
             return;
         }
         boolean large = learningRate > USUAL_LEARNING_RATE;
-        double keys = large ? UNDETERMINED_PER_LEARNING_RATE * learningRate : UNDETERMINED_TOLERANCE;
+        double keys =
+                large ? UNDETERMINED_PER_LEARNING_RATE * learningRate : UNDETERMINED_TOLERANCE;
         double others = large ? keys : PARAMETER_TOLERANCE;
         String[] parts = {" (queries)", " (keys)", " (values)"};
         int width = ours.length / parts.length;

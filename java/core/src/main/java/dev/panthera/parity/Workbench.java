@@ -119,8 +119,12 @@ final class Workbench implements AutoCloseable {
             String recorded = prefix + parameter.getKey();
             int[] shape = golden.shape(recorded);
             if (!Arrays.equals(shape, parameter.getValue().shape())) {
-                throw new IllegalArgumentException("%s has shape %s, recorded is %s"
-                        .formatted(parameter.getKey(), parameter.getValue(), Arrays.toString(shape)));
+                throw new IllegalArgumentException(
+                        "%s has shape %s, recorded is %s"
+                                .formatted(
+                                        parameter.getKey(),
+                                        parameter.getValue(),
+                                        Arrays.toString(shape)));
             }
         }
         for (String name : golden.namesAfter(prefix)) {

@@ -12,7 +12,8 @@ import java.util.stream.Stream;
  * @param test       what is reported, at least one segment
  * @param seed       seed of all rows and of their order
  */
-public record DataConfig(List<DataSegment> train, List<DataSegment> validation, List<DataSegment> test, long seed) {
+public record DataConfig(
+        List<DataSegment> train, List<DataSegment> validation, List<DataSegment> test, long seed) {
 
     /** @throws UserException if there are no training or no test segments, or a split has too many */
     public DataConfig {

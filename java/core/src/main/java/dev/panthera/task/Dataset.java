@@ -61,12 +61,18 @@ public final class Dataset implements AutoCloseable {
      * @throws UserException if there is no segment or the batch size is not positive
      */
     public Dataset(
-            List<DataSegment> segments, long seed, Split split, int batchSize, BatchOrder order, RowStorage storage) {
+            List<DataSegment> segments,
+            long seed,
+            Split split,
+            int batchSize,
+            BatchOrder order,
+            RowStorage storage) {
         UserException.require(
                 !segments.isEmpty(),
                 "no %s data: give at least one segment",
                 split.name().toLowerCase(Locale.ROOT));
-        UserException.require(batchSize >= 1, "--batch %d: a batch needs at least one row; try 32", batchSize);
+        UserException.require(
+                batchSize >= 1, "--batch %d: a batch needs at least one row; try 32", batchSize);
         this.order = order;
         long positions = 0;
         for (DataSegment segment : segments) {

@@ -48,14 +48,18 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
      */
     public Mqar {
         UserException.require(
-                length >= 4, "--length %d: the shortest MQAR row is one pair and one query; try 4", length);
+                length >= 4,
+                "--length %d: the shortest MQAR row is one pair and one query; try 4",
+                length);
         UserException.require(
                 length % 2 == 0,
                 "--length %d: MQAR places queries in pairs, so the length must be even; try %d",
                 length,
                 length + 1L);
-        UserException.require(pairs >= 1, "--pairs %d: MQAR needs at least one key-value pair; try 4", pairs);
-        UserException.require(passes >= 1, "--passes %d: the pairs must be shown at least once; try 1", passes);
+        UserException.require(
+                pairs >= 1, "--pairs %d: MQAR needs at least one key-value pair; try 4", pairs);
+        UserException.require(
+                passes >= 1, "--passes %d: the pairs must be shown at least once; try 1", passes);
         long needed = 2L * pairs * passes + 2L * pairs;
         UserException.require(
                 needed <= length,
@@ -230,8 +234,9 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
 
         Optional<String> firstProblem() {
             if (inputs.length != task.length || labels.length != task.length) {
-                return Optional.of("inputs and labels have lengths %d and %d; expected %d"
-                        .formatted(inputs.length, labels.length, task.length));
+                return Optional.of(
+                        "inputs and labels have lengths %d and %d; expected %d"
+                                .formatted(inputs.length, labels.length, task.length));
             }
             int[] answers = new int[task.firstValue()];
             return firstProblemOfContext(answers).or(() -> firstProblemOfQueries(answers));
@@ -242,7 +247,10 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
             for (int position = 0; position < task.contextLength(); position += 2) {
                 int key = inputs[position];
                 int value = inputs[position + 1];
-                if (key < 1 || key >= task.firstValue() || value < task.firstValue() || value >= task.vocabSize) {
+                if (key < 1
+                        || key >= task.firstValue()
+                        || value < task.firstValue()
+                        || value >= task.vocabSize) {
                     return problem(position, "pair (%d, %d) is out of range".formatted(key, value));
                 }
                 if (labels[position] != IGNORE || labels[position + 1] != IGNORE) {
@@ -254,7 +262,8 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
                         return problem(position, "a later pass shows another pair than the first");
                     }
                 } else if (answers[key] != 0 || valueSeen[value]) {
-                    return problem(position, "key %d or value %d occurs twice".formatted(key, value));
+                    return problem(
+                            position, "key %d or value %d occurs twice".formatted(key, value));
                 }
                 answers[key] = value;
                 valueSeen[value] = true;
@@ -273,17 +282,21 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
                 boolean labelled = labels[position] != IGNORE;
                 if (labelled) {
                     if (position % 2 != 0 || answer == 0) {
-                        return problem(position, "token %d has a label but is no query".formatted(token));
+                        return problem(
+                                position, "token %d has a label but is no query".formatted(token));
                     }
                     if (labels[position] != answer) {
                         return problem(
                                 position,
-                                "label %d, but key %d has value %d".formatted(labels[position], token, answer));
+                                "label %d, but key %d has value %d"
+                                        .formatted(labels[position], token, answer));
                     }
                     answers[token] = 0;
                     asked++;
                 } else if (token != 0 && task.filler == Filler.ZERO) {
-                    return problem(position, "token %d is neither a query nor the filler 0".formatted(token));
+                    return problem(
+                            position,
+                            "token %d is neither a query nor the filler 0".formatted(token));
                 }
             }
             return asked == task.pairs

@@ -12,10 +12,11 @@ sealed interface RowSource {
 
     /** The rows of {@code segment}; materialised ones live as long as {@code arena}. */
     static RowSource of(DataSegment segment, RowStream stream, RowStorage storage, Arena arena) {
-        var streamed = new Streamed(
-                segment.task().generator(stream),
-                new int[segment.task().length()],
-                new int[segment.task().length()]);
+        var streamed =
+                new Streamed(
+                        segment.task().generator(stream),
+                        new int[segment.task().length()],
+                        new int[segment.task().length()]);
         return switch (storage) {
             case STREAMED -> streamed;
             case MATERIALISED -> Materialised.of(streamed, segment, arena);
@@ -34,7 +35,8 @@ sealed interface RowSource {
     }
 
     /** Holds all rows. */
-    record Materialised(MemorySegment allInputs, MemorySegment allLabels, long rowBytes) implements RowSource {
+    record Materialised(MemorySegment allInputs, MemorySegment allLabels, long rowBytes)
+            implements RowSource {
 
         static Materialised of(Streamed rows, DataSegment segment, Arena arena) {
             long rowBytes = (long) segment.task().length() * Integer.BYTES;
@@ -42,7 +44,8 @@ sealed interface RowSource {
             var labels = arena.allocate(segment.examples() * rowBytes, Integer.BYTES);
             for (int row = 0; row < segment.examples(); row++) {
                 long offset = row * rowBytes;
-                rows.copy(row, inputs.asSlice(offset, rowBytes), labels.asSlice(offset, rowBytes), 0);
+                rows.copy(
+                        row, inputs.asSlice(offset, rowBytes), labels.asSlice(offset, rowBytes), 0);
             }
             return new Materialised(inputs, labels, rowBytes);
         }

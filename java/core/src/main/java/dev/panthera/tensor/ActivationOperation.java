@@ -4,11 +4,13 @@ import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.ActivationKernel;
 
 /** {@code y = f(x)} element by element; see {@link Activation}. */
-public record ActivationOperation(ActivationKernel kernel, Tensor x, Tensor y) implements Operation {
+public record ActivationOperation(ActivationKernel kernel, Tensor x, Tensor y)
+        implements Operation {
 
     public static Tensor apply(Tape tape, Activation activation, Tensor x) {
         var operation =
-                new ActivationOperation(new ActivationKernel(activation, x.size()), x, tape.allocate(x.shape()));
+                new ActivationOperation(
+                        new ActivationKernel(activation, x.size()), x, tape.allocate(x.shape()));
         tape.run(operation);
         return operation.y;
     }

@@ -8,7 +8,8 @@ import java.util.Arrays;
  * Addition, subtraction, product or quotient with broadcasting: shapes are aligned at their ends, and a dimension that is
  * missing or 1 is repeated; see {@link ArithmeticKernel}.
  */
-public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, Tensor y) implements Operation {
+public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, Tensor y)
+        implements Operation {
 
     public static Tensor apply(Tape tape, ArithmeticKind kind, Tensor a, Tensor b) {
         int[] shape = broadcast(a, b);
@@ -26,7 +27,10 @@ public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, T
             int sizeOfB = i <= b.rank() ? b.size(-i) : 1;
             if (sizeOfA != sizeOfB && sizeOfA != 1 && sizeOfB != 1) {
                 throw new IllegalArgumentException(
-                        "arithmetic: " + Arrays.toString(a.shape()) + " and " + Arrays.toString(b.shape())
+                        "arithmetic: "
+                                + Arrays.toString(a.shape())
+                                + " and "
+                                + Arrays.toString(b.shape())
                                 + " do not broadcast: aligned at their ends, sizes must be equal or 1");
             }
             shape[rank - i] = Math.max(sizeOfA, sizeOfB);
@@ -60,7 +64,12 @@ public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, T
         var da = tape.writeGradient(a);
         var db = tape.writeGradient(b);
         kernel.backward(
-                tape.stream(), a.values(), b.values(), y.gradient(), Tape.Gradient.of(da), Tape.Gradient.of(db));
+                tape.stream(),
+                a.values(),
+                b.values(),
+                y.gradient(),
+                Tape.Gradient.of(da),
+                Tape.Gradient.of(db));
         tape.give(da, a);
         tape.give(db, b);
     }

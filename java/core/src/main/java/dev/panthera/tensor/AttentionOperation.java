@@ -22,15 +22,21 @@ public record AttentionOperation(AttentionKernel kernel, Tensor packed, Tensor y
         int channels = packed.size(2) / 3;
         if (packed.size(2) != 3 * channels || channels % heads != 0) {
             throw new IllegalArgumentException(
-                    "attention: " + packed + " for " + heads + " heads; expected (batch, length, 3 * heads * head_dim)");
+                    "attention: "
+                            + packed
+                            + " for "
+                            + heads
+                            + " heads; expected (batch, length, 3 * heads * head_dim)");
         }
-        var kernel = AttentionKernel.packed(
-                batch, length, heads, channels / heads, tape.training() ? dropout : 0, key);
-        var operation = new AttentionOperation(
-                kernel,
-                packed,
-                tape.allocate(batch, length, channels),
-                tape.allocateConstant(tape.type(), batch, heads, length));
+        var kernel =
+                AttentionKernel.packed(
+                        batch, length, heads, channels / heads, tape.training() ? dropout : 0, key);
+        var operation =
+                new AttentionOperation(
+                        kernel,
+                        packed,
+                        tape.allocate(batch, length, channels),
+                        tape.allocateConstant(tape.type(), batch, heads, length));
         tape.run(operation);
         return operation.y;
     }

@@ -10,12 +10,19 @@ public record DropoutOperation(DropoutKernel kernel, Tensor x, Tensor y) impleme
      * @param key tells apart the dropouts of one step
      * @return {@code x} itself where nothing is dropped
      */
-    public static Tensor apply(Tape tape, float probability, float pathProbability, long key, Tensor x) {
+    public static Tensor apply(
+            Tape tape, float probability, float pathProbability, long key, Tensor x) {
         if (!tape.training() || (probability == 0 && pathProbability == 0)) {
             return x;
         }
-        var kernel = new DropoutKernel(
-                probability, pathProbability, x.rows(), x.size(-1), x.rows() / x.size(0), key);
+        var kernel =
+                new DropoutKernel(
+                        probability,
+                        pathProbability,
+                        x.rows(),
+                        x.size(-1),
+                        x.rows() / x.size(0),
+                        key);
         var operation = new DropoutOperation(kernel, x, tape.allocate(x.shape()));
         tape.run(operation);
         return operation.y;

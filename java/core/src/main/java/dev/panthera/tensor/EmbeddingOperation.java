@@ -18,9 +18,16 @@ public record EmbeddingOperation(
         int batch = ids.size(0);
         int length = ids.size(1);
         int channels = table.size(1);
-        var kernel = new EmbeddingKernel(
-                batch, length, channels, table.size(0), positions == null ? 0 : positions.size(0));
-        var operation = new EmbeddingOperation(kernel, ids, table, positions, tape.allocate(batch, length, channels));
+        var kernel =
+                new EmbeddingKernel(
+                        batch,
+                        length,
+                        channels,
+                        table.size(0),
+                        positions == null ? 0 : positions.size(0));
+        var operation =
+                new EmbeddingOperation(
+                        kernel, ids, table, positions, tape.allocate(batch, length, channels));
         tape.run(operation);
         return operation.y;
     }
@@ -33,13 +40,21 @@ public record EmbeddingOperation(
     @Override
     public void forward(Tape tape) {
         kernel.forward(
-                tape.stream(), ids.values(), table.values(), positions == null ? null : positions.values(), y.values());
+                tape.stream(),
+                ids.values(),
+                table.values(),
+                positions == null ? null : positions.values(),
+                y.values());
     }
 
     @Override
     public void backward(Tape tape) {
         kernel.backward(
-                tape.stream(), ids.values(), y.gradient(), tape.addGradient(table), tape.addGradient(positions));
+                tape.stream(),
+                ids.values(),
+                y.gradient(),
+                tape.addGradient(table),
+                tape.addGradient(positions));
     }
 
     @Override

@@ -16,7 +16,14 @@ public record LinearOperation(
      */
     public static Tensor apply(Tape tape, Tensor x, Tensor weight, @Nullable Tensor bias) {
         if (weight.rank() != 2 || weight.size(1) != x.size(-1)) {
-            throw new IllegalArgumentException("linear: " + weight + " for " + x + "; expected weight (out, " + x.size(-1) + ")");
+            throw new IllegalArgumentException(
+                    "linear: "
+                            + weight
+                            + " for "
+                            + x
+                            + "; expected weight (out, "
+                            + x.size(-1)
+                            + ")");
         }
         int[] shape = x.shape();
         shape[shape.length - 1] = weight.size(0);
@@ -33,7 +40,12 @@ public record LinearOperation(
 
     @Override
     public void forward(Tape tape) {
-        kernel.forward(tape.stream(), x.values(), weight.values(), bias == null ? null : bias.values(), y.values());
+        kernel.forward(
+                tape.stream(),
+                x.values(),
+                weight.values(),
+                bias == null ? null : bias.values(),
+                y.values());
     }
 
     @Override

@@ -5,7 +5,17 @@ public final class NonFiniteException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     NonFiniteException(String operation, int index, String pass, long count, String outputs) {
-        super("operation " + index + " (" + operation + "), " + pass + ": " + count + " values of " + outputs
-                + " are NaN or infinite");
+        super(
+                "operation "
+                        + index
+                        + " ("
+                        + operation
+                        + "), "
+                        + pass
+                        + ": "
+                        + count
+                        + " values of "
+                        + outputs
+                        + " are NaN or infinite");
     }
 }

@@ -27,19 +27,26 @@ public record NormOperation(
      * @param bias {@code (channels)} or null
      */
     public static Result apply(
-            Tape tape, NormKind kind, float epsilon, Tensor x, @Nullable Tensor residual, Tensor weight, @Nullable Tensor bias) {
+            Tape tape,
+            NormKind kind,
+            float epsilon,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            @Nullable Tensor bias) {
         var kernel = new NormKernel(kind, epsilon, x.rows(), x.size(-1));
         int rows = Math.toIntExact(x.rows());
-        var operation = new NormOperation(
-                kernel,
-                x,
-                residual,
-                weight,
-                bias,
-                residual == null ? x : tape.allocate(x.shape()),
-                tape.allocate(x.shape()),
-                kind == NormKind.LAYER ? tape.allocateConstant(tape.type(), rows) : null,
-                tape.allocateConstant(tape.type(), rows));
+        var operation =
+                new NormOperation(
+                        kernel,
+                        x,
+                        residual,
+                        weight,
+                        bias,
+                        residual == null ? x : tape.allocate(x.shape()),
+                        tape.allocate(x.shape()),
+                        kind == NormKind.LAYER ? tape.allocateConstant(tape.type(), rows) : null,
+                        tape.allocateConstant(tape.type(), rows));
         tape.run(operation);
         return new Result(operation.sum, operation.y);
     }
@@ -72,7 +79,8 @@ public record NormOperation(
             return;
         }
         var dx = fused ? tape.reuseGradient(sum) : null;
-        if (dx == null && (x.requiresGradient() || (residual != null && residual.requiresGradient()))) {
+        if (dx == null
+                && (x.requiresGradient() || (residual != null && residual.requiresGradient()))) {
             dx = tape.newGradient(x);
         }
         try (var workspace = tape.scratch(kernel.backwardWorkspaceBytes(tape.stream()))) {

@@ -32,7 +32,8 @@ public final class ParameterStore implements AutoCloseable {
      *
      * @param parameters name to parameter; one tensor may have several names (tied weights)
      */
-    public ParameterStore(Device device, DeviceStream stream, DataType type, Map<String, Tensor> parameters) {
+    public ParameterStore(
+            Device device, DeviceStream stream, DataType type, Map<String, Tensor> parameters) {
         this.type = type;
         this.named = new LinkedHashMap<>(parameters);
         List<Tensor> ordered = new ArrayList<>(distinct(parameters));
@@ -113,7 +114,8 @@ public final class ParameterStore implements AutoCloseable {
     public DeviceBuffer part(DeviceBuffer flat, Tensor parameter) {
         Long offset = offsets.get(parameter);
         if (offset == null || !parameter.requiresGradient()) {
-            throw new IllegalArgumentException(parameter + " is no trainable parameter of this store");
+            throw new IllegalArgumentException(
+                    parameter + " is no trainable parameter of this store");
         }
         return flat.slice(offset, parameter.size());
     }
@@ -139,8 +141,12 @@ public final class ParameterStore implements AutoCloseable {
     public void load(DeviceStream stream, String name, float[] newValues) {
         Tensor tensor = named.get(name);
         if (tensor == null || tensor.size() != newValues.length) {
-            throw new IllegalArgumentException(name + ": " + newValues.length + " values for "
-                    + (tensor == null ? "no such parameter" : tensor.toString()));
+            throw new IllegalArgumentException(
+                    name
+                            + ": "
+                            + newValues.length
+                            + " values for "
+                            + (tensor == null ? "no such parameter" : tensor.toString()));
         }
         upload(stream, tensor.values(), newValues);
     }

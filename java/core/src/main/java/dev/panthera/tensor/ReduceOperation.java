@@ -28,7 +28,9 @@ public record ReduceOperation(ReduceKernel kernel, Tensor x, Tensor y) implement
 
     /** As {@link #apply(Tape, Reduction, Tensor, int)} over all elements, to a scalar of shape (1). */
     public static Tensor applyToAll(Tape tape, Reduction reduction, Tensor x) {
-        var operation = new ReduceOperation(new ReduceKernel(reduction, 1, x.size(), 1), x, tape.allocate(1));
+        var operation =
+                new ReduceOperation(
+                        new ReduceKernel(reduction, 1, x.size(), 1), x, tape.allocate(1));
         tape.run(operation);
         return operation.y;
     }

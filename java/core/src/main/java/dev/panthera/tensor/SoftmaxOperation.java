@@ -6,7 +6,9 @@ import dev.panthera.kernels.SoftmaxKernel;
 public record SoftmaxOperation(SoftmaxKernel kernel, Tensor x, Tensor y) implements Operation {
 
     public static Tensor apply(Tape tape, Tensor x) {
-        var operation = new SoftmaxOperation(new SoftmaxKernel(x.rows(), x.size(-1)), x, tape.allocate(x.shape()));
+        var operation =
+                new SoftmaxOperation(
+                        new SoftmaxKernel(x.rows(), x.size(-1)), x, tape.allocate(x.shape()));
         tape.run(operation);
         return operation.y;
     }

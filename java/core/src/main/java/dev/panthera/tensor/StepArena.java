@@ -14,13 +14,16 @@ import java.util.List;
  */
 public final class StepArena implements AutoCloseable {
     private static final long ALIGNMENT = 64;
+
     /** Blocks are multiples of a huge page. */
     private static final long BLOCK_UNIT = 2L << 20;
+
     private static final long SMALLEST_BLOCK = 4 * BLOCK_UNIT;
 
     private final Device device;
     private final List<DeviceBuffer> blocks = new ArrayList<>();
     private long[] blockStart = new long[8];
+
     /** Free ranges in one address space in which the blocks follow each other, a unit apart so that none merge. */
     private long[] freeStart = new long[64];
 

@@ -29,7 +29,8 @@ final class Storage {
 
     DeviceBuffer buffer() {
         if (references == 0) {
-            throw new IllegalStateException("this tensor's memory was already given back: backward() has passed it");
+            throw new IllegalStateException(
+                    "this tensor's memory was already given back: backward() has passed it");
         }
         return buffer;
     }

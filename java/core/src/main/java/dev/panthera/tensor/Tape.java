@@ -4,8 +4,8 @@ import dev.panthera.kernels.ArithmeticKernel;
 import dev.panthera.kernels.ArithmeticKind;
 import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.DeviceBuffer;
-import dev.panthera.kernels.RandomState;
 import dev.panthera.kernels.DeviceStream;
+import dev.panthera.kernels.RandomState;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +28,7 @@ public final class Tape {
     private final DataType type;
     private final List<Operation> operations = new ArrayList<>();
     private final FiniteCheck finiteCheck = new FiniteCheck();
+
     /** What the operation whose backward runs has asked {@link #addGradient} for; filled while checking only. */
     private final List<DeviceBuffer> addedGradients = new ArrayList<>();
 
@@ -84,7 +85,8 @@ public final class Tape {
         operations.add(operation);
         if (checking) {
             for (Tensor output : operation.outputs()) {
-                finiteCheck.check(this, operation, operations.size() - 1, output.values(), "forward");
+                finiteCheck.check(
+                        this, operation, operations.size() - 1, output.values(), "forward");
             }
         }
     }
@@ -141,7 +143,8 @@ public final class Tape {
      */
     public void backward(Tensor loss) {
         if (loss.size() != 1) {
-            throw new IllegalArgumentException(loss + " is no scalar: backward() starts from one value");
+            throw new IllegalArgumentException(
+                    loss + " is no scalar: backward() starts from one value");
         }
         Storage seed = arena.allocate(type, 1);
         if (type == DataType.F64) {
@@ -238,7 +241,9 @@ public final class Tape {
      * call, {@link #give} hands it over.
      */
     public @Nullable Gradient writeGradient(@Nullable Tensor tensor) {
-        return tensor == null || !tensor.requiresGradient() ? null : new Gradient(arena.allocate(type, tensor.size()));
+        return tensor == null || !tensor.requiresGradient()
+                ? null
+                : new Gradient(arena.allocate(type, tensor.size()));
     }
 
     /** Memory for a gradient of the size of {@code tensor}, to be written by a kernel and given to several tensors. */
@@ -301,7 +306,12 @@ public final class Tape {
             }
         }
         if (checking) {
-            finiteCheck.check(this, operations.getLast(), operations.size() - 1, gradient.buffer(), "backward");
+            finiteCheck.check(
+                    this,
+                    operations.getLast(),
+                    operations.size() - 1,
+                    gradient.buffer(),
+                    "backward");
         }
         gradient.storage.release();
     }

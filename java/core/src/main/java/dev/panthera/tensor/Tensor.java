@@ -21,7 +21,8 @@ public final class Tensor {
     private Tensor(int[] shape, boolean requiresGradient) {
         for (int size : shape) {
             if (size < 1) {
-                throw new IllegalArgumentException("shape " + Arrays.toString(shape) + ": every size must be at least 1");
+                throw new IllegalArgumentException(
+                        "shape " + Arrays.toString(shape) + ": every size must be at least 1");
             }
         }
         this.shape = shape;
@@ -43,7 +44,12 @@ public final class Tensor {
         Tensor tensor = new Tensor(shape.clone(), trainable);
         if (tensor.size() != initialValues.length) {
             throw new IllegalArgumentException(
-                    "shape " + Arrays.toString(shape) + " has " + tensor.size() + " values, not " + initialValues.length);
+                    "shape "
+                            + Arrays.toString(shape)
+                            + " has "
+                            + tensor.size()
+                            + " values, not "
+                            + initialValues.length);
         }
         tensor.initialValues = initialValues;
         return tensor;
@@ -96,7 +102,8 @@ public final class Tensor {
     /** The values. Valid until the step's {@link Tape#backward} has passed this tensor. */
     public DeviceBuffer values() {
         if (values == null) {
-            throw new IllegalStateException("this parameter has no memory yet: put its model into a ParameterStore");
+            throw new IllegalStateException(
+                    "this parameter has no memory yet: put its model into a ParameterStore");
         }
         return values.buffer();
     }
@@ -129,8 +136,12 @@ public final class Tensor {
     private Tape tapeWith(Tensor other) {
         Tape found = tape != null ? tape : other.tape;
         if (found == null) {
-            throw new IllegalArgumentException(this + " and " + other + " are parameters or inputs: at least one operand"
-                    + " must come from an operation on a tape; or call ArithmeticOperation.apply(tape, ...)");
+            throw new IllegalArgumentException(
+                    this
+                            + " and "
+                            + other
+                            + " are parameters or inputs: at least one operand"
+                            + " must come from an operation on a tape; or call ArithmeticOperation.apply(tape, ...)");
         }
         return found;
     }
@@ -143,7 +154,8 @@ public final class Tensor {
     float[] takeInitialValues() {
         float[] initial = initialValues;
         if (initial == null) {
-            throw new IllegalStateException("this tensor is no parameter, or is in a ParameterStore already");
+            throw new IllegalStateException(
+                    "this tensor is no parameter, or is in a ParameterStore already");
         }
         initialValues = null;
         return initial;

@@ -34,18 +34,20 @@ public record VocabularyLossOperation(
     public static Result apply(Tape tape, Tensor hidden, Tensor weight, Tensor labels) {
         int rows = Math.toIntExact(hidden.rows());
         var kernel = new VocabularyLossKernel(rows, hidden.size(-1), weight.size(0));
-        var operation = new VocabularyLossOperation(
-                kernel,
-                hidden,
-                weight,
-                labels,
-                tape.allocate(1),
-                tape.allocateConstant(DataType.I32, 1),
-                tape.allocateConstant(tape.type(), rows),
-                tape.allocateConstant(tape.type(), rows),
-                tape.allocateConstant(DataType.I32, rows));
+        var operation =
+                new VocabularyLossOperation(
+                        kernel,
+                        hidden,
+                        weight,
+                        labels,
+                        tape.allocate(1),
+                        tape.allocateConstant(DataType.I32, 1),
+                        tape.allocateConstant(tape.type(), rows),
+                        tape.allocateConstant(tape.type(), rows),
+                        tape.allocateConstant(DataType.I32, rows));
         tape.run(operation);
-        return new Result(operation.loss, operation.labelledCount, operation.rowLoss, operation.argMax);
+        return new Result(
+                operation.loss, operation.labelledCount, operation.rowLoss, operation.argMax);
     }
 
     @Override

@@ -39,8 +39,10 @@ public final class AdamW implements AutoCloseable {
         this.parameters = parameters;
         kernel = new AdamWKernel(parameters.trainableElements());
         state = AdamWState.allocate(device);
-        firstMoment = device.allocate(parameters.trainable().type(), parameters.trainableElements());
-        secondMoment = device.allocate(parameters.trainable().type(), parameters.trainableElements());
+        firstMoment =
+                device.allocate(parameters.trainable().type(), parameters.trainableElements());
+        secondMoment =
+                device.allocate(parameters.trainable().type(), parameters.trainableElements());
         stream.zero(firstMoment);
         stream.zero(secondMoment);
     }
@@ -78,7 +80,13 @@ public final class AdamW implements AutoCloseable {
                         options.weightDecay(),
                         steps,
                         false));
-        kernel.step(stream, state, parameters.trainable(), parameters.gradients(), firstMoment, secondMoment);
+        kernel.step(
+                stream,
+                state,
+                parameters.trainable(),
+                parameters.gradients(),
+                firstMoment,
+                secondMoment);
     }
 
     @Override

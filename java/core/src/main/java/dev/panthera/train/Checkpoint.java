@@ -45,7 +45,10 @@ public final class Checkpoint {
     public static Path locate(Path path) {
         Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
         UserException.require(
-                Files.isRegularFile(file), "%s: there is no checkpoint; give a run's folder or its %s", path, FILE);
+                Files.isRegularFile(file),
+                "%s: there is no checkpoint; give a run's folder or its %s",
+                path,
+                FILE);
         return file;
     }
 
@@ -70,7 +73,8 @@ public final class Checkpoint {
             return ConfigFile.fromJson(json);
         } catch (UserException problem) {
             throw new UserException(
-                    "%s: its configuration: %s".formatted(stored.path(), problem.getMessage()), problem);
+                    "%s: its configuration: %s".formatted(stored.path(), problem.getMessage()),
+                    problem);
         }
     }
 
@@ -81,23 +85,32 @@ public final class Checkpoint {
     }
 
     /** Writes a checkpoint; on failure the file is what it was before. */
-    static void write(Path file, TrainConfig config, Session session, AdamW optimizer, Position position) {
-        var writer = new SafetensorsWriter()
-                .metadata("format", FORMAT)
-                .metadata("config", ConfigFile.toJson(config))
-                .metadata("epoch", Integer.toString(position.epoch()))
-                .metadata("batch", Integer.toString(position.batch()))
-                .metadata("steps", Long.toString(position.steps()))
-                .metadata("loss_sum", Double.toHexString(position.lossSum()))
-                .metadata("stopped_early", Boolean.toString(position.stoppedEarly()));
-        distinct(session).forEach((name, tensor) -> {
-            long[] shape = longs(tensor.shape());
-            writer.tensor(name, shape, session.stream().toFloatArray(tensor.values()));
-            if (tensor.requiresGradient()) {
-                writer.tensor(FIRST_MOMENT + name, shape, part(session, optimizer.firstMoment(), tensor));
-                writer.tensor(SECOND_MOMENT + name, shape, part(session, optimizer.secondMoment(), tensor));
-            }
-        });
+    static void write(
+            Path file, TrainConfig config, Session session, AdamW optimizer, Position position) {
+        var writer =
+                new SafetensorsWriter()
+                        .metadata("format", FORMAT)
+                        .metadata("config", ConfigFile.toJson(config))
+                        .metadata("epoch", Integer.toString(position.epoch()))
+                        .metadata("batch", Integer.toString(position.batch()))
+                        .metadata("steps", Long.toString(position.steps()))
+                        .metadata("loss_sum", Double.toHexString(position.lossSum()))
+                        .metadata("stopped_early", Boolean.toString(position.stoppedEarly()));
+        distinct(session)
+                .forEach((name, tensor) -> {
+                    long[] shape = longs(tensor.shape());
+                    writer.tensor(name, shape, session.stream().toFloatArray(tensor.values()));
+                    if (tensor.requiresGradient()) {
+                        writer.tensor(
+                                FIRST_MOMENT + name,
+                                shape,
+                                part(session, optimizer.firstMoment(), tensor));
+                        writer.tensor(
+                                SECOND_MOMENT + name,
+                                shape,
+                                part(session, optimizer.secondMoment(), tensor));
+                    }
+                });
         writer.write(file);
     }
 
@@ -109,14 +122,25 @@ public final class Checkpoint {
     static Position resume(Path file, Session session, AdamW optimizer) {
         var stored = open(file);
         var position = position(stored);
-        distinct(session).forEach((name, tensor) -> {
-            copy(stored, name, session, tensor, tensor.values());
-            if (tensor.requiresGradient()) {
-                var parameters = session.parameters();
-                copy(stored, FIRST_MOMENT + name, session, tensor, parameters.part(optimizer.firstMoment(), tensor));
-                copy(stored, SECOND_MOMENT + name, session, tensor, parameters.part(optimizer.secondMoment(), tensor));
-            }
-        });
+        distinct(session)
+                .forEach((name, tensor) -> {
+                    copy(stored, name, session, tensor, tensor.values());
+                    if (tensor.requiresGradient()) {
+                        var parameters = session.parameters();
+                        copy(
+                                stored,
+                                FIRST_MOMENT + name,
+                                session,
+                                tensor,
+                                parameters.part(optimizer.firstMoment(), tensor));
+                        copy(
+                                stored,
+                                SECOND_MOMENT + name,
+                                session,
+                                tensor,
+                                parameters.part(optimizer.secondMoment(), tensor));
+                    }
+                });
         optimizer.restoreSteps(position.steps());
         return position;
     }
@@ -140,23 +164,30 @@ public final class Checkpoint {
     /** Restores the parameters alone. */
     static void readParameters(Path file, Session session) {
         var stored = open(file);
-        distinct(session).forEach((name, tensor) -> copy(stored, name, session, tensor, tensor.values()));
+        distinct(session)
+                .forEach((name, tensor) -> copy(stored, name, session, tensor, tensor.values()));
     }
 
     /** Each parameter once, under the first of its names. */
     private static Map<String, Tensor> distinct(Session session) {
         var seen = new IdentityHashMap<Tensor, Boolean>();
         var result = new LinkedHashMap<String, Tensor>();
-        session.parameters().named().forEach((name, tensor) -> {
-            if (seen.put(tensor, true) == null) {
-                result.put(name, tensor);
-            }
-        });
+        session.parameters()
+                .named()
+                .forEach((name, tensor) -> {
+                    if (seen.put(tensor, true) == null) {
+                        result.put(name, tensor);
+                    }
+                });
         return result;
     }
 
     private static void copy(
-            SafetensorsFile stored, String name, Session session, Tensor parameter, DeviceBuffer target) {
+            SafetensorsFile stored,
+            String name,
+            Session session,
+            Tensor parameter,
+            DeviceBuffer target) {
         long[] expected = longs(parameter.shape());
         long[] found = stored.tensor(name).shape();
         UserException.require(

@@ -48,7 +48,8 @@ public final class ConfigDraft {
         JsonNode layer = parse(mapper, read(file), file.toString());
         if (!(layer instanceof ObjectNode group)) {
             throw new UserException(
-                    "%s: a configuration is a group of keys, for example \"epochs: 32\"".formatted(file));
+                    "%s: a configuration is a group of keys, for example \"epochs: 32\""
+                            .formatted(file));
         }
         merge(root, group);
         return this;
@@ -91,7 +92,8 @@ public final class ConfigDraft {
     private static void merge(ObjectNode target, ObjectNode layer) {
         for (Map.Entry<String, JsonNode> entry : layer.properties()) {
             String key = entry.getKey();
-            if (target.get(key) instanceof ObjectNode group && entry.getValue() instanceof ObjectNode inner) {
+            if (target.get(key) instanceof ObjectNode group
+                    && entry.getValue() instanceof ObjectNode inner) {
                 merge(group, inner);
             } else {
                 target.set(key, entry.getValue());
@@ -111,9 +113,12 @@ public final class ConfigDraft {
             case ObjectNode group when rest.isEmpty() -> group.set(key, value);
             case ObjectNode group -> set(child(group, key, path), rest, value, path);
             case ArrayNode list when !rest.isEmpty() && key.equals(ALL) ->
-                list.forEach(element -> set(element, rest, value, path));
-            case ArrayNode list when !rest.isEmpty() -> set(element(list, key, path), rest, value, path);
-            default -> throw new UserException("%s: there is nothing to set below a value or list".formatted(path));
+                    list.forEach(element -> set(element, rest, value, path));
+            case ArrayNode list when !rest.isEmpty() ->
+                    set(element(list, key, path), rest, value, path);
+            default ->
+                    throw new UserException(
+                            "%s: there is nothing to set below a value or list".formatted(path));
         }
     }
 
@@ -164,7 +169,8 @@ public final class ConfigDraft {
             throw new UserException("--config %s: it is no text in UTF-8".formatted(file), failure);
         } catch (IOException failure) {
             throw new UserException(
-                    "--config %s: it cannot be read (%s)".formatted(file, failure.getMessage()), failure);
+                    "--config %s: it cannot be read (%s)".formatted(file, failure.getMessage()),
+                    failure);
         }
     }
 }

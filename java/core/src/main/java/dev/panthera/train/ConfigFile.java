@@ -24,20 +24,21 @@ import tools.jackson.databind.json.JsonMapper;
  * may be missing and nothing may be unknown; see {@link ConfigDraft} for files that state only what differs.
  */
 public final class ConfigFile {
-    static final JsonMapper JSON = JsonMapper.builder()
-            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-            .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
-            .enable(SerializationFeature.INDENT_OUTPUT)
-            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
-            .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
-            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-            .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
-            .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-            .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
-            .build();
+    static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+                    .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
+                    .enable(SerializationFeature.INDENT_OUTPUT)
+                    .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                    .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+                    .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+                    .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+                    .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+                    .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+                    .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
+                    .build();
 
     private ConfigFile() {}
 
@@ -56,7 +57,8 @@ public final class ConfigFile {
             return toConfig(JSON.readTree(json));
         } catch (JacksonException failure) {
             throw new UserException(
-                    "the configuration is no JSON: %s".formatted(failure.getOriginalMessage()), failure);
+                    "the configuration is no JSON: %s".formatted(failure.getOriginalMessage()),
+                    failure);
         }
     }
 
@@ -76,18 +78,23 @@ public final class ConfigFile {
         String key = dotted(failure.getPath());
         return switch (failure) {
             case UnrecognizedPropertyException unknown ->
-                "%s: there is no such key; possible here: %s"
-                        .formatted(
-                                key,
-                                unknown.getKnownPropertyIds().stream()
-                                        .map(String::valueOf)
-                                        .sorted()
-                                        .collect(Collectors.joining(", ")));
-            case MismatchedInputException wrong when !key.isEmpty() && wrong.getTargetType() != null ->
-                describe(key, at(tree, key), wrong.getTargetType());
+                    "%s: there is no such key; possible here: %s"
+                            .formatted(
+                                    key,
+                                    unknown.getKnownPropertyIds().stream()
+                                            .map(String::valueOf)
+                                            .sorted()
+                                            .collect(Collectors.joining(", ")));
+            case MismatchedInputException wrong
+                    when !key.isEmpty() && wrong.getTargetType() != null ->
+                    describe(key, at(tree, key), wrong.getTargetType());
             case InputCoercionException outOfRange ->
-                describe(key, at(tree, key), outOfRange.getTargetType());
-            default -> failure.getOriginalMessage().lines().findFirst().orElse("the configuration cannot be read");
+                    describe(key, at(tree, key), outOfRange.getTargetType());
+            default ->
+                    failure.getOriginalMessage()
+                            .lines()
+                            .findFirst()
+                            .orElse("the configuration cannot be read");
         };
     }
 
@@ -120,7 +127,10 @@ public final class ConfigFile {
 
     private static String dotted(List<JacksonException.Reference> path) {
         return path.stream()
-                .map(step -> step.getPropertyName() == null ? "" + step.getIndex() : step.getPropertyName())
+                .map(step ->
+                        step.getPropertyName() == null
+                                ? "" + step.getIndex()
+                                : step.getPropertyName())
                 .collect(Collectors.joining("."));
     }
 }

@@ -47,8 +47,10 @@ public record DataOptions(
         train = List.copyOf(train);
         validation = List.copyOf(validation);
         test = List.copyOf(test);
-        UserException.require(batch >= 1, "--batch %d: a batch needs at least one row; try 64", batch);
-        UserException.require(testBatch >= 1, "test batch %d: a batch needs at least one row; try 64", testBatch);
+        UserException.require(
+                batch >= 1, "--batch %d: a batch needs at least one row; try 64", batch);
+        UserException.require(
+                testBatch >= 1, "test batch %d: a batch needs at least one row; try 64", testBatch);
         config(vocab, powerA, fillers, passes, train, validation, test, seed);
     }
 
@@ -68,15 +70,17 @@ public record DataOptions(
             long seed) {
         List<List<DataSegment>> splits = new ArrayList<>();
         for (var segments : List.of(train, validation, test)) {
-            splits.add(segments.stream()
-                    .map(segment -> new DataSegment(
-                            Mqar.of(segment.length(), segment.pairs())
-                                    .withVocabSize(vocab)
-                                    .withPowerA(powerA)
-                                    .withFiller(fillers)
-                                    .withPasses(passes),
-                            segment.examples()))
-                    .toList());
+            splits.add(
+                    segments.stream()
+                            .map(segment ->
+                                    new DataSegment(
+                                            Mqar.of(segment.length(), segment.pairs())
+                                                    .withVocabSize(vocab)
+                                                    .withPowerA(powerA)
+                                                    .withFiller(fillers)
+                                                    .withPasses(passes),
+                                            segment.examples()))
+                            .toList());
         }
         return new DataConfig(splits.get(0), splits.get(1), splits.get(2), seed);
     }

@@ -20,7 +20,9 @@ public record DeviceChoice(String name, int threads) {
                 "--device %s: it must be cpu, cuda:N (for example cuda:0) or auto",
                 name);
         UserException.require(
-                threads >= 0 && threads <= 1024, "--threads %d: 1 to 1024 are possible, 0 means one per core", threads);
+                threads >= 0 && threads <= 1024,
+                "--threads %d: 1 to 1024 are possible, 0 means one per core",
+                threads);
     }
 
     /** Opens the device. */

@@ -11,4 +11,9 @@ package dev.panthera.train;
  * @param seconds of the epoch, evaluation included
  */
 public record EpochReport(
-        int epoch, double trainLoss, double learningRate, Evaluation deciding, double tokensPerSecond, double seconds) {}
+        int epoch,
+        double trainLoss,
+        double learningRate,
+        Evaluation deciding,
+        double tokensPerSecond,
+        double seconds) {}

@@ -10,4 +10,5 @@ import java.util.Map;
  * @param examples number of examples
  * @param slices accuracy by slice and value, for example {@code num_kv_pairs -> 4 -> 0.99}
  */
-public record Evaluation(double loss, double accuracy, long examples, Map<String, Map<Integer, Double>> slices) {}
+public record Evaluation(
+        double loss, double accuracy, long examples, Map<String, Map<Integer, Double>> slices) {}

@@ -26,14 +26,19 @@ public final class Evaluator {
      * @param checkpoint file, or folder of a run
      * @param data whose test split is used; null: that of the run
      */
-    public static Evaluation evaluate(Path checkpoint, DeviceChoice choice, @Nullable DataOptions data) {
+    public static Evaluation evaluate(
+            Path checkpoint, DeviceChoice choice, @Nullable DataOptions data) {
         var file = Checkpoint.locate(checkpoint);
         TrainConfig config = Checkpoint.readConfig(file);
         DataOptions used = data == null ? config.data() : data;
         requireFit(config, used);
         try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
-                var session = new Session(
-                        choice.open(), config.model().config(config.data()), config.seed(), used.testPositions())) {
+                var session =
+                        new Session(
+                                choice.open(),
+                                config.model().config(config.data()),
+                                config.seed(),
+                                used.testPositions())) {
             Checkpoint.readParameters(file, session);
             return new Evaluator(session).evaluate(dataset);
         }
@@ -98,8 +103,9 @@ public final class Evaluator {
             accuracy += batchAccuracy;
             examples += batch.rows();
             for (var slice : batch.slices().entrySet()) {
-                double[] sums = slices.computeIfAbsent(slice.getKey(), key -> new TreeMap<>())
-                        .computeIfAbsent(slice.getValue(), value -> new double[2]);
+                double[] sums =
+                        slices.computeIfAbsent(slice.getKey(), key -> new TreeMap<>())
+                                .computeIfAbsent(slice.getValue(), value -> new double[2]);
                 sums[0] += batchAccuracy;
                 sums[1] += batch.rows();
             }
@@ -112,7 +118,8 @@ public final class Evaluator {
                 values.forEach((value, sums) -> byValue.put(value, sums[0] / sums[1]));
                 accuracies.put(name, byValue);
             });
-            return new Evaluation(labelled == 0 ? 0 : loss / labelled, accuracy / examples, examples, accuracies);
+            return new Evaluation(
+                    labelled == 0 ? 0 : loss / labelled, accuracy / examples, examples, accuracies);
         }
     }
 }

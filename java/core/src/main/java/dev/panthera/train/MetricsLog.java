@@ -42,10 +42,11 @@ final class MetricsLog implements AutoCloseable {
     }
 
     private void dropLaterLines(long keepSteps) throws IOException {
-        String kept = Files.readAllLines(file).stream()
-                .filter(line -> isUpTo(line, keepSteps))
-                .map(line -> line + "\n")
-                .collect(Collectors.joining());
+        String kept =
+                Files.readAllLines(file).stream()
+                        .filter(line -> isUpTo(line, keepSteps))
+                        .map(line -> line + "\n")
+                        .collect(Collectors.joining());
         AtomicFile.write(file, kept);
     }
 
@@ -90,8 +91,11 @@ final class MetricsLog implements AutoCloseable {
     private static void put(Map<String, Object> line, String split, Evaluation evaluation) {
         line.put(split + "/loss", evaluation.loss());
         line.put(split + "/accuracy", evaluation.accuracy());
-        evaluation.slices().forEach((slice, values) -> values.forEach(
-                (value, accuracy) -> line.put(split + "/" + slice + "/accuracy-" + value, accuracy)));
+        evaluation
+                .slices()
+                .forEach((slice, values) ->
+                        values.forEach((value, accuracy) ->
+                                line.put(split + "/" + slice + "/accuracy-" + value, accuracy)));
     }
 
     private void write(Map<String, Object> line) {
@@ -112,7 +116,12 @@ final class MetricsLog implements AutoCloseable {
     }
 
     private UserException failure(IOException cause) {
-        return new UserException(file + ": cannot be written (" + cause.getMessage() + "); check the folder and free space", cause);
+        return new UserException(
+                file
+                        + ": cannot be written ("
+                        + cause.getMessage()
+                        + "); check the folder and free space",
+                cause);
     }
 
     @Override

@@ -68,18 +68,36 @@ public final class Presets {
     }
 
     private static ModelOptions attention(int dModel, String stateMixer) {
-        return new ModelOptions("attention", List.of(), 1, 2, dModel, stateMixer, 4, true, true, 0.1, 0, 0);
+        return new ModelOptions(
+                "attention", List.of(), 1, 2, dModel, stateMixer, 4, true, true, 0.1, 0, 0);
     }
 
     private static DataOptions mqar(
-            int length, int pairs, int vocab, Filler fillers, int trainExamples, int testExamples, int batch) {
+            int length,
+            int pairs,
+            int vocab,
+            Filler fillers,
+            int trainExamples,
+            int testExamples,
+            int batch) {
         var train = List.of(new DataOptions.Segment(length, pairs, trainExamples));
         var held = List.of(new DataOptions.Segment(length, pairs, testExamples));
         return new DataOptions(
-                vocab, POWER_A, fillers, 1, train, held, held, batch, batch, BatchOrder.SHUFFLED, SEED);
+                vocab,
+                POWER_A,
+                fillers,
+                1,
+                train,
+                held,
+                held,
+                batch,
+                batch,
+                BatchOrder.SHUFFLED,
+                SEED);
     }
 
-    private static TrainConfig config(ModelOptions model, DataOptions data, int epochs, double learningRate) {
+    private static TrainConfig config(
+            ModelOptions model, DataOptions data, int epochs, double learningRate) {
         return new TrainConfig(
                 model,
                 data,

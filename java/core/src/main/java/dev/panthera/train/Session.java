@@ -13,9 +13,12 @@ import dev.panthera.tensor.ParameterStore;
 import dev.panthera.tensor.StepArena;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
+import java.util.ArrayDeque;
+import java.util.Deque;
 
 /** A model on a device with what one step needs: parameters, step memory, and room for a batch. */
 final class Session implements AutoCloseable {
+    private final Deque<AutoCloseable> owned = new ArrayDeque<>();
     private final Device device;
     private final DeviceStream stream;
     private final StepArena arena;
@@ -27,20 +30,49 @@ final class Session implements AutoCloseable {
     private final DeviceBuffer labels;
 
     /**
-     * Takes over the device and closes it at the end.
+     * Takes over the device and closes it at the end, or now if there is no memory for the model.
      *
      * @param positions most tokens of a batch
      */
     Session(Device device, ModelConfig config, long seed, long positions) {
-        this.device = device;
-        stream = device.newStream();
-        arena = new StepArena(device);
-        random = RandomState.allocate(device, stream);
-        tape = new Tape(stream, arena, random, DataType.F32);
-        model = LanguageModel.of(config, seed);
-        parameters = new ParameterStore(device, stream, DataType.F32, Parameters.of(model));
-        inputs = device.allocate(DataType.I32, positions);
-        labels = device.allocate(DataType.I32, positions);
+        this.device = own(device);
+        try {
+            stream = own(device.newStream());
+            arena = own(new StepArena(device));
+            random = RandomState.allocate(device, stream);
+            own(random.block());
+            tape = new Tape(stream, arena, random, DataType.F32);
+            model = LanguageModel.of(config, seed);
+            parameters =
+                    own(new ParameterStore(device, stream, DataType.F32, Parameters.of(model)));
+            inputs = own(device.allocate(DataType.I32, positions));
+            labels = own(device.allocate(DataType.I32, positions));
+        } catch (RuntimeException | Error failure) {
+            try {
+                closeOwned();
+            } catch (RuntimeException second) {
+                failure.addSuppressed(second);
+            }
+            throw failure;
+        }
+    }
+
+    private <T extends AutoCloseable> T own(T resource) {
+        owned.push(resource);
+        return resource;
+    }
+
+    private void closeOwned() {
+        while (!owned.isEmpty()) {
+            try {
+                owned.pop().close();
+            } catch (RuntimeException failure) {
+                throw failure;
+            } catch (Exception impossible) {
+                throw new AssertionError(
+                        "closing device memory throws unchecked exceptions only", impossible);
+            }
+        }
     }
 
     Device device() {
@@ -81,18 +113,13 @@ final class Session implements AutoCloseable {
         stream.copyToDevice(ids, batch.inputs());
         stream.copyToDevice(targets, batch.labels());
         return new Loaded(
-                Tensor.wrap(ids, batch.rows(), batch.length()), Tensor.wrap(targets, batch.rows(), batch.length()));
+                Tensor.wrap(ids, batch.rows(), batch.length()),
+                Tensor.wrap(targets, batch.rows(), batch.length()));
     }
 
     @Override
     public void close() {
         tape.end();
-        inputs.close();
-        labels.close();
-        parameters.close();
-        random.block().close();
-        arena.close();
-        stream.close();
-        device.close();
+        closeOwned();
     }
 }

@@ -11,4 +11,9 @@ package dev.panthera.train;
  * @param secondsLeft of this epoch's training, estimated
  */
 public record StepReport(
-        int epoch, int batch, int batches, double loss, double tokensPerSecond, double secondsLeft) {}
+        int epoch,
+        int batch,
+        int batches,
+        double loss,
+        double tokensPerSecond,
+        double secondsLeft) {}

@@ -25,7 +25,8 @@ public record TrainConfig(
         long seed) {
 
     public TrainConfig {
-        UserException.require(epochs >= 1, "--epochs %d: at least one epoch is needed; try 32", epochs);
+        UserException.require(
+                epochs >= 1, "--epochs %d: at least one epoch is needed; try 32", epochs);
         UserException.require(
                 learningRate > 0 && Double.isFinite(learningRate),
                 "--lr %s: the learning rate must be a positive number; try 1e-3",
@@ -34,7 +35,8 @@ public record TrainConfig(
                 weightDecay >= 0 && Double.isFinite(weightDecay),
                 "--weight-decay %s: it must be 0 or a positive number; try 0.1",
                 weightDecay);
-        UserException.require(!Double.isNaN(stopAbove), "stop_above: it must be a number; try 0.99");
+        UserException.require(
+                !Double.isNaN(stopAbove), "stop_above: it must be a number; try 0.99");
         model.config(data);
     }
 

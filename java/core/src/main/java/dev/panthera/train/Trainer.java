@@ -65,18 +65,26 @@ public final class Trainer {
         long positions = Math.max(data.trainPositions(), data.testPositions());
         try (var train = data.trainDataset(storage(data));
                 var deciding = data.testDataset(decidingSplit, RowStorage.STREAMED);
-                var session = new Session(
-                        options.device().open(), config.model().config(data), config.seed(), positions);
-                var step = new TrainingStep(
-                        session, AdamW.Options.withWeightDecay(config.weightDecay()), config.seed())) {
+                var session =
+                        new Session(
+                                options.device().open(),
+                                config.model().config(data),
+                                config.seed(),
+                                positions);
+                var step =
+                        new TrainingStep(
+                                session,
+                                AdamW.Options.withWeightDecay(config.weightDecay()),
+                                config.seed())) {
             return new Trainer(config, options, listener, session, step, train, deciding).run();
         }
     }
 
     private static RowStorage storage(DataOptions data) {
-        long tokens = data.train().stream()
-                .mapToLong(segment -> (long) segment.examples() * segment.length())
-                .sum();
+        long tokens =
+                data.train().stream()
+                        .mapToLong(segment -> (long) segment.examples() * segment.length())
+                        .sum();
         return tokens <= MATERIALISED_TOKENS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
     }
 
@@ -106,14 +114,15 @@ public final class Trainer {
     }
 
     private TrainResult run(@Nullable MetricsLog metrics) {
-        listener.started(new RunInfo(
-                session.device().name(),
-                session.device().info().threads(),
-                session.parameters().trainableParameters(),
-                stateBytes(),
-                train.batchesPerEpoch(),
-                options.folder(),
-                position.epoch()));
+        listener.started(
+                new RunInfo(
+                        session.device().name(),
+                        session.device().info().threads(),
+                        session.parameters().trainableParameters(),
+                        stateBytes(),
+                        train.batchesPerEpoch(),
+                        options.folder(),
+                        position.epoch()));
         while (position.epoch() < config.epochs() && !position.stoppedEarly()) {
             if (!runEpoch(metrics)) {
                 save(metrics);
@@ -126,7 +135,10 @@ public final class Trainer {
             metrics.end(position.steps(), test);
         }
         return result(
-                test, position.stoppedEarly() ? TrainResult.Ending.STOPPED_EARLY : TrainResult.Ending.ALL_EPOCHS);
+                test,
+                position.stoppedEarly()
+                        ? TrainResult.Ending.STOPPED_EARLY
+                        : TrainResult.Ending.ALL_EPOCHS);
     }
 
     /** Returns false if the run was asked to stop. */
@@ -143,25 +155,33 @@ public final class Trainer {
             Batch batch = train.batch(epoch, i);
             float loss = step.run(batch, learningRate);
             tokens += (long) batch.rows() * batch.length();
-            position = new Checkpoint.Position(
-                    epoch, i + 1, position.steps() + 1, position.lossSum() + loss, false);
+            position =
+                    new Checkpoint.Position(
+                            epoch, i + 1, position.steps() + 1, position.lossSum() + loss, false);
             if (metrics != null) {
                 metrics.step(position.steps(), epoch + 1, loss);
             }
             double seconds = secondsSince(epochStart);
             double secondsLeft = seconds / (i + 1 - first) * (train.batchesPerEpoch() - i - 1);
-            listener.stepped(new StepReport(
-                    epoch + 1, i + 1, train.batchesPerEpoch(), loss, tokens / seconds, secondsLeft));
+            listener.stepped(
+                    new StepReport(
+                            epoch + 1,
+                            i + 1,
+                            train.batchesPerEpoch(),
+                            loss,
+                            tokens / seconds,
+                            secondsLeft));
         }
         double trainSeconds = secondsSince(epochStart);
         Evaluation evaluation = new Evaluator(session).evaluate(deciding);
-        var report = new EpochReport(
-                epoch + 1,
-                position.lossSum() / train.batchesPerEpoch(),
-                learningRate,
-                evaluation,
-                tokens / trainSeconds,
-                secondsSince(epochStart));
+        var report =
+                new EpochReport(
+                        epoch + 1,
+                        position.lossSum() / train.batchesPerEpoch(),
+                        learningRate,
+                        evaluation,
+                        tokens / trainSeconds,
+                        secondsSince(epochStart));
         boolean stop = evaluation.accuracy() > config.stopAbove();
         if (metrics != null) {
             metrics.epoch(position.steps(), report);

@@ -32,8 +32,9 @@ final class TrainingStep implements AutoCloseable {
         this.seed = seed;
         var device = session.device();
         optimizer = new AdamW(device, session.stream(), session.parameters(), options);
-        squares = new ReduceKernel(
-                Reduction.SUM_OF_SQUARES, 1, session.parameters().trainableElements(), 1);
+        squares =
+                new ReduceKernel(
+                        Reduction.SUM_OF_SQUARES, 1, session.parameters().trainableElements(), 1);
         gradientNorm = device.allocate(DataType.F32, 1);
         long bytes = squares.forwardWorkspaceBytes(session.stream());
         workspace = bytes == 0 ? null : device.allocate(DataType.BYTE, bytes);
@@ -90,8 +91,9 @@ final class TrainingStep implements AutoCloseable {
         } finally {
             session.tape().checkEachOperation(false);
         }
-        return new DivergedException("step %d: loss %s, squared gradient norm %s; first in %s; try a smaller --lr"
-                .formatted(optimizer.steps() + 1, loss, squaredNorm, where));
+        return new DivergedException(
+                "step %d: loss %s, squared gradient norm %s; first in %s; try a smaller --lr"
+                        .formatted(optimizer.steps() + 1, loss, squaredNorm, where));
     }
 
     @Override
