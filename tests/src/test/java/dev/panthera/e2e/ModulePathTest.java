@@ -53,6 +53,24 @@ class ModulePathTest {
         assertThat(run.resolve("checkpoint.safetensors")).isNotEmptyFile();
     }
 
+    @Test
+    void theFirstExperimentRuns() throws IOException, InterruptedException {
+        Path experiment = Path.of("..", "experiments", "FirstRun.java").toAbsolutePath().normalize();
+        var outcome =
+                ChildJvm.withOptions(
+                                folder,
+                                List.of(
+                                        "-p",
+                                        modulePath(),
+                                        "--add-modules=dev.panthera",
+                                        "--enable-native-access=dev.panthera.kernels",
+                                        "--illegal-native-access=deny",
+                                        experiment.toString()))
+                        .run();
+        assertThat(outcome.err()).isEmpty();
+        assertThat(outcome.out()).matches("accuracy (0\\.99\\d*|1\\.0) after \\d+ epochs\\s*");
+    }
+
     private ChildJvm.Outcome run(String... arguments) throws IOException, InterruptedException {
         List<String> options =
                 new ArrayList<>(
