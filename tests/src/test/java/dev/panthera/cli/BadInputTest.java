@@ -31,6 +31,7 @@ class BadInputTest {
                     --heads 3                           | --heads 3            | divide the width
                     --heads 0                           | --heads 0            | at least one head
                     --d-model 0                         | --d-model 0          | at least one channel
+                    --d-model 2000000000                | 2^31                 | --d-model
                     --layers 0                          | --layers 0           | at least one layer
                     --dropout 1                         | dropout 1.0          | probability
                     --mixer hyaena                      | --mixer hyaena       | attention
@@ -116,6 +117,12 @@ class BadInputTest {
         Cli.run("train", "--out", run.toString(), "--config", file.toString())
                 .refused(what, possible);
         assertThat(run).doesNotExist();
+    }
+
+    @Test
+    void aValueBeyondTheLimitsOfTheParser() {
+        Cli.run("train", "--set", "epochs=" + "1".repeat(2000))
+                .refused("epochs", "neither YAML nor JSON", "2000");
     }
 
     @Test

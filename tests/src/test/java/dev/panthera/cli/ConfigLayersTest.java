@@ -77,11 +77,11 @@ class ConfigLayersTest {
     void aStarInAPathIsEveryElement() {
         var config =
                 ConfigDraft.of(Presets.named(Presets.DEFAULT))
-                        .set(
+                        .setYaml(
                                 "data.test",
                                 "[{length: 16, pairs: 2, examples: 1}, {length: 32, pairs: 2, examples: 1}]")
-                        .set("data.test.*.examples", "9")
-                        .set("data.test.1.pairs", "3")
+                        .set("data.test.*.examples", 9)
+                        .set("data.test.1.pairs", 3)
                         .toConfig();
         assertThat(config.data().test())
                 .containsExactly(new Segment(16, 2, 9), new Segment(32, 3, 9));
@@ -89,7 +89,7 @@ class ConfigLayersTest {
 
     @Test
     void whatIsImpossibleNowMayBecomePossible() {
-        var draft = ConfigDraft.of(Presets.named(Presets.DEFAULT)).set("model.heads", "96");
-        assertThat(draft.set("model.d_model", "96").toConfig().model().heads()).isEqualTo(96);
+        var draft = ConfigDraft.of(Presets.named(Presets.DEFAULT)).set("model.heads", 96);
+        assertThat(draft.set("model.d_model", 96).toConfig().model().heads()).isEqualTo(96);
     }
 }

@@ -111,6 +111,15 @@ class TrainCommandTest {
         assertThat(others.out()).contains("(5 examples)", "input_seq_len 12:", "num_kv_pairs 1:");
     }
 
+    /** With two pairs, as in training, four passes would not fit. */
+    @Test
+    void otherTestRowsNeedNotSuitTheTrainingRows() {
+        Path run = folder.resolve("run");
+        train(run).succeeded();
+        var others = Cli.run("eval", run.toString(), "--pairs", "1", "--passes", "4").succeeded();
+        assertThat(others.out()).contains("num_passes 4:");
+    }
+
     @Test
     void aFinishedRunCanBeResumedButNotChanged() {
         Path run = folder.resolve("run");
@@ -120,6 +129,8 @@ class TrainCommandTest {
         Cli.run("train", "--resume", run.toString(), "--lr", "1")
                 .refused("--lr", "keeps its configuration");
         Cli.run("train", "--resume", run.toString(), "--set", "epochs=9").refused("--set");
+        Cli.run("train", "--resume", run.resolve(Checkpoint.FILE).toString())
+                .refused("it is a file", "name the run's folder");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.ArithmeticKind;
+import dev.panthera.kernels.KernelException;
 import dev.panthera.kernels.NormKind;
 import dev.panthera.kernels.Reduction;
 import dev.panthera.mixer.Attention;
@@ -261,6 +262,63 @@ class TapeTest {
             assertThatThrownBy(() -> rig.tape().backward(loss))
                     .isInstanceOf(NonFiniteException.class)
                     .hasMessageContaining("operation 0 (arithmetic MULTIPLY), backward");
+        }
+    }
+
+    @Test
+    void anOperationThatThrowsHoldsNoMemoryAfterTheStep() {
+        try (var rig = Rig.cpu(1)) {
+            Tensor table = rig.leaf(Rig.gaussian(1, WIDTH), 1, WIDTH);
+            Tensor unknownId = rig.integers(new int[] {7}, 1, 1);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            assertThatThrownBy(() -> EmbeddingOperation.apply(rig.tape(), unknownId, table, null))
+                    .isInstanceOf(KernelException.class);
+            rig.tape().end();
+            assertThat(rig.arena().liveBytes()).isZero();
+
+            Tensor infinite = rig.leaf(new double[] {Double.POSITIVE_INFINITY}, 1);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor y = ActivationOperation.apply(rig.tape(), Activation.IDENTITY, infinite);
+            Tensor loss = ReduceOperation.applyToAll(rig.tape(), Reduction.SUM_OF_SQUARES, y);
+            rig.tape().checkEachOperation(true);
+            assertThatThrownBy(() -> rig.tape().backward(loss))
+                    .isInstanceOf(NonFiniteException.class);
+            rig.tape().checkEachOperation(false);
+            rig.tape().end();
+            assertThat(rig.arena().liveBytes()).isZero();
+
+            var steps = new ModelSteps(rig);
+            assertThat(steps.train()).isEqualTo(steps.train());
+        }
+    }
+
+    @Test
+    void whatWasPassedOrNotRecordedCannotBePropagatedFrom() {
+        try (var rig = Rig.cpu(1)) {
+            Tensor x = input(rig, 1);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor passed = ReduceOperation.applyToAll(rig.tape(), Reduction.SUM, x);
+            rig.tape().backward(passed);
+            assertThatThrownBy(() -> rig.tape().backward(passed))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("given back");
+            rig.tape().begin(Tape.Mode.EVALUATION);
+            Tensor evaluated = ReduceOperation.applyToAll(rig.tape(), Reduction.SUM, x);
+            assertThatThrownBy(() -> rig.tape().backward(evaluated))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("begin(TRAINING)");
+        }
+    }
+
+    @Test
+    void aLeafThatIsTheOutputGetsTheGradientAdded() {
+        try (var rig = Rig.cpu(1)) {
+            Tensor x = rig.leaf(new double[] {1, 2}, 2);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            rig.tape().backward(x, rig.upload(new double[] {3, 4}));
+            rig.tape().backward(x, rig.upload(new double[] {3, 4}));
+            assertThat(rig.gradient(x)).containsExactly(6, 8);
+            assertThat(rig.arena().liveBytes()).isZero();
         }
     }
 

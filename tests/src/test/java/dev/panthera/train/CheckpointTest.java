@@ -128,6 +128,13 @@ class CheckpointTest {
         assertRefused("seven");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"epoch", "batch", "steps"})
+    void aNegativePositionIsRefused(String key) {
+        rewrite(key, "-1", "");
+        assertRefused("position is negative");
+    }
+
     @Test
     void aConfigurationThatIsNoneIsRefused() {
         rewrite("config", "{\"model\": 3}", "");

@@ -60,7 +60,7 @@ final class TinyRuns {
         var draft = ConfigDraft.of(CONFIG);
         for (String setting : settings) {
             int equals = setting.indexOf('=');
-            draft.set(setting.substring(0, equals), setting.substring(equals + 1));
+            draft.setYaml(setting.substring(0, equals), setting.substring(equals + 1));
         }
         return draft.toConfig();
     }

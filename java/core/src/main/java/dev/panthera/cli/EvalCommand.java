@@ -73,7 +73,12 @@ final class EvalCommand implements Callable<Integer> {
         boolean any =
                 ConfigOption.apply(
                         ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
-        return any ? draft.toConfig().data() : null;
+        if (!any) {
+            return null;
+        }
+        // The training rows are not made here, so they need not be possible with the new options.
+        draft.setYaml("data.train", draft.text("data.test")).setYaml("data.validation", "[]");
+        return draft.toConfig().data();
     }
 
     private void print(Evaluation evaluation) {

@@ -8,6 +8,7 @@ import dev.panthera.train.RunOptions;
 import dev.panthera.train.TrainConfig;
 import dev.panthera.train.TrainResult;
 import dev.panthera.train.Trainer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -131,7 +132,7 @@ final class TrainCommand implements Callable<Integer> {
                     equals > 0,
                     "--set %s: it must be a key and a value, for example data.batch=64",
                     setting);
-            draft.set(setting.substring(0, equals), setting.substring(equals + 1));
+            draft.setYaml(setting.substring(0, equals), setting.substring(equals + 1));
         }
         ParseResult parsed = spec.commandLine().getParseResult();
         if (parsed.hasMatchedOption("--hybrid")) {
@@ -140,7 +141,7 @@ final class TrainCommand implements Callable<Integer> {
                     mixer.equals("hybrid"),
                     "--hybrid: it lists the mixers of --mixer hybrid, not of %s",
                     mixer);
-            draft.set("model.mixer", (Object) mixer);
+            draft.set("model.mixer", mixer);
         }
         ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
         return draft.toConfig();
@@ -158,6 +159,10 @@ final class TrainCommand implements Callable<Integer> {
                             "%s: a resumed run keeps its configuration and folder; leave the option out"
                                     .formatted(option));
                 });
+        UserException.require(
+                !Files.isRegularFile(folder),
+                "--resume %s: it is a file; name the run's folder",
+                folder);
         return Checkpoint.readConfig(Checkpoint.locate(folder));
     }
 }

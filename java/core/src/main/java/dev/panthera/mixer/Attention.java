@@ -60,7 +60,7 @@ public record Attention(
             int width = layer.width();
             check(width);
             return new Attention(
-                    Linear.of(width, 3 * width, bias, init),
+                    Linear.of(width, layer.hidden(3), bias, init),
                     Linear.residual(width, width, init),
                     heads,
                     (float) dropout,

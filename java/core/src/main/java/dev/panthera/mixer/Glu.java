@@ -24,7 +24,7 @@ public record Glu(Linear fc1, Linear fc2, Linear fc3) implements StateMixer {
         @Override
         public Glu build(Layer layer, Init init) {
             int width = layer.width();
-            int hidden = Math.multiplyExact(multiple, width);
+            int hidden = layer.hidden(multiple);
             return new Glu(
                     Linear.of(width, hidden, init),
                     Linear.residual(width, hidden, init),

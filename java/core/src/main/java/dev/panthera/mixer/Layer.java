@@ -1,5 +1,6 @@
 package dev.panthera.mixer;
 
+import dev.panthera.UserException;
 import java.util.Objects;
 
 /**
@@ -12,6 +13,21 @@ import java.util.Objects;
  */
 public record Layer(int index, int count, int width, int length) {
     private static final int DROPOUT_SITES = 16;
+
+    /**
+     * Channels of a hidden layer that has {@code multiple} of them for each channel of the model.
+     *
+     * @throws UserException if they are more than an array can have
+     */
+    public int hidden(int multiple) {
+        long channels = (long) multiple * width;
+        UserException.require(
+                channels <= Integer.MAX_VALUE,
+                "--d-model %d: %d times as many channels are too many; try a smaller width",
+                width,
+                multiple);
+        return (int) channels;
+    }
 
     /** A key for the dropout at place {@code site} of this layer, distinct from all others of the model. */
     public long dropoutKey(int site) {

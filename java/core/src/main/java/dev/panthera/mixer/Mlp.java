@@ -21,7 +21,7 @@ public record Mlp(Linear fc1, Linear fc2) implements StateMixer {
         @Override
         public Mlp build(Layer layer, Init init) {
             int width = layer.width();
-            int hidden = Math.multiplyExact(multiple, width);
+            int hidden = layer.hidden(multiple);
             return new Mlp(Linear.of(width, hidden, init), Linear.residual(hidden, width, init));
         }
     }

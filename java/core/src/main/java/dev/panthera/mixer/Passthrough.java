@@ -10,6 +10,7 @@ import dev.panthera.tensor.Tensor;
  */
 public record Passthrough() implements StateMixer {
 
+    /** Without options. */
     public record Config() implements StateMixerConfig {
         @Override
         public Passthrough build(Layer layer, Init init) {

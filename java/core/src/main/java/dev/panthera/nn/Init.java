@@ -1,5 +1,6 @@
 package dev.panthera.nn;
 
+import dev.panthera.UserException;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.tensor.Tensor;
@@ -75,10 +76,14 @@ public final class Init {
     }
 
     private static int count(int[] shape) {
-        int count = 1;
+        long count = 1;
         for (int size : shape) {
-            count = Math.multiplyExact(count, size);
+            count *= size;
+            UserException.require(
+                    count <= Integer.MAX_VALUE,
+                    "a parameter of shape %s has more than 2^31 - 1 values; try a smaller --d-model or --vocab",
+                    Arrays.toString(shape));
         }
-        return count;
+        return (int) count;
     }
 }

@@ -2,6 +2,7 @@ package dev.panthera.parity;
 
 import java.io.PrintStream;
 import java.util.List;
+import java.util.Locale;
 
 /** Prints outcomes as a table, a line each as soon as it is known, and their counts at the end. */
 final class Report {
@@ -39,7 +40,7 @@ final class Report {
 
     /** Prints the last line. */
     void finish() {
-        out.printf("%d passed, %d failed, %d unknown%n", passed, failed, unknown);
+        out.printf(Locale.ROOT, "%d passed, %d failed, %d unknown%n", passed, failed, unknown);
         out.flush();
     }
 

@@ -14,8 +14,7 @@ public final class NonFiniteException extends RuntimeException {
                         + pass
                         + ": "
                         + count
-                        + " values of "
-                        + outputs
-                        + " are NaN or infinite");
+                        + " values are NaN or infinite; it computes "
+                        + outputs);
     }
 }

@@ -24,8 +24,6 @@ public interface Operation {
 
     /** What else {@link #forward} keeps for {@link #backward}, such as statistics. Freed after {@link #backward}. */
     default Tensor[] saved() {
-        return NONE;
+        return new Tensor[0];
     }
-
-    Tensor[] NONE = {};
 }

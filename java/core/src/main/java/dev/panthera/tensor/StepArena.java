@@ -57,7 +57,7 @@ public final class StepArena implements AutoCloseable {
     }
 
     Storage allocate(DataType type, long elements) {
-        long bytes = rounded(type.bytes() * elements);
+        long bytes = rounded(Math.multiplyExact(elements, type.bytes()));
         int range = firstFit(bytes);
         if (range < 0) {
             addBlock(bytes);
@@ -92,6 +92,18 @@ public final class StepArena implements AutoCloseable {
         } else {
             insertRange(next, offset, bytes);
         }
+    }
+
+    /** Takes back whatever is still handed out, such as the memory of an operation that threw. */
+    void freeAll() {
+        if (liveBytes == 0) {
+            return;
+        }
+        freeCount = 0;
+        for (int i = 0; i < blocks.size(); i++) {
+            insertRange(i, blockStart[i], blocks.get(i).byteSize());
+        }
+        liveBytes = 0;
     }
 
     private static long rounded(long bytes) {
@@ -150,5 +162,6 @@ public final class StepArena implements AutoCloseable {
         blocks.forEach(DeviceBuffer::close);
         blocks.clear();
         freeCount = 0;
+        liveBytes = 0;
     }
 }

@@ -11,8 +11,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs the operations of a step and, when training, remembers them for {@link #backward}. One tape serves a model for
- * many steps: {@link #begin} starts a step, {@link #end} gives its memory back. Not for use by several threads.
+ * Runs the operations of a step and remembers them for {@link #backward}. One tape serves a model for many steps:
+ * {@link #begin} starts a step, {@link #end} gives its memory back, whatever an exception left of it. Not for use by
+ * several threads.
  */
 public final class Tape {
 
@@ -37,7 +38,7 @@ public final class Tape {
 
     /**
      * @param stream where kernels run
-     * @param arena memory for the tensors of a step
+     * @param arena memory for the tensors of a step, for this tape alone
      * @param random what dropout draws from; written by the trainer before each step
      * @param type element type of tensors: F32, or F64 on the double reference device
      */
@@ -79,7 +80,7 @@ public final class Tape {
         checking = check;
     }
 
-    /** Runs an operation; {@link #backward} will come back to it if it is recorded. */
+    /** Runs an operation; {@link #backward} will come back to it. */
     public void run(Operation operation) {
         operation.forward(this);
         operations.add(operation);
@@ -140,6 +141,8 @@ public final class Tape {
     /**
      * Back-propagates from a scalar: adds to every parameter's gradient that of {@code loss}, and gives the step's tensors
      * back on the way.
+     *
+     * @throws IllegalArgumentException if {@code loss} is no scalar or was not computed in training mode
      */
     public void backward(Tensor loss) {
         if (loss.size() != 1) {
@@ -152,15 +155,23 @@ public final class Tape {
         } else {
             stream.copyToDevice(seed.buffer(), new float[] {1});
         }
-        loss.setGradient(seed);
-        unwind();
+        start(loss, seed);
     }
 
     /** As {@link #backward(Tensor)} from a tensor of any shape whose gradient is given. */
     public void backward(Tensor output, DeviceBuffer outputGradient) {
         Storage seed = arena.allocate(type, output.size());
         stream.copy(seed.buffer(), outputGradient);
-        output.setGradient(seed);
+        start(output, seed);
+    }
+
+    private void start(Tensor output, Storage seed) {
+        if (!output.requiresGradient()) {
+            throw new IllegalArgumentException(
+                    output + " wants no gradient: begin(TRAINING) must come before its operations");
+        }
+        give(seed, output);
+        seed.release();
         unwind();
     }
 
@@ -201,13 +212,17 @@ public final class Tape {
         }
     }
 
-    /** Ends the step: gives back the memory of whatever {@link #backward} did not pass. */
+    /**
+     * Ends the step: gives back the memory of whatever {@link #backward} did not pass, and of what an operation that threw
+     * held.
+     */
     public void end() {
         for (int i = operations.size() - 1; i >= 0; i--) {
             free(operations.get(i));
         }
         operations.clear();
         addedGradients.clear();
+        arena.freeAll();
     }
 
     /**

@@ -17,6 +17,7 @@ public final class AdamW implements AutoCloseable {
      * @param beta1 decay of the first moment
      * @param beta2 decay of the second moment
      * @param epsilon added to the root of the second moment
+     * @param weightDecay decoupled from the gradient; 0 is Adam
      */
     public record Options(double beta1, double beta2, double epsilon, double weightDecay) {
 

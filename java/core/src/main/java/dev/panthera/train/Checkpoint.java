@@ -147,12 +147,18 @@ public final class Checkpoint {
 
     private static Position position(SafetensorsFile stored) {
         try {
-            return new Position(
-                    Integer.parseInt(metadata(stored, "epoch")),
-                    Integer.parseInt(metadata(stored, "batch")),
-                    Long.parseLong(metadata(stored, "steps")),
-                    Double.parseDouble(metadata(stored, "loss_sum")),
-                    Boolean.parseBoolean(metadata(stored, "stopped_early")));
+            var position =
+                    new Position(
+                            Integer.parseInt(metadata(stored, "epoch")),
+                            Integer.parseInt(metadata(stored, "batch")),
+                            Long.parseLong(metadata(stored, "steps")),
+                            Double.parseDouble(metadata(stored, "loss_sum")),
+                            Boolean.parseBoolean(metadata(stored, "stopped_early")));
+            UserException.require(
+                    Math.min(position.epoch(), position.batch()) >= 0 && position.steps() >= 0,
+                    "%s: the checkpoint's position is negative; go on from another one",
+                    stored.path());
+            return position;
         } catch (NumberFormatException damaged) {
             throw new UserException(
                     "%s: the checkpoint's position is no number (%s); go on from another one"

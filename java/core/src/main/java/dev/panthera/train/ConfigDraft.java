@@ -8,8 +8,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -60,7 +62,7 @@ public final class ConfigDraft {
      *
      * @throws UserException if the path leads through something that has no keys, or the value is no YAML
      */
-    public ConfigDraft set(String path, String yaml) {
+    public ConfigDraft setYaml(String path, String yaml) {
         set(path, parse(YAML, yaml, path));
         return this;
     }
@@ -148,16 +150,21 @@ public final class ConfigDraft {
         try {
             return mapper.readTree(text);
         } catch (JacksonException failure) {
-            var place = failure.getLocation();
             throw new UserException(
-                    "%s: it is neither YAML nor JSON (line %d, column %d): %s"
+                    "%s: it is neither YAML nor JSON%s: %s"
                             .formatted(
                                     origin,
-                                    place.getLineNr(),
-                                    place.getColumnNr(),
+                                    place(failure.getLocation()),
                                     failure.getOriginalMessage().lines().findFirst().orElse("")),
                     failure);
         }
+    }
+
+    /** Absent where a limit of the parser was exceeded, such as that of a number's digits. */
+    private static String place(@Nullable TokenStreamLocation location) {
+        return location == null
+                ? ""
+                : " (line %d, column %d)".formatted(location.getLineNr(), location.getColumnNr());
     }
 
     private static String read(Path file) {

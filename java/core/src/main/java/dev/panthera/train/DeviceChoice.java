@@ -3,12 +3,15 @@ package dev.panthera.train;
 import dev.panthera.UserException;
 import dev.panthera.kernels.Backend;
 import dev.panthera.kernels.Device;
+import dev.panthera.kernels.KernelException;
 import dev.panthera.kernels.NativeInfo;
+import java.util.Optional;
 
 /**
  * Where a run computes, as the command line gives it.
  *
- * @param name {@code cpu}, {@code cuda:N} or {@code auto}: CUDA device 0 if one works, else the CPU
+ * @param name {@code cpu}, {@code cuda:N} or {@code auto}: CUDA device 0 if one works and has every kernel that the CPU
+ *     has, else the CPU
  * @param threads of the CPU; 0: one per core
  */
 public record DeviceChoice(String name, int threads) {
@@ -25,17 +28,41 @@ public record DeviceChoice(String name, int threads) {
                 threads);
     }
 
-    /** Opens the device. */
+    /**
+     * Opens the device.
+     *
+     * @throws UserException if it is not there or lacks a kernel, or PANTHERA_MAX_ISA is wrong
+     */
     public Device open() {
-        if (name.startsWith(CUDA)) {
-            var reason = NativeInfo.backendProblem(Backend.CUDA);
+        boolean cuda = name.startsWith(CUDA);
+        if (cuda) {
+            var reason = cudaProblem();
             UserException.require(
                     reason.isEmpty(), "--device %s: %s; use --device cpu", name, reason.orElse(""));
-            return Device.cuda(Integer.parseInt(name.substring(CUDA.length())));
         }
-        if (name.equals("auto") && NativeInfo.backendProblem(Backend.CUDA).isEmpty()) {
-            return Device.cuda(0);
+        try {
+            if (cuda) {
+                return Device.cuda(Integer.parseInt(name.substring(CUDA.length())));
+            }
+            return name.equals("auto") && cudaProblem().isEmpty()
+                    ? Device.cuda(0)
+                    : Device.cpu(threads);
+        } catch (KernelException.NoDevice
+                | KernelException.InvalidArgument
+                | KernelException.Unsupported refused) {
+            throw new UserException(
+                    "--device %s: %s".formatted(name, refused.getMessage()), refused);
         }
-        return Device.cpu(threads);
+    }
+
+    /** Why nothing can be trained on CUDA; empty if it can. */
+    private static Optional<String> cudaProblem() {
+        return NativeInfo.backendProblem(Backend.CUDA)
+                .or(() ->
+                        NativeInfo.ops().stream()
+                                .filter(op -> op.backends().contains(Backend.CPU))
+                                .filter(op -> !op.backends().contains(Backend.CUDA))
+                                .findFirst()
+                                .map(op -> "CUDA has no kernel for %s".formatted(op.name())));
     }
 }

@@ -13,7 +13,11 @@ import org.jspecify.annotations.Nullable;
  * @param stopRequested asked before each step; once true, the run writes a checkpoint and ends
  */
 public record RunOptions(
-        DeviceChoice device,
-        @Nullable Path folder,
-        boolean resume,
-        BooleanSupplier stopRequested) {}
+        DeviceChoice device, @Nullable Path folder, boolean resume, BooleanSupplier stopRequested) {
+
+    public RunOptions {
+        if (resume && folder == null) {
+            throw new IllegalArgumentException("a run without a folder has nothing to resume");
+        }
+    }
+}

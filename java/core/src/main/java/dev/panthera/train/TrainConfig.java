@@ -3,14 +3,14 @@ package dev.panthera.train;
 import dev.panthera.UserException;
 
 /**
- * Everything that decides a run's result. Two runs of equal configurations give bitwise equal results on the CPU.
+ * Everything that decides a run's result. Two runs of equal configurations give bitwise equal results on one CPU.
  *
  * @param model what is trained
  * @param data what it is trained and judged on
  * @param epochs most passes over the training data; also the period of the learning rate's cosine
  * @param learningRate at the first epoch; falls as {@link CosineSchedule}
  * @param weightDecay decoupled, on all parameters
- * @param stopAbove the run ends after an epoch whose accuracy on the deciding split is greater; above 1: never
+ * @param stopAbove the run ends after an epoch whose accuracy on the deciding split is greater; from 1 on: never
  * @param protocol which split decides about stopping and selection
  * @param seed of the model's initial values and of dropout; the data have their own
  */

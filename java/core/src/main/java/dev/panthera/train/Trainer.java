@@ -47,7 +47,7 @@ public final class Trainer {
         this.deciding = deciding;
         var folder = options.folder();
         checkpoint = folder == null ? null : folder.resolve(Checkpoint.FILE);
-        if (options.resume() && checkpoint != null) {
+        if (checkpoint != null && options.resume()) {
             position = Checkpoint.resume(Checkpoint.locate(checkpoint), session, step.optimizer());
         }
     }
@@ -191,12 +191,13 @@ public final class Trainer {
         return true;
     }
 
+    /** The log comes first: a resumed run drops lines behind its checkpoint, but cannot bring back missing ones. */
     private void save(@Nullable MetricsLog metrics) {
-        if (checkpoint != null) {
-            Checkpoint.write(checkpoint, config, session, step.optimizer(), position);
-        }
         if (metrics != null) {
             metrics.flush();
+        }
+        if (checkpoint != null) {
+            Checkpoint.write(checkpoint, config, session, step.optimizer(), position);
         }
     }
 

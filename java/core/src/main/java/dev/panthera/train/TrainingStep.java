@@ -25,7 +25,7 @@ final class TrainingStep implements AutoCloseable {
     private final DeviceBuffer gradientNorm;
     private final @Nullable DeviceBuffer workspace;
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment readBack = arena.allocate(ValueLayout.JAVA_FLOAT, 2);
+    private final MemorySegment readBack = arena.allocate(ValueLayout.JAVA_FLOAT);
 
     TrainingStep(Session session, AdamW.Options options, long seed) {
         this.session = session;
@@ -77,7 +77,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     private float read(DeviceBuffer scalar) {
-        session.stream().copyToHost(readBack.asSlice(0, scalar.byteSize()), scalar);
+        session.stream().copyToHost(readBack, scalar);
         return readBack.get(ValueLayout.JAVA_FLOAT, 0);
     }
 
@@ -87,12 +87,12 @@ final class TrainingStep implements AutoCloseable {
         try {
             gradients(batch);
         } catch (NonFiniteException e) {
-            where = e.getMessage();
+            where = "first in " + e.getMessage();
         } finally {
             session.tape().checkEachOperation(false);
         }
         return new DivergedException(
-                "step %d: loss %s, squared gradient norm %s; first in %s; try a smaller --lr"
+                "step %d: loss %s, squared gradient norm %s; %s; try a smaller --lr"
                         .formatted(optimizer.steps() + 1, loss, squaredNorm, where));
     }
 
