@@ -90,7 +90,9 @@ class FaultTest {
     void aReadOnlyFolderIsNamed() throws IOException, InterruptedException {
         Path locked = Files.createDirectory(folder.resolve("locked"));
         assertThat(locked.toFile().setWritable(false)).isTrue();
-        assumeFalse(Files.isWritable(locked), "root may write everywhere: run the tests as another user to see this one");
+        assumeFalse(
+                Files.isWritable(locked),
+                "root may write everywhere: run the tests as another user to see this one");
         assertOneLine(train(locked.resolve("run"), "--epochs=1").run(), locked.toString());
     }
 

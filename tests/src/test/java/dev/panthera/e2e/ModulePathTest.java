@@ -55,7 +55,8 @@ class ModulePathTest {
 
     @Test
     void theFirstExperimentRuns() throws IOException, InterruptedException {
-        Path experiment = Path.of("..", "experiments", "FirstRun.java").toAbsolutePath().normalize();
+        Path experiment =
+                Path.of("..", "experiments", "FirstRun.java").toAbsolutePath().normalize();
         var outcome =
                 ChildJvm.withOptions(
                                 folder,

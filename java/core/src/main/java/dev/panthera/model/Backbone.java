@@ -6,10 +6,12 @@ import dev.panthera.nn.Init;
 import dev.panthera.nn.Norm;
 import dev.panthera.nn.Parameterized;
 import dev.panthera.nn.StateName;
+import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Embeddings, blocks and the final norm: token ids to hidden vectors. */
 public record Backbone(
@@ -39,9 +41,27 @@ public record Backbone(
      * @return {@code (batch, length, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids) {
+        return run(tape, ids, null);
+    }
+
+    /**
+     * The rows of {@link #forward(Tape, Tensor)} that are needed, at less work: in the last block, what follows the sequence
+     * mixer touches no other row. Dropout is the same as without this.
+     *
+     * @param neededRows int32 {@code (1, count)}, positions counted over the batch
+     * @return {@code (1, count, channels)}
+     */
+    public Tensor forward(Tape tape, Tensor ids, Tensor neededRows) {
+        if (finalDropout.probability() == 0) {
+            return run(tape, ids, neededRows);
+        }
+        return GatherRowsOperation.apply(tape, run(tape, ids, null), neededRows);
+    }
+
+    private Tensor run(Tape tape, Tensor ids, @Nullable Tensor neededRows) {
         var state = new TransformerBlock.State(embeddings.forward(tape, ids), null);
         for (TransformerBlock block : layers) {
-            state = block.forward(tape, state);
+            state = block.forward(tape, state, block == layers.getLast() ? neededRows : null);
         }
         return finalNorm
                 .addAndApply(tape, finalDropout.apply(tape, state.hidden()), state.residual())

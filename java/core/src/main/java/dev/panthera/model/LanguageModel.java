@@ -40,6 +40,20 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
                 tape, backbone.forward(tape, ids), head.weight(), labels);
     }
 
+    /**
+     * The same loss, from the labelled positions alone; what the last block and the head would compute elsewhere is left
+     * out.
+     *
+     * @param ids int32 {@code (batch, length)}
+     * @param rows int32 {@code (1, count)}, the labelled positions, counted over the batch
+     * @param rowLabels int32 {@code (1, count)}, their labels
+     */
+    public VocabularyLossOperation.Result loss(
+            Tape tape, Tensor ids, Tensor rows, Tensor rowLabels) {
+        return VocabularyLossOperation.apply(
+                tape, backbone.forward(tape, ids, rows), head.weight(), rowLabels);
+    }
+
     /** Bytes of state that generation needs after {@code length} tokens, at 4 bytes a number. */
     public long stateBytes(int length) {
         long numbers = 0;

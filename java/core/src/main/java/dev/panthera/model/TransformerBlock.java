@@ -7,6 +7,7 @@ import dev.panthera.nn.Dropout;
 import dev.panthera.nn.Init;
 import dev.panthera.nn.Norm;
 import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -46,9 +47,25 @@ public record TransformerBlock(
 
     /** Applies the block to what the one before passed on; all tensors are {@code (batch, length, channels)}. */
     public State forward(Tape tape, State state) {
+        return forward(tape, state, null);
+    }
+
+    /**
+     * As {@link #forward(Tape, State)}, where not all positions of the result are used.
+     *
+     * @param neededRows int32 {@code (1, count)}: the only positions, counted over the batch, that are used further on;
+     *     then what follows the sequence mixer is computed for them alone, and the result is {@code (1, count, channels)}.
+     *     Null: all are used.
+     */
+    public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
         var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
-        Tensor mixed = sequenceMixer.forward(tape, first.normalised());
-        var second = norm2.addAndApply(tape, drop2.apply(tape, mixed), first.sum());
+        Tensor mixed = drop2.apply(tape, sequenceMixer.forward(tape, first.normalised()));
+        Tensor residual = first.sum();
+        if (neededRows != null) {
+            mixed = GatherRowsOperation.apply(tape, mixed, neededRows);
+            residual = GatherRowsOperation.apply(tape, residual, neededRows);
+        }
+        var second = norm2.addAndApply(tape, mixed, residual);
         return new State(stateMixer.forward(tape, second.normalised()), second.sum());
     }
 }

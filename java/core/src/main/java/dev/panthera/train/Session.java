@@ -9,12 +9,17 @@ import dev.panthera.model.LanguageModel;
 import dev.panthera.model.ModelConfig;
 import dev.panthera.nn.Parameters;
 import dev.panthera.task.Batch;
+import dev.panthera.task.TaskConfig;
 import dev.panthera.tensor.ParameterStore;
 import dev.panthera.tensor.StepArena;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.jspecify.annotations.Nullable;
 
 /** A model on a device with what one step needs: parameters, step memory, and room for a batch. */
 final class Session implements AutoCloseable {
@@ -28,6 +33,9 @@ final class Session implements AutoCloseable {
     private final ParameterStore parameters;
     private final DeviceBuffer inputs;
     private final DeviceBuffer labels;
+    private final DeviceBuffer rows;
+    private final MemorySegment hostRows;
+    private final MemorySegment hostLabels;
 
     /**
      * Takes over the device and closes it at the end, or now if there is no memory for the model.
@@ -47,6 +55,10 @@ final class Session implements AutoCloseable {
                     own(new ParameterStore(device, stream, DataType.F32, Parameters.of(model)));
             inputs = own(device.allocate(DataType.I32, positions));
             labels = own(device.allocate(DataType.I32, positions));
+            rows = own(device.allocate(DataType.I32, positions));
+            var host = own(Arena.ofShared());
+            hostRows = host.allocate(ValueLayout.JAVA_INT, positions);
+            hostLabels = host.allocate(ValueLayout.JAVA_INT, positions);
         } catch (RuntimeException | Error failure) {
             try {
                 closeOwned();
@@ -107,14 +119,42 @@ final class Session implements AutoCloseable {
     record Loaded(Tensor inputs, Tensor labels) {}
 
     Loaded load(Batch batch) {
-        long positions = (long) batch.rows() * batch.length();
-        DeviceBuffer ids = inputs.slice(0, positions);
-        DeviceBuffer targets = labels.slice(0, positions);
-        stream.copyToDevice(ids, batch.inputs());
-        stream.copyToDevice(targets, batch.labels());
         return new Loaded(
-                Tensor.wrap(ids, batch.rows(), batch.length()),
-                Tensor.wrap(targets, batch.rows(), batch.length()));
+                upload(inputs, batch, batch.inputs()), upload(labels, batch, batch.labels()));
+    }
+
+    /**
+     * Ids of a batch, {@code (batch, length)}, and its labelled positions with their labels, {@code (1, count)}; null where
+     * nothing is labelled. Overwritten by the next batch.
+     */
+    record Labelled(Tensor inputs, Tensor rows, Tensor labels) {}
+
+    @Nullable Labelled loadLabelled(Batch batch) {
+        long count = 0;
+        for (long i = 0; i < batch.labels().byteSize() / Integer.BYTES; i++) {
+            int label = batch.labels().getAtIndex(ValueLayout.JAVA_INT, i);
+            if (label != TaskConfig.IGNORE) {
+                hostRows.setAtIndex(ValueLayout.JAVA_INT, count, (int) i);
+                hostLabels.setAtIndex(ValueLayout.JAVA_INT, count++, label);
+            }
+        }
+        if (count == 0) {
+            return null;
+        }
+        return new Labelled(
+                upload(inputs, batch, batch.inputs()),
+                upload(rows, 1, (int) count, hostRows),
+                upload(labels, 1, (int) count, hostLabels));
+    }
+
+    private Tensor upload(DeviceBuffer target, Batch batch, MemorySegment values) {
+        return upload(target, batch.rows(), batch.length(), values);
+    }
+
+    private Tensor upload(DeviceBuffer target, int count, int length, MemorySegment values) {
+        DeviceBuffer used = target.slice(0, (long) count * length);
+        stream.copyToDevice(used, values.asSlice(0, used.byteSize()));
+        return Tensor.wrap(used, count, length);
     }
 
     @Override

@@ -59,9 +59,12 @@ final class TrainingStep implements AutoCloseable {
         var tape = session.tape();
         session.random().write(session.stream(), seed, optimizer.steps());
         session.parameters().zeroGradients(session.stream());
-        var loaded = session.load(batch);
+        var loaded = session.loadLabelled(batch);
+        if (loaded == null) {
+            return 0;
+        }
         tape.begin(Tape.Mode.TRAINING);
-        var result = session.model().loss(tape, loaded.inputs(), loaded.labels());
+        var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
         float loss = read(result.loss().values());
         tape.backward(result.loss());
         return loss;
