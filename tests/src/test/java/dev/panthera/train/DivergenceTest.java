@@ -80,7 +80,7 @@ class DivergenceTest {
                             arena.allocateFrom(ValueLayout.JAVA_INT, labels));
             assertThatThrownBy(() -> step.run(batch, 1e-3))
                     .isInstanceOf(DivergedException.class)
-                    .hasMessageContaining("operation 11 (layer norm), backward");
+                    .hasMessageContaining("operation 13 (layer norm), backward");
         }
     }
 
