@@ -22,7 +22,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 job=(train --preset zoology-basic --d-model 64 --threads "$threads" --json)
-./panthera "${job[@]}" --out "$folder/learn" | tail -n 1 > "$folder/learn.json"
+./panthera "${job[@]}" --stop-above 0.995 --out "$folder/learn" | tail -n 1 > "$folder/learn.json"
 
 for round in $(seq "$rounds"); do
     ./panthera "${job[@]}" --epochs 3 --stop-above 2 --out "$folder/ours$round" > /dev/null
