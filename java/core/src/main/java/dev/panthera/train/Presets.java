@@ -52,7 +52,7 @@ public final class Presets {
     private static TrainConfig defaults() {
         var model = attention(64, "identity");
         var data = mqar(64, 8, 256, Filler.ZERO, 20_000, 1_000, 32);
-        return config(model, data, 32, 2e-3, DEFAULT_STOP_ABOVE);
+        return config(model, data, 16, 2e-3, DEFAULT_STOP_ABOVE);
     }
 
     /** The original's basic example. */
