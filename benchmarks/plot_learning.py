@@ -16,7 +16,7 @@ def curve(path):
 
 def main():
     out, *runs = sys.argv[1:]
-    curves = [(label, curve(path)) for label, path in (run.split("=", 1) for run in runs)]
+    curves = [(label, curve(path)) for label, path in (run.rsplit("=", 1) for run in runs)]
     last = max(epoch for _, points in curves for epoch, _ in points)
     x = lambda epoch: LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(1, last - 1)
     y = lambda accuracy: TOP + (HEIGHT - TOP - BOTTOM) * (1 - accuracy)
