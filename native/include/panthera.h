@@ -22,7 +22,8 @@
  * Streams    Work is ordered by its stream. On a CPU stream a call is done on return; on a CUDA stream it is
  *            asynchronous. What changes from step to step (random counter, learning rate, number of labelled rows) is
  *            read through pointers to device memory, so that a sequence of calls can be captured once and replayed.
- * Threads    Any number of threads may use different streams. One stream belongs to one thread at a time.
+ * Threads    Any number of threads may use different streams. One stream belongs to one thread at a time. After fork()
+ *            the child must not use a device that the parent opened.
  * Results    On the CPU results are bitwise equal for any number of threads and across runs, and no example of a batch
  *            depends on another. NaN and Inf pass through as the formula says; the thread's floating-point mode is
  *            never changed. Ids out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified.
@@ -167,7 +168,7 @@ PAN_API pan_status pan_stream_create(pan_device *device, pan_stream **stream);
 /** Waits for the stream's work and frees it. */
 PAN_API pan_status pan_stream_destroy(pan_stream *stream);
 
-/** Waits until all work of the stream is done; reports the first failure of asynchronous work since the last call. */
+/** Waits until all work of the stream is done; reports a failure of asynchronous work, on CUDA from then on always. */
 PAN_API pan_status pan_stream_synchronize(pan_stream *stream);
 
 /** Allocates bytes >= 1 of device memory, PAN_ALIGNMENT-aligned, contents undefined. */
@@ -372,8 +373,8 @@ PAN_API pan_status pan_arithmetic_forward(pan_stream *stream, const pan_arithmet
                                           const void *b, void *y);
 
 /**
- * Gradients of pan_arithmetic_forward; where an operand was broadcast, summed over the dimensions of stride 0 in
- * row-major order.
+ * Gradients of pan_arithmetic_forward; where an operand was broadcast, summed over the dimensions of stride 0 in an
+ * order fixed by the shape.
  *
  *     add: da = dy, db = dy    subtract: da = dy, db = -dy    multiply: da = dy b, db = dy a
  *     divide: da = dy / b, db = -dy a / b^2
@@ -520,7 +521,7 @@ PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attentio
 typedef struct pan_vocabulary_loss_desc {
     uint32_t struct_size;
     pan_dtype dtype;
-    int64_t rows;
+    int64_t rows; /**< below 2^31, as vocab_size */
     int64_t channels;
     int64_t vocab_size;
     int64_t hidden_stride; /**< between rows of hidden and dhidden; >= channels */

@@ -351,6 +351,48 @@ static void check_particulars(const target *target) {
     }
 }
 
+/* An output may lie where one operand does; not where another one, of another layout, does too. */
+static void check_shared_addresses(const target *target) {
+    float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[8] = {0};
+    pan_arithmetic_desc arithmetic = {
+        .struct_size = sizeof arithmetic, .rank = 3, .shape = {2, 2, 2}, .a_stride = {4, 2, 1}, .b_stride = {4, 2, 1}};
+    CHECK_OK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, x));
+    static const int64_t strides[][3] = {{0, 0, 0}, {2, 4, 1}};
+    for (int i = 0; i < COUNT(strides); i++) {
+        memcpy(arithmetic.b_stride, strides[i], sizeof strides[i]);
+        CHECK_OK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, y));
+        CHECK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, x) == PAN_INVALID_ARGUMENT,
+              "y over a dense a and a b of strides %lld, %lld, %lld", (long long) strides[i][0],
+              (long long) strides[i][1], (long long) strides[i][2]);
+    }
+    pan_gate_desc gate = {.struct_size = sizeof gate,
+                          .rows = 2,
+                          .channels = 2,
+                          .a_stride = 2,
+                          .b_stride = 4,
+                          .c_stride = INT64_MAX, /* ignored without c */
+                          .y_stride = 2};
+    CHECK_OK(pan_gate_forward(target->stream, &gate, x, x, NULL, y));
+    CHECK(pan_gate_forward(target->stream, &gate, x, x, NULL, x) == PAN_INVALID_ARGUMENT, "y over an a and a b apart");
+    pan_softmax_desc softmax = {.struct_size = sizeof softmax, .rows = 1, .columns = 8};
+    CHECK(pan_softmax_backward(target->stream, &softmax, x, x, x) == PAN_INVALID_ARGUMENT, "dx over y");
+}
+
+/* Counts and indices are written as int32. */
+static void check_vocabulary_sizes(const target *target) {
+    static const int64_t sizes[][2] = {{INT64_C(1) << 31, 4}, {4, INT64_C(1) << 31}};
+    for (int i = 0; i < COUNT(sizes); i++) {
+        pan_vocabulary_loss_desc desc = {.struct_size = sizeof desc,
+                                         .rows = sizes[i][0],
+                                         .channels = 1,
+                                         .vocab_size = sizes[i][1],
+                                         .hidden_stride = 1};
+        int64_t bytes = 0;
+        CHECK(pan_vocabulary_loss_forward_workspace_size(target->stream, &desc, &bytes) == PAN_INVALID_ARGUMENT,
+              "%lld rows of a vocabulary of %lld", (long long) desc.rows, (long long) desc.vocab_size);
+    }
+}
+
 static void check_attention_particulars(const target *target) {
     enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
     float q[SIZE] = {0}, k[SIZE] = {0}, v[SIZE] = {0}, o[SIZE] = {0}, lse[LENGTH * HEADS];
@@ -379,6 +421,17 @@ static void check_attention_particulars(const target *target) {
     CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
               PAN_INVALID_ARGUMENT,
           "a layout in which positions overlap");
+    const int64_t huge = INT64_C(1) << 40;
+    desc.q = (pan_head_layout){huge, huge, huge};
+    desc.head_dim = 1;
+    for (int i = 0; i < 2; i++) {
+        desc.length = i == 0 ? huge : 1;
+        desc.heads = i == 0 ? 1 : huge;
+        desc.k = desc.v = desc.o = desc.q;
+        CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, INT64_MAX) ==
+                  PAN_INVALID_ARGUMENT,
+              "2^40 %s, 2^40 elements apart", i == 0 ? "positions" : "heads");
+    }
 }
 
 void check_ops(void) {
@@ -386,6 +439,8 @@ void check_ops(void) {
                        .cpu = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2)};
     for_each_case(check_case, &devices);
     check_particulars(&devices.cpu);
+    check_shared_addresses(&devices.cpu);
+    check_vocabulary_sizes(&devices.cpu);
     check_attention_particulars(&devices.cpu);
     close_target(&devices.cpu);
     close_target(&devices.reference);

@@ -21,7 +21,7 @@ typedef struct pan_driver {
     pan_status (*allocate)(void *state, int64_t bytes, void **address);
     pan_status (*release)(void *state, void *address);
     pan_status (*create_stream)(void *state, void **stream_state);
-    void (*destroy_stream)(void *stream_state);
+    void (*destroy_stream)(void *stream_state); /* synchronised by the caller */
     pan_status (*synchronize)(void *stream_state);
     pan_status (*copy_to_device)(void *stream_state, void *target, const void *source, int64_t bytes);
     pan_status (*copy_to_host)(void *stream_state, void *target, const void *source, int64_t bytes);

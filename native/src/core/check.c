@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include <string.h>
+
 #include "backend.h"
 #include "status.h"
 
@@ -66,6 +68,13 @@ pan_status pan_check_size(const char *op, const char *name, int64_t value) {
     return PAN_OK;
 }
 
+pan_status pan_check_int32_size(const char *op, const char *name, int64_t value) {
+    if (value < 1 || value > INT32_MAX) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s is %lld; expected 1 to 2^31 - 1", op, name, (long long) value);
+    }
+    return PAN_OK;
+}
+
 pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int64_t stride) {
     int64_t elements = pan_product(rows, stride, 1);
     if (elements < 0 || elements > LARGEST_ARRAY) {
@@ -107,7 +116,10 @@ bool pan_strides_nest(int rank, const int64_t *sizes, const int64_t *strides) {
         if (strides[inner] < extent) {
             return false;
         }
-        extent += (sizes[inner] - 1) * strides[inner];
+        int64_t step = pan_product(sizes[inner] - 1, strides[inner], 1);
+        if (step < 0 || __builtin_add_overflow(extent, step, &extent)) {
+            extent = INT64_MAX; /* longer than any stride */
+        }
     }
     return true;
 }
@@ -130,12 +142,13 @@ static bool overlap(const pan_array *a, const pan_array *b) {
     return a_start < b_start + (uintptr_t) b->bytes && b_start < a_start + (uintptr_t) a->bytes && !interleave(a, b);
 }
 
+/* By name and not by address: another array may lie there too, say a broadcast one. */
 static bool alias_allowed(const pan_array *output, const pan_array *other) {
     if (output->address != other->address) {
         return false;
     }
     for (int i = 0; i < 3; i++) {
-        if (output->may_alias[i] == other->address) {
+        if (output->may_alias[i] != NULL && strcmp(output->may_alias[i], other->name) == 0) {
             return true;
         }
     }
@@ -172,8 +185,7 @@ pan_status pan_check_arrays(const char *op, const pan_array *arrays, size_t coun
         }
         for (size_t j = 0; j < count; j++) {
             const pan_array *other = &arrays[j];
-            if (j == i || other->address == NULL || !overlap(output, other) || alias_allowed(output, other) ||
-                alias_allowed(other, output)) {
+            if (j == i || other->address == NULL || !overlap(output, other) || alias_allowed(output, other)) {
                 continue;
             }
             return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s overlaps %s; expected separate memory", op, output->name,

@@ -13,7 +13,7 @@ typedef struct pan_array {
     const void *address;
     int64_t bytes; /* extent; negative: the sizes overflow */
     int32_t flags;
-    const void *may_alias[3]; /* outputs: arrays it may coincide with, by address */
+    const char *may_alias[3]; /* outputs: names of the arrays it may coincide with; NULL: none */
     int64_t stride;           /* bytes between rows where the array may be a column range of a packed one; else 0 */
     int64_t row;              /* bytes of a row, where stride is not 0 */
     int64_t alignment;        /* of the address; 0: that of the other arrays of the call */
@@ -48,6 +48,9 @@ pan_status pan_check_reserved(const char *op, int32_t value);
 /* A size in [1, 2^40]. */
 pan_status pan_check_size(const char *op, const char *name, int64_t value);
 
+/* A size whose indices are stored as int32: in [1, 2^31 - 1]. */
+pan_status pan_check_int32_size(const char *op, const char *name, int64_t value);
+
 /* An array of rows * stride elements that an address space can hold, so that sizes derived from its own do not
  * overflow. */
 pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int64_t stride);
@@ -55,7 +58,8 @@ pan_status pan_check_extent(const char *op, const char *name, int64_t rows, int6
 /* A row stride in [columns, 2^40]. */
 pan_status pan_check_stride(const char *op, const char *name, int64_t stride, int64_t columns);
 
-/* Whether no two index tuples of an array with these sizes share an element; strides of 0 (broadcasts) are skipped. */
+/* Whether no two index tuples of an array with these sizes share an element; strides of 0 (broadcasts) are skipped.
+ * Sizes and strides are checked ones, up to 2^40; their products may overflow. */
 bool pan_strides_nest(int rank, const int64_t *sizes, const int64_t *strides);
 
 /* A probability in [0, 1). */

@@ -113,6 +113,9 @@ pan_status pan_device_open(const pan_device_options *options, pan_device **devic
     }
     if (status == PAN_OK) {
         status = open_workers(options, opened);
+        if (status != PAN_OK) {
+            opened->driver->close(opened->state);
+        }
     }
     if (status != PAN_OK) {
         free(opened);

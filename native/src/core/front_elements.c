@@ -13,7 +13,7 @@ pan_status pan_activation_forward(pan_stream *stream, const pan_activation_desc 
     PAN_TRY(check_activation(op, stream, desc));
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = desc->count * element;
-    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, x)};
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->activation_forward(stream, desc, x, y);
 }
@@ -24,7 +24,7 @@ pan_status pan_activation_backward(pan_stream *stream, const pan_activation_desc
     PAN_TRY(check_activation(op, stream, desc));
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = desc->count * element;
-    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_INPUT(dy, bytes), PAN_OUTPUT(dx, bytes, dy, x)};
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_INPUT(dy, bytes), PAN_OUTPUT(dx, bytes, "dy", "x")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->activation_backward(stream, desc, x, dy, dx);
 }
@@ -72,7 +72,7 @@ static int64_t operand_bytes(const pan_arithmetic_desc *desc, const int64_t *str
             return -1;
         }
     }
-    return pan_extent(1, 1, last + 1, element);
+    return __builtin_add_overflow(last, 1, &last) ? -1 : pan_product(last, element, 1);
 }
 
 static int64_t dense_bytes(const pan_arithmetic_desc *desc, int64_t element) {
@@ -102,8 +102,8 @@ pan_status pan_arithmetic_forward(pan_stream *stream, const pan_arithmetic_desc 
     const pan_array arrays[] = {
         PAN_INPUT(a, operand_bytes(desc, desc->a_stride, element)),
         PAN_INPUT(b, operand_bytes(desc, desc->b_stride, element)),
-        PAN_OUTPUT(y, dense_bytes(desc, element), is_dense(desc, desc->a_stride) ? a : NULL,
-                   is_dense(desc, desc->b_stride) ? b : NULL),
+        PAN_OUTPUT(y, dense_bytes(desc, element), is_dense(desc, desc->a_stride) ? "a" : NULL,
+                   is_dense(desc, desc->b_stride) ? "b" : NULL),
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->arithmetic_forward(stream, desc, a, b, y);
@@ -139,13 +139,16 @@ static pan_status check_gate(const char *op, const pan_stream *stream, const pan
     return pan_check_stride(op, "y_stride", desc->y_stride, desc->channels);
 }
 
-/* An operand of a gate, which may be a column range of a packed array. */
+/* An operand of a gate, which may be a column range of a packed array. The stride of an absent one is not checked. */
 static pan_array gate_array(const pan_gate_desc *desc, const char *name, const void *address, int64_t stride,
                             int32_t flags) {
     int64_t element = pan_element_bytes(desc->dtype);
+    if (address == NULL) {
+        return (pan_array){.name = name, .flags = flags};
+    }
     return (pan_array){.name = name,
                        .address = address,
-                       .bytes = address == NULL ? 0 : pan_extent(desc->rows, stride, desc->channels, element),
+                       .bytes = pan_extent(desc->rows, stride, desc->channels, element),
                        .flags = flags,
                        .stride = stride * element,
                        .row = desc->channels * element};
@@ -165,7 +168,7 @@ pan_status pan_gate_forward(pan_stream *stream, const pan_gate_desc *desc, const
         gate_array(desc, "y", y, desc->y_stride, PAN_ARRAY_OUTPUT),
     };
     for (int i = 0; i < 3; i++) {
-        arrays[3].may_alias[i] = arrays[i].stride == arrays[3].stride ? arrays[i].address : NULL;
+        arrays[3].may_alias[i] = arrays[i].stride == arrays[3].stride ? arrays[i].name : NULL;
     }
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
     return ops->gate_forward(stream, desc, a, b, c, y);
@@ -201,7 +204,7 @@ pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const p
     }
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = pan_product(desc->rows, desc->channels, element);
-    const pan_array arrays[] = {PAN_STATE_INPUT(random), PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, x)};
+    const pan_array arrays[] = {PAN_STATE_INPUT(random), PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->dropout(stream, desc, random, x, y);
 }

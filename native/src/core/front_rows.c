@@ -79,7 +79,7 @@ static int64_t table_bytes(int64_t rows, int64_t channels, int64_t real) {
     return pan_product(rows, channels, real);
 }
 
-/* The CPU backends check ids here, before any work; the CUDA backend checks them in its kernel. */
+/* Before any work. The ids of a CUDA device cannot be read here. */
 static pan_status check_ids(const char *op, const pan_stream *stream, const pan_embedding_desc *desc,
                             const int32_t *ids) {
     if (stream->device->info.backend == PAN_BACKEND_CUDA) {
@@ -172,7 +172,7 @@ pan_status pan_norm_forward(pan_stream *stream, const pan_norm_desc *desc, const
         PAN_OPTIONAL_INPUT(residual, row_bytes),
         PAN_INPUT(weight, desc->channels * real),
         PAN_OPTIONAL_INPUT(bias, desc->channels * real),
-        PAN_OPTIONAL_OUTPUT(sum, row_bytes, x, residual),
+        PAN_OPTIONAL_OUTPUT(sum, row_bytes, "x", "residual"),
         PAN_OUTPUT(y, row_bytes),
         PAN_OPTIONAL_OUTPUT(mean, desc->rows * real),
         PAN_OUTPUT(rstd, desc->rows * real),
@@ -206,7 +206,7 @@ pan_status pan_norm_backward(pan_stream *stream, const pan_norm_desc *desc, cons
         PAN_INPUT(rstd, desc->rows * real),
         PAN_OPTIONAL_INPUT(dsum, row_bytes),
         PAN_INPUT(dy, row_bytes),
-        PAN_OPTIONAL_OUTPUT(dx, row_bytes, dsum, dy),
+        PAN_OPTIONAL_OUTPUT(dx, row_bytes, "dsum", "dy"),
         PAN_OPTIONAL_OUTPUT(dweight, desc->channels * real),
         PAN_OPTIONAL_OUTPUT(dbias, desc->channels * real),
         PAN_WORKSPACE,
@@ -228,7 +228,7 @@ pan_status pan_softmax_forward(pan_stream *stream, const pan_softmax_desc *desc,
     PAN_TRY(check_softmax(op, stream, desc));
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = pan_product(desc->rows, desc->columns, element);
-    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, x)};
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->softmax_forward(stream, desc, x, y);
 }
@@ -239,7 +239,7 @@ pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_desc *desc
     PAN_TRY(check_softmax(op, stream, desc));
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = pan_product(desc->rows, desc->columns, element);
-    const pan_array arrays[] = {PAN_INPUT(y, bytes), PAN_INPUT(dy, bytes), PAN_OUTPUT(dx, bytes, dy)};
+    const pan_array arrays[] = {PAN_INPUT(y, bytes), PAN_INPUT(dy, bytes), PAN_OUTPUT(dx, bytes, "dy")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->softmax_backward(stream, desc, y, dy, dx);
 }

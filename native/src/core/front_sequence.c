@@ -38,24 +38,24 @@ static int64_t layout_bytes(const pan_attention_desc *desc, const pan_head_layou
     int64_t head = pan_product(desc->heads - 1, layout->head_stride, 1);
     int64_t last;
     if (batch < 0 || length < 0 || head < 0 || __builtin_add_overflow(batch, length, &last) ||
-        __builtin_add_overflow(last, head, &last)) {
+        __builtin_add_overflow(last, head, &last) || __builtin_add_overflow(last, desc->head_dim, &last)) {
         return -1;
     }
-    return pan_extent(1, 1, last + desc->head_dim, element);
+    return pan_product(last, element, 1);
 }
 
 /* Where the heads of a position lie together, positions are rows and the array may be a column range of a packed one. */
 static pan_array head_array(const pan_attention_desc *desc, const char *name, const void *address,
                             const pan_head_layout *layout, int32_t flags) {
     int64_t element = pan_element_bytes(desc->dtype);
-    int64_t row = (desc->heads - 1) * layout->head_stride + desc->head_dim;
-    bool rows = row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
+    int64_t row = pan_extent(desc->heads, layout->head_stride, desc->head_dim, 1);
+    bool rows = row > 0 && row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
     return (pan_array){.name = name,
                        .address = address,
                        .bytes = layout_bytes(desc, layout, element),
                        .flags = flags,
                        .stride = rows ? layout->length_stride * element : 0,
-                       .row = row * element};
+                       .row = rows ? row * element : 0};
 }
 
 static pan_status check_row_starts(const char *op, const int32_t *row_starts) {
@@ -130,9 +130,9 @@ pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *
 
 static pan_status check_vocabulary(const char *op, const pan_stream *stream, const pan_vocabulary_loss_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
-    PAN_TRY(pan_check_size(op, "rows", desc->rows));
+    PAN_TRY(pan_check_int32_size(op, "rows", desc->rows)); /* labelled_count */
     PAN_TRY(pan_check_size(op, "channels", desc->channels));
-    PAN_TRY(pan_check_size(op, "vocab_size", desc->vocab_size));
+    PAN_TRY(pan_check_int32_size(op, "vocab_size", desc->vocab_size)); /* arg_max */
     PAN_TRY(pan_check_stride(op, "hidden_stride", desc->hidden_stride, desc->channels));
     PAN_TRY(pan_check_extent(op, "hidden", desc->rows, desc->hidden_stride));
     return pan_check_extent(op, "weight", desc->vocab_size, desc->channels);

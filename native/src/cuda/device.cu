@@ -16,6 +16,7 @@ struct cuda_device {
 constexpr int OLDEST_CAPABILITY = 80;
 
 pan_status device_error(const char *op, cudaError_t error) {
+    cudaGetLastError(); // the next launch would take a failure left behind for its own
     return pan_cuda_fail(PAN_DEVICE_ERROR, "%s: %s (%s, %d)", op, cudaGetErrorString(error), cudaGetErrorName(error),
                          static_cast<int>(error));
 }
@@ -77,7 +78,7 @@ pan_status allocate(void *state, int64_t bytes, void **address) {
         error = cudaMalloc(address, static_cast<size_t>(bytes));
     }
     if (error == cudaErrorMemoryAllocation) {
-        cudaGetLastError(); // not a failure of the device: leave none behind
+        cudaGetLastError(); // as in device_error()
         return pan_cuda_fail(PAN_OUT_OF_MEMORY, "memory_allocate: no %lld bytes on CUDA device %d",
                              static_cast<long long>(bytes), ordinal);
     }
@@ -112,7 +113,6 @@ pan_status create_stream(void *state, void **stream_state) {
 void destroy_stream(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
     if (cudaSetDevice(stream->ordinal) == cudaSuccess) {
-        cudaStreamSynchronize(stream->handle);
         cudaStreamDestroy(stream->handle);
     }
     delete stream;
@@ -139,11 +139,7 @@ pan_status copy_async(const char *op, void *stream_state, void *target, const vo
     if (error == cudaSuccess && kind != cudaMemcpyDeviceToDevice) {
         error = cudaStreamSynchronize(stream->handle);
     }
-    if (error != cudaSuccess) {
-        return pan_cuda_fail(PAN_DEVICE_ERROR, "%s: copying %lld bytes failed: %s (%d)", op,
-                             static_cast<long long>(bytes), cudaGetErrorString(error), static_cast<int>(error));
-    }
-    return PAN_OK;
+    return checked(op, error);
 }
 
 pan_status copy_to_device(void *stream_state, void *target, const void *source, int64_t bytes) {
