@@ -4,7 +4,6 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import dev.panthera.UserException;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
@@ -54,26 +53,30 @@ public final class SafetensorsWriter {
 
     /** Adds a copy of {@code values} as an F32 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, float[] values) {
-        var data = Arena.ofAuto().allocate((long) values.length * Float.BYTES, Float.BYTES);
-        MemorySegment.copy(
-                values, 0, data, ValueLayout.JAVA_FLOAT.withOrder(LITTLE_ENDIAN), 0, values.length);
+        var data = heap(values.length, Float.BYTES);
+        var layout = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
+        MemorySegment.copy(values, 0, data, layout, 0, values.length);
         return tensor(name, StoredType.F32, shape, data);
     }
 
     /** Adds a copy of {@code values} as an I32 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, int[] values) {
-        var data = Arena.ofAuto().allocate((long) values.length * Integer.BYTES, Integer.BYTES);
-        MemorySegment.copy(
-                values, 0, data, ValueLayout.JAVA_INT.withOrder(LITTLE_ENDIAN), 0, values.length);
+        var data = heap(values.length, Integer.BYTES);
+        var layout = ValueLayout.JAVA_INT_UNALIGNED.withOrder(LITTLE_ENDIAN);
+        MemorySegment.copy(values, 0, data, layout, 0, values.length);
         return tensor(name, StoredType.I32, shape, data);
     }
 
     /** Adds a copy of {@code values} as an I64 tensor; returns this. */
     public SafetensorsWriter tensor(String name, long[] shape, long[] values) {
-        var data = Arena.ofAuto().allocate((long) values.length * Long.BYTES, Long.BYTES);
-        MemorySegment.copy(
-                values, 0, data, ValueLayout.JAVA_LONG.withOrder(LITTLE_ENDIAN), 0, values.length);
+        var data = heap(values.length, Long.BYTES);
+        var layout = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(LITTLE_ENDIAN);
+        MemorySegment.copy(values, 0, data, layout, 0, values.length);
         return tensor(name, StoredType.I64, shape, data);
+    }
+
+    private static MemorySegment heap(int elements, int bytesEach) {
+        return MemorySegment.ofArray(new byte[Math.multiplyExact(elements, bytesEach)]);
     }
 
     /**

@@ -7,10 +7,6 @@ package dev.panthera.random;
 public enum Purpose {
     /** Initial values of parameters; index: the parameter. */
     INIT(1),
-    /** Dropout masks. */
-    DROPOUT(2),
-    /** Rows dropped by stochastic depth. */
-    DROP_PATH(3),
     /** What makes up a row of a task (for MQAR keys, values and slots); index: the row. */
     ROW(16),
     /** Tokens of a row that carry no information; index: the row. */

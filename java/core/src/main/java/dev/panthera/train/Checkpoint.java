@@ -3,8 +3,10 @@ package dev.panthera.train;
 import dev.panthera.UserException;
 import dev.panthera.io.SafetensorsFile;
 import dev.panthera.io.SafetensorsWriter;
+import dev.panthera.io.StoredType;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.tensor.Tensor;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -99,23 +101,30 @@ public final class Checkpoint {
         distinct(session)
                 .forEach((name, tensor) -> {
                     long[] shape = longs(tensor.shape());
-                    writer.tensor(name, shape, session.stream().toFloatArray(tensor.values()));
+                    add(writer, name, shape, session, tensor.values());
                     if (tensor.requiresGradient()) {
-                        writer.tensor(
-                                FIRST_MOMENT + name,
-                                shape,
-                                part(session, optimizer.firstMoment(), tensor));
-                        writer.tensor(
-                                SECOND_MOMENT + name,
-                                shape,
-                                part(session, optimizer.secondMoment(), tensor));
+                        var parameters = session.parameters();
+                        var first = parameters.part(optimizer.firstMoment(), tensor);
+                        var second = parameters.part(optimizer.secondMoment(), tensor);
+                        add(writer, FIRST_MOMENT + name, shape, session, first);
+                        add(writer, SECOND_MOMENT + name, shape, session, second);
                     }
                 });
         writer.write(file);
     }
 
-    private static float[] part(Session session, DeviceBuffer flat, Tensor tensor) {
-        return session.stream().toFloatArray(session.parameters().part(flat, tensor));
+    /** Host memory is written where it lies; that of another device is copied first. */
+    private static void add(
+            SafetensorsWriter writer,
+            String name,
+            long[] shape,
+            Session session,
+            DeviceBuffer values) {
+        if (values.isHost() && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) {
+            writer.tensor(name, StoredType.F32, shape, values.segment());
+        } else {
+            writer.tensor(name, shape, session.stream().toFloatArray(values));
+        }
     }
 
     /** Restores parameters, optimizer and position. */

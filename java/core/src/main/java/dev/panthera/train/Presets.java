@@ -16,8 +16,10 @@ public final class Presets {
     private static final double POWER_A = 0.01;
     private static final double WEIGHT_DECAY = 0.1;
     private static final double STOP_ABOVE = 0.99;
+
     /** Leaves room for the test split to do a little worse than the validation split, and still pass 99 %. */
     private static final double DEFAULT_STOP_ABOVE = 0.995;
+
     private static final long SEED = 123;
     private static final Map<String, Supplier<TrainConfig>> ALL = new LinkedHashMap<>();
 
