@@ -331,7 +331,8 @@ enum {
     PAN_ACTIVATION_SILU = 3,      /**< x sigmoid(x) */
     PAN_ACTIVATION_SIGMOID = 4,   /**< 1 / (1 + exp(-x)) */
     PAN_ACTIVATION_SINE = 5,      /**< sin(x), x in radians */
-    PAN_ACTIVATION_COUNT = 6
+    PAN_ACTIVATION_RELU = 6,      /**< max(x, 0), NaN for NaN; derivative 0 at 0 */
+    PAN_ACTIVATION_COUNT = 7
 };
 
 typedef struct pan_activation_desc {
@@ -471,6 +472,7 @@ typedef struct pan_attention_desc {
     int64_t heads;
     int64_t length;
     int64_t head_dim;
+    int64_t window; /**< how many positions a query sees, its own included; 0: all up to its own */
     uint64_t dropout_key;
     pan_head_layout q; /**< also of dq; likewise below. Rows of one array must not overlap each other. */
     pan_head_layout k;
@@ -482,12 +484,14 @@ PAN_API pan_status pan_attention_forward_workspace_size(pan_stream *stream, cons
                                                         int64_t *bytes);
 
 /**
- * Causal multi-head attention, computed in blocks: no array of length x length is ever formed.
+ * Causal multi-head attention, full or over a sliding window, computed in blocks: no array of length x length is ever
+ * formed, and blocks outside the window cost nothing. With S(t) = { s : t - window < s <= t }, or { s <= t } if window
+ * is 0,
  *
- *     p[t,s] = softmax over s <= t of (scale * q[t] . k[s])      o[t] = sum_{s <= t} keep(t,s) p[t,s] / (1 - dropout) v[s]
+ *     p[t,s] = softmax over s in S(t) of (scale * q[t] . k[s])   o[t] = sum_{s in S(t)} keep(t,s) p[t,s] / (1 - dropout) v[s]
  *
  * q, k, v, o  (batch, length, heads, head_dim) of dtype, each with its own layout; q, k, v may interleave in one array
- * lse         (batch, heads, length) f32: log sum_{s <= t} exp(scale * q[t] . k[s]), kept for backward
+ * lse         (batch, heads, length) f32: log sum_{s in S(t)} exp(scale * q[t] . k[s]), kept for backward
  * random      may be NULL if dropout_probability is 0. The weight of (t, s) has row (b * heads + h) * length + t, column s.
  * row_starts  reserved for packed sequences: NULL
  * Source: Vaswani et al. 2017 (arXiv 1706.03762), eq. 1; blocks after Dao 2023 (arXiv 2307.08691), algorithm 1.
@@ -515,6 +519,206 @@ PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attentio
                                           const void *k, const void *v, const void *o, const float *lse,
                                           const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                           int64_t workspace_bytes);
+
+/* ------------------------------------------------------------------------------------- short convolution */
+
+typedef struct pan_short_conv_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+    int64_t taps;
+    int64_t x_stride; /**< between positions of x and dx; >= channels. Examples lie length * stride apart. */
+    int64_t y_stride; /**< between positions of y and dy; >= channels */
+} pan_short_conv_desc;
+
+/**
+ * Causal depthwise convolution with a few taps.
+ *
+ *     y[b,t,c] = bias[c] + sum_{j=0..taps-1} weight[c,j] x[b,t-(taps-1)+j,c],    x = 0 before the sequence
+ *
+ * x       (batch, length, channels) of dtype
+ * weight  (channels, taps) f32: the last tap meets the current position
+ * bias    (channels) f32, may be NULL: 0
+ * y       (batch, length, channels) of dtype
+ *
+ * Any taps >= 1, also more than length. In the time domain: an output depends on no later input in any bit.
+ */
+PAN_API pan_status pan_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x,
+                                          const float *weight, const float *bias, void *y);
+
+PAN_API pan_status pan_short_conv_backward_workspace_size(pan_stream *stream, const pan_short_conv_desc *desc,
+                                                          int64_t *bytes);
+
+/**
+ *     dx[b,s,c] = sum_{j: s+(taps-1)-j < length} weight[c,j] dy[b,s+(taps-1)-j,c]
+ *     dweight[c,j] += sum_{b,t} dy[b,t,c] x[b,t-(taps-1)+j,c]      dbias[c] += sum_{b,t} dy[b,t,c]
+ *
+ * dx, dweight, dbias may be NULL. The sums over (b, t) have an order fixed by the shape.
+ */
+PAN_API pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x,
+                                           const float *weight, const void *dy, void *dx, float *dweight, float *dbias,
+                                           void *workspace, int64_t workspace_bytes);
+
+/* -------------------------------------------------------------------------------------- long convolution */
+
+/** How a long convolution is computed. */
+typedef int32_t pan_conv_method;
+enum {
+    PAN_CONV_AUTO = 0,   /**< the faster one, by a crossover that was measured (docs/kernels.md) */
+    PAN_CONV_DIRECT = 1, /**< in the time domain: an output depends on no later input in any bit */
+    PAN_CONV_FFT = 2     /**< by fast Fourier transforms: relative error O(eps log length) */
+};
+
+typedef struct pan_long_conv_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_conv_method method;
+    int32_t reserved;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+    int64_t taps;             /**< of the filter; those beyond length never reach an output */
+    int64_t h_channel_stride; /**< h[c,j] and dh[c,j] lie at c * h_channel_stride + j * h_tap_stride; one of the two */
+    int64_t h_tap_stride;     /**< is 1, the other at least the extent of what it steps over */
+    int64_t u_stride;         /**< between positions of u and du; >= channels. Examples lie length * stride apart. */
+    int64_t pre_stride;       /**< likewise of pre and dpre; ignored where pre is NULL */
+    int64_t post_stride;      /**< likewise of post and dpost; ignored where post is NULL */
+    int64_t y_stride;         /**< likewise of y and dy */
+} pan_long_conv_desc;
+
+/** Tables of the long convolutions of one descriptor on one device. Read-only: any threads may share it. Opaque. */
+typedef struct pan_long_conv_plan pan_long_conv_plan;
+
+/** Makes a plan. It must be destroyed before the device is closed. */
+PAN_API pan_status pan_long_conv_plan_create(pan_device *device, const pan_long_conv_desc *desc,
+                                             pan_long_conv_plan **plan);
+
+PAN_API pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan);
+
+/** The method that the plan uses: PAN_CONV_DIRECT or PAN_CONV_FFT. */
+PAN_API pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method);
+
+/** Bytes of the prepared spectrum of one filter bank. */
+PAN_API pan_status pan_long_conv_spectrum_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes);
+
+PAN_API pan_status pan_long_conv_prepare_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan,
+                                                        int64_t *bytes);
+
+/**
+ * Brings a filter into the form that the convolution uses: its spectrum, or its taps in kernel order.
+ *
+ * h         (channels, taps) f32 in the layout of the descriptor
+ * spectrum  pan_long_conv_spectrum_size() bytes, PAN_ALIGNMENT-aligned, opaque; valid for this plan until h changes
+ */
+PAN_API pan_status pan_long_conv_prepare(pan_stream *stream, const pan_long_conv_plan *plan, const float *h,
+                                         void *spectrum, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan,
+                                                        int64_t *bytes);
+
+/**
+ * Causal depthwise long convolution with optional gates and skip.
+ *
+ *     y[b,t,c] = post[b,t,c] * ( sum_{s=0..t} h[c,t-s] x[b,s,c] + skip[c] x[b,t,c] ),    x = pre * u
+ *
+ * spectrum         of h, from pan_long_conv_prepare()
+ * u, pre, post, y  (batch, length, channels) of dtype; y may alias u. pre, post may be NULL: 1.
+ * skip             (channels) f32, may be NULL: 0
+ *
+ * Any length >= 1 and taps >= 1. An example never depends on its neighbours, nor a channel on another. By FFT, each
+ * (example, channel) is scaled by a power of two first, so that huge and tiny inputs keep their relative precision.
+ * Source: Poli et al. 2023 (arXiv 2302.10866), eq. 4; fusion of gates after Fu et al. 2023 (arXiv 2311.05908).
+ */
+PAN_API pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum,
+                                         const void *u, const void *pre, const void *post, const float *skip, void *y,
+                                         void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_long_conv_backward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan,
+                                                         int64_t *bytes);
+
+/**
+ * Gradient of pan_long_conv_forward. With g = post dy, v = conv(h, x) + skip x, and
+ * dx[b,s,c] = sum_{t>=s} h[c,t-s] g[b,t,c] + skip[c] g[b,s,c],
+ *
+ *     du = pre dx      dpre = u dx      dpost = v dy
+ *     dh[c,j] += sum_{b,t} g[b,t,c] x[b,t-j,c]      dskip[c] += sum_{b,t} g[b,t,c] x[b,t,c]
+ *
+ * du, dpre, dpost, dh, dskip may be NULL; dpre needs pre and dpost needs post. dh[c,j] for j >= length is left as it
+ * is. du may alias dy. The sums over the batch have an order fixed by the shape.
+ */
+PAN_API pan_status pan_long_conv_backward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum,
+                                          const void *u, const void *pre, const void *post, const float *skip,
+                                          const void *dy, void *du, void *dpre, void *dpost, float *dh, float *dskip,
+                                          void *workspace, int64_t workspace_bytes);
+
+/* -------------------------------------------------------------------------------------- implicit filters */
+
+typedef struct pan_positional_features_desc {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t length;
+    int64_t bands; /**< pairs of features beside the time itself; >= 1 */
+} pan_positional_features_desc;
+
+/**
+ * The features of a position from which an implicit filter is computed. With w[t] = 2 pi t / length and frequencies
+ * f[k] spaced evenly from 1e-4 to bands - 1 (1e-4 alone if bands is 1),
+ *
+ *     z[t,0] = t / (length - 1), 0 if length is 1      z[t,1+k] = cos(f[k] w[t])      z[t,1+bands+k] = -sin(f[k] w[t])
+ *
+ * z  (length, 2 bands + 1) f32
+ * Source: Poli et al. 2023 (arXiv 2302.10866), appendix D.3.
+ */
+PAN_API pan_status pan_positional_features(pan_stream *stream, const pan_positional_features_desc *desc, float *z);
+
+typedef struct pan_sine_layer_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t rows;
+    int64_t channels;
+} pan_sine_layer_desc;
+
+/**
+ * y[r,c] = sin(frequency[c] x[r,c]) over dense rows; frequency (channels) f32. y may alias x.
+ * Source: Sitzmann et al. 2020 (arXiv 2006.09661), eq. 1, with a learned frequency for each channel.
+ */
+PAN_API pan_status pan_sine_layer_forward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x,
+                                          const float *frequency, void *y);
+
+PAN_API pan_status pan_sine_layer_backward_workspace_size(pan_stream *stream, const pan_sine_layer_desc *desc,
+                                                          int64_t *bytes);
+
+/**
+ *     dx = frequency cos(frequency x) dy      dfrequency[c] += sum_r x cos(frequency x) dy
+ *
+ * dx may alias dy; dx, dfrequency may be NULL. The sum over rows has an order fixed by the shape.
+ */
+PAN_API pan_status pan_sine_layer_backward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x,
+                                           const float *frequency, const void *dy, void *dx, float *dfrequency,
+                                           void *workspace, int64_t workspace_bytes);
+
+typedef struct pan_exponential_modulation_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t length;
+    int64_t channels;
+    double time_step; /**< of consecutive positions, usually 1 / (longest length - 1); >= 0 */
+    double shift;     /**< added to the window */
+} pan_exponential_modulation_desc;
+
+/**
+ * Lets an implicit filter decay.
+ *
+ *     y[t,c] = x[t,c] * ( exp(-t * time_step * |rate[c]|) + shift )
+ *
+ * x, y  (length, channels) of dtype, dense; rate (channels) f32, a constant. y may alias x.
+ * Linear in x and its own adjoint: backward is this function applied to dy.
+ * Source: Poli et al. 2023 (arXiv 2302.10866), eq. 7.
+ */
+PAN_API pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc,
+                                              const void *x, const float *rate, void *y);
 
 /* --------------------------------------------------------------------------------------- vocabulary loss */
 
@@ -575,7 +779,9 @@ enum {
     PAN_REDUCE_SUM = 0,
     PAN_REDUCE_MEAN = 1,
     PAN_REDUCE_SUM_OF_SQUARES = 2,
-    PAN_REDUCE_NONFINITE = 3 /**< how many elements are NaN or infinite; has no gradient */
+    PAN_REDUCE_NONFINITE = 3,         /**< how many elements are NaN or infinite; has no gradient */
+    PAN_REDUCE_SUM_OF_MAGNITUDES = 4, /**< sum of |x|, the L1 norm; its gradient is 0 where x is */
+    PAN_REDUCE_COUNT = 5
 };
 
 typedef struct pan_reduce_desc {
@@ -597,7 +803,10 @@ PAN_API pan_status pan_reduce_forward_workspace_size(pan_stream *stream, const p
 PAN_API pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, void *y,
                                       void *workspace, int64_t workspace_bytes);
 
-/** sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy (x may be NULL for the others). */
+/**
+ * sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy;  sum of magnitudes: dx = sign(x) dy.
+ * x may be NULL for sum and mean.
+ */
 PAN_API pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, const void *dy,
                                        void *dx);
 

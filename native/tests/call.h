@@ -27,6 +27,7 @@ typedef struct view {
     bool dense;
     relation relation;
     int forward_view;
+    bool detached; /* of a call that precedes the op's own, which therefore cannot know whether arrays overlap it */
 } view;
 
 /* Memory of its own. Elements that no view covers are poisoned and must stay so. */
@@ -68,8 +69,10 @@ typedef struct field {
 
 /* An op: how to set it up in each of `variants` ways and how to call it. */
 typedef struct op_case {
-    const char *op;    /* its name in the op table */
-    const char *title; /* what the case is about; NULL: the op itself */
+    const char *op;           /* its name in the op table */
+    const char *also;         /* another op that the call makes use of and covers; NULL: none */
+    const char *error_prefix; /* with which messages begin; NULL: the op's name */
+    const char *title;        /* what the case is about; NULL: the op itself */
     int variants;
     double tolerance; /* of max |a - b| / max |b| for each output in f32 */
     /* Size of the terms whose difference an output is where they cancel, when max |b| may be smaller; NULL: 0. */

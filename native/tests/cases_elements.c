@@ -7,6 +7,14 @@
     (void) workspace;    \
     (void) bytes
 
+/* Away from zero, by more than a step of finite differences, where a function has a kink. */
+static void leave_zero(call *call, int view) {
+    block *block = &call->blocks[call->views[view].block];
+    for (int64_t i = 0; i < block->count; i++) {
+        block->values[i] = (float) (block->values[i] + (block->values[i] < 0.0 ? -0.0625 : 0.0625));
+    }
+}
+
 /* ---- activations ---- */
 
 static pan_activation_desc *activation_desc(call *call, int variant) {
@@ -19,7 +27,11 @@ static pan_activation_desc *activation_desc(call *call, int variant) {
 
 static void prepare_activation_forward(call *call, int variant) {
     const pan_activation_desc *desc = activation_desc(call, variant);
-    scale_values(call, add_vector(call, "x", INPUT, desc->count), variant % 2 ? 8.0 : 1.5);
+    int x = add_vector(call, "x", INPUT, desc->count);
+    scale_values(call, x, variant % 2 ? 8.0 : 1.5);
+    if (desc->kind == PAN_ACTIVATION_RELU) {
+        leave_zero(call, x);
+    }
     add_vector(call, "y", OUTPUT, desc->count);
 }
 
@@ -184,7 +196,10 @@ static int add_gate_operands(call *call, const char *a, const char *b, role role
 
 static void prepare_gate_forward(call *call, int variant) {
     const pan_gate_desc *desc = gate_desc(call, variant);
-    add_gate_operands(call, "a", "b", INPUT, variant);
+    int a = add_gate_operands(call, "a", "b", INPUT, variant);
+    if (desc->activation == PAN_ACTIVATION_RELU) {
+        leave_zero(call, a);
+    }
     make_optional(call, add_rows(call, "c", INPUT, desc->rows, desc->channels, desc->c_stride), variant % 4 < 2);
     add_rows(call, "y", OUTPUT, desc->rows, desc->channels, desc->y_stride);
 }
@@ -268,11 +283,15 @@ static pan_status invoke_dropout(pan_stream *stream, const void *desc, void *con
 
 /* ---- reductions ---- */
 
+static const pan_reduction REDUCTIONS[] = {PAN_REDUCE_SUM, PAN_REDUCE_MEAN, PAN_REDUCE_SUM_OF_SQUARES,
+                                           PAN_REDUCE_SUM_OF_MAGNITUDES, PAN_REDUCE_NONFINITE};
+enum { REDUCTIONS_WITH_GRADIENT = COUNT(REDUCTIONS) - 1 };
+
 static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
     pan_reduce_desc *desc = DESC(call, pan_reduce_desc);
     int64_t count = ragged(variant, 0), inner = variant % 2 ? 1 : at_most(ragged(variant, 1), 30000 / count);
     *desc = (pan_reduce_desc){.struct_size = sizeof *desc,
-                              .kind = variant / SIZE_COUNT % kinds,
+                              .kind = REDUCTIONS[variant / SIZE_COUNT % kinds],
                               .outer = at_most(ragged(variant, 2), 50000 / (count * inner)),
                               .count = count,
                               .inner = inner};
@@ -284,11 +303,12 @@ static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
     return desc;
 }
 
-enum { REDUCTIONS_WITH_GRADIENT = 3, REDUCTIONS = 4 };
-
 static void prepare_reduce_forward(call *call, int variant) {
-    const pan_reduce_desc *desc = reduce_desc(call, variant, REDUCTIONS);
+    const pan_reduce_desc *desc = reduce_desc(call, variant, COUNT(REDUCTIONS));
     int x = add_vector(call, "x", INPUT, desc->outer * desc->count * desc->inner);
+    if (desc->kind == PAN_REDUCE_SUM_OF_MAGNITUDES) {
+        leave_zero(call, x);
+    }
     if (desc->kind == PAN_REDUCE_NONFINITE) {
         static const double odd[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-40, 3e38};
         for (int64_t i = 0; i < call->blocks[x].count; i += 3) {
@@ -311,7 +331,7 @@ static void prepare_reduce_backward(call *call, int variant) {
     const pan_reduce_desc *desc = reduce_desc(call, variant, REDUCTIONS_WITH_GRADIENT);
     int64_t count = desc->outer * desc->count * desc->inner;
     relate(call, add_vector(call, "x", INPUT, count), VALUE_OF, 0);
-    if (desc->kind != PAN_REDUCE_SUM_OF_SQUARES) {
+    if (desc->kind == PAN_REDUCE_SUM || desc->kind == PAN_REDUCE_MEAN) {
         make_optional(call, 0, variant % 2 == 0);
     }
     relate(call, add_vector(call, "dy", INPUT, desc->outer * desc->inner), COTANGENT_OF, 1);
@@ -326,7 +346,7 @@ static pan_status invoke_reduce_backward(pan_stream *stream, const void *desc, v
 
 #define REDUCE_FIELDS                                                                             \
     {                                                                                             \
-        FIELD_ENUM(pan_reduce_desc, kind, 4), FIELD_RESERVED(pan_reduce_desc),                    \
+        FIELD_ENUM(pan_reduce_desc, kind, PAN_REDUCE_COUNT), FIELD_RESERVED(pan_reduce_desc),     \
             FIELD(pan_reduce_desc, outer, FIELD_SIZE), FIELD(pan_reduce_desc, count, FIELD_SIZE), \
             FIELD(pan_reduce_desc, inner, FIELD_SIZE)                                             \
     }
@@ -437,7 +457,7 @@ const op_case ELEMENT_CASES[] = {
                  .desc_size = sizeof(pan_dropout_desc),
                  .fields = DROPOUT_FIELDS},
     [REDUCE] = {.op = "reduce_forward",
-                .variants = REDUCTIONS * SIZE_COUNT,
+                .variants = COUNT(REDUCTIONS) * SIZE_COUNT,
                 .tolerance = 2e-7,
                 .prepare = prepare_reduce_forward,
                 .invoke = invoke_reduce_forward,

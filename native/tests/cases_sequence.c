@@ -30,6 +30,7 @@ static pan_attention_desc *attention_desc(call *call, int variant) {
                                  .heads = heads,
                                  .length = length,
                                  .head_dim = head_dim,
+                                 .window = variant < 2 * SIZE_COUNT ? 0 : at_most(ragged(variant + 4, 2), length),
                                  .dropout_key = 77};
     desc->q = desc->k = desc->v = head_layout(desc, variant % LAYOUTS);
     desc->o = head_layout(desc, variant % LAYOUTS == PACKED ? DENSE : variant % LAYOUTS);
@@ -117,7 +118,7 @@ static pan_status attention_backward_workspace(pan_stream *stream, const void *d
 /* The only key of a row has weight 1 whatever its score: the two terms of the score's gradient cancel. */
 static double attention_backward_cancelling(const call *call, int view) {
     const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
-    bool cancels = desc->length == 1 && (view == 7 || view == 8);
+    bool cancels = (desc->length == 1 || desc->window == 1) && (view == 7 || view == 8);
     return cancels
                ? desc->scale * largest_value(call, view == 7 ? 2 : 1) * largest_value(call, 3) * largest_value(call, 6)
                : 0.0;
@@ -227,7 +228,7 @@ enum { ATTENTION, ATTENTION_BACKWARD, VOCABULARY, VOCABULARY_BACKWARD, END };
 
 const op_case SEQUENCE_CASES[] = {
     [ATTENTION] = {.op = "attention_forward",
-                   .variants = 2 * SIZE_COUNT,
+                   .variants = 4 * SIZE_COUNT,
                    .tolerance = 3e-6,
                    .prepare = prepare_attention_forward,
                    .invoke = invoke_attention_forward,
@@ -236,7 +237,7 @@ const op_case SEQUENCE_CASES[] = {
                    .fields = ATTENTION_FIELDS},
     /* exp(score - lse) doubles the rounding of both, and D and do . v cancel. */
     [ATTENTION_BACKWARD] = {.op = "attention_backward",
-                            .variants = 2 * SIZE_COUNT,
+                            .variants = 4 * SIZE_COUNT,
                             .tolerance = 1e-5,
                             .prepare = prepare_attention_backward,
                             .invoke = invoke_attention_backward,

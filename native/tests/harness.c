@@ -63,6 +63,40 @@ uint64_t hash_text(const char *text) {
     return hash;
 }
 
+/* Streams that are open, each with its device. */
+static struct {
+    const pan_stream *stream;
+    pan_device *device;
+} open_streams[2 * MAX_TARGETS];
+
+pan_device *device_of(const pan_stream *stream) {
+    for (int i = 0; stream != NULL && i < COUNT(open_streams); i++) {
+        if (open_streams[i].stream == stream) {
+            return open_streams[i].device;
+        }
+    }
+    return NULL;
+}
+
+void remember_stream(const pan_stream *stream, pan_device *device) {
+    for (int i = 0; i < COUNT(open_streams); i++) {
+        if (open_streams[i].stream == NULL) {
+            open_streams[i].stream = stream;
+            open_streams[i].device = device;
+            return;
+        }
+    }
+    CHECK(false, "more than %d streams are open", COUNT(open_streams));
+}
+
+void forget_stream(const pan_stream *stream) {
+    for (int i = 0; i < COUNT(open_streams); i++) {
+        if (open_streams[i].stream == stream) {
+            open_streams[i].stream = NULL;
+        }
+    }
+}
+
 target open_target(pan_backend backend, pan_isa isa, int32_t threads) {
     target opened = {
         .options = {.struct_size = sizeof(pan_device_options), .backend = backend, .threads = threads, .isa = isa},
@@ -74,12 +108,14 @@ target open_target(pan_backend backend, pan_isa isa, int32_t threads) {
         CHECK_OK(pan_device_query(opened.device, &info));
         snprintf(opened.name, sizeof opened.name, "%s x%d", info.name, info.threads);
         CHECK_OK(pan_stream_create(opened.device, &opened.stream));
+        remember_stream(opened.stream, opened.device);
     }
     return opened;
 }
 
 void close_target(target *target) {
     if (target->device != NULL) {
+        forget_stream(target->stream);
         CHECK_OK(pan_stream_destroy(target->stream));
         CHECK_OK(pan_device_close(target->device));
     }

@@ -52,6 +52,11 @@ typedef struct target {
 
 enum { MAX_TARGETS = 24 };
 
+/* The device of a stream that open_target() or remember_stream() named; NULL for other streams. */
+pan_device *device_of(const pan_stream *stream);
+void remember_stream(const pan_stream *stream, pan_device *device);
+void forget_stream(const pan_stream *stream);
+
 /* Opens one device; a failure is a failed check and leaves device NULL. */
 target open_target(pan_backend backend, pan_isa isa, int32_t threads);
 void close_target(target *target);

@@ -20,8 +20,8 @@ typedef struct trial {
 static void expect(trial *trial, pan_status status, pan_status expected) {
     CHECK(status == expected, "%s, %s, %s: %s instead of %s", trial->op->op, trial->target->name, trial->what,
           pan_status_name(status), pan_status_name(expected));
-    CHECK(strncmp(pan_last_error(), trial->op->op, strlen(trial->op->op)) == 0 &&
-              strlen(pan_last_error()) > strlen(trial->op->op) + 5,
+    const char *prefix = trial->op->error_prefix == NULL ? trial->op->op : trial->op->error_prefix;
+    CHECK(strncmp(pan_last_error(), prefix, strlen(prefix)) == 0 && strlen(pan_last_error()) > strlen(prefix) + 5,
           "%s, %s: the message is '%s'", trial->op->op, trial->what, pan_last_error());
 }
 
@@ -77,7 +77,7 @@ static void check_overlaps(trial *trial) {
         for (int v = 0; v < call->view_count; v++) {
             const view *other = &call->views[v];
             element element = call->blocks[output->block].element;
-            if (o == v || output->role == INPUT || !output->present || !other->present) {
+            if (o == v || output->role == INPUT || !output->present || !other->present || other->detached) {
                 continue;
             }
             char *address = trial->image->argument[v];
@@ -417,6 +417,11 @@ static void check_attention_particulars(const target *target) {
               PAN_INVALID_ARGUMENT,
           "dropout without a random state");
     desc.dropout_probability = 0.0f;
+    desc.window = -1;
+    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
+              PAN_INVALID_ARGUMENT,
+          "a window of -1");
+    desc.window = 0;
     desc.q.length_stride = HEAD_DIM;
     CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
               PAN_INVALID_ARGUMENT,

@@ -277,6 +277,145 @@ static void check_large_scores(const target *target) {
     free(a);
 }
 
+/* ---- short convolution ---- */
+
+enum { CONV_BATCH = 3, CONV_LENGTH = 80, CONV_CHANNELS = 21, MOST_TAPS = 100 };
+enum { CONV_EXAMPLE = CONV_LENGTH * CONV_CHANNELS, CONV_SIZE = CONV_BATCH * CONV_EXAMPLE };
+
+typedef struct short_conv {
+    pan_short_conv_desc desc;
+    float x[CONV_SIZE], weight[CONV_CHANNELS * MOST_TAPS], bias[CONV_CHANNELS], y[CONV_SIZE];
+    float dy[CONV_SIZE], dx[CONV_SIZE], dweight[CONV_CHANNELS * MOST_TAPS], dbias[CONV_CHANNELS];
+} short_conv;
+
+static short_conv *new_short_conv(int64_t taps) {
+    short_conv *made = allocate(1, sizeof *made);
+    made->desc = (pan_short_conv_desc){.struct_size = sizeof made->desc,
+                                       .dtype = PAN_F32,
+                                       .batch = CONV_BATCH,
+                                       .length = CONV_LENGTH,
+                                       .channels = CONV_CHANNELS,
+                                       .taps = taps,
+                                       .x_stride = CONV_CHANNELS,
+                                       .y_stride = CONV_CHANNELS};
+    fill(made->x, CONV_SIZE, 1, 1.0);
+    fill(made->weight, CONV_CHANNELS * taps, 2, 1.0);
+    fill(made->bias, CONV_CHANNELS, 3, 1.0);
+    fill(made->dy, CONV_SIZE, 4, 1.0);
+    return made;
+}
+
+static void run_short_conv(const target *target, short_conv *s) {
+    int64_t bytes = 0;
+    CHECK_OK(pan_short_conv_forward(target->stream, &s->desc, s->x, s->weight, s->bias, s->y));
+    CHECK_OK(pan_short_conv_backward_workspace_size(target->stream, &s->desc, &bytes));
+    void *workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_short_conv_backward(target->stream, &s->desc, s->x, s->weight, s->dy, s->dx, s->dweight, s->dbias,
+                                     workspace, bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+}
+
+/* A NaN reaches the positions that see it, in its channel of its example, and changes no bit of any other. */
+static void check_short_conv_reach(const target *target, int64_t taps) {
+    enum { EXAMPLE_AT = 1, POSITION = 40, CHANNEL = 17, AT = EXAMPLE_AT * CONV_LENGTH + POSITION };
+    short_conv *clean = new_short_conv(taps), *s = new_short_conv(taps);
+    run_short_conv(target, clean);
+    s->x[AT * CONV_CHANNELS + CHANNEL] = NAN;
+    s->dy[AT * CONV_CHANNELS + CHANNEL] = NAN;
+    run_short_conv(target, s);
+    for (int i = 0; i < CONV_SIZE; i++) {
+        int t = i / CONV_CHANNELS % CONV_LENGTH;
+        bool here = i / CONV_EXAMPLE == EXAMPLE_AT && i % CONV_CHANNELS == CHANNEL;
+        bool later = here && t >= POSITION && t < POSITION + taps;
+        bool earlier = here && t <= POSITION && t > POSITION - taps;
+        CHECK(later ? isnan(s->y[i]) : memcmp(&s->y[i], &clean->y[i], sizeof(float)) == 0,
+              "%s, %d taps: y[%d] is %g with a NaN at %d", target->name, (int) taps, i, (double) s->y[i],
+              AT * CONV_CHANNELS + CHANNEL);
+        CHECK(earlier ? isnan(s->dx[i]) : memcmp(&s->dx[i], &clean->dx[i], sizeof(float)) == 0,
+              "%s, %d taps: dx[%d] is %g with a NaN at %d", target->name, (int) taps, i, (double) s->dx[i],
+              AT * CONV_CHANNELS + CHANNEL);
+    }
+    for (int c = 0; c < CONV_CHANNELS; c++) {
+        CHECK(isnan(s->dbias[c]) == (c == CHANNEL), "%s: dbias[%d] is %g", target->name, c, (double) s->dbias[c]);
+    }
+    free(s);
+    free(clean);
+}
+
+/* What lies in front of the sequence is left out and not multiplied by zero. */
+static void check_short_conv_begin(const target *target, int64_t taps) {
+    short_conv *s = new_short_conv(taps);
+    for (int c = 0; c < CONV_CHANNELS; c++) {
+        s->weight[c * taps] = INFINITY; /* the oldest tap */
+    }
+    for (int b = 0; b < CONV_BATCH; b++) {
+        s->dy[b * CONV_EXAMPLE] = INFINITY; /* the first position, which meets the newest tap alone */
+    }
+    run_short_conv(target, s);
+    for (int i = 0; i < CONV_SIZE; i++) {
+        int64_t t = i / CONV_CHANNELS % CONV_LENGTH;
+        CHECK(isfinite(s->y[i]) == (t < taps - 1), "%s, %d taps: y[%d] is %g", target->name, (int) taps, i,
+              (double) s->y[i]);
+    }
+    for (int64_t i = 0; i < CONV_CHANNELS * taps; i++) {
+        CHECK(isfinite(s->dweight[i]) == (i != taps - 1), "%s, %d taps: dweight[%d] is %g", target->name, (int) taps,
+              (int) i, (double) s->dweight[i]);
+    }
+    free(s);
+}
+
+/* ---- implicit filters ---- */
+
+/* Products far beyond what a polynomial serves, and those that are not finite. */
+static void check_sine_layer(const target *target) {
+    static const float xs[] = {0.5f, -3.0f, 1e4f, 1048576.0f, -1.5e6f, 1e9f, 3e38f, INFINITY, NAN, 0.0f, -0.0f, 1e-42f};
+    enum { N = COUNT(xs) };
+    float frequency[N], y[N], dx[N], dy[N];
+    for (int i = 0; i < N; i++) {
+        frequency[i] = 14.25f;
+        dy[i] = 1.0f;
+    }
+    pan_sine_layer_desc desc = {.struct_size = sizeof desc, .dtype = PAN_F32, .rows = 1, .channels = N};
+    int64_t bytes = 0;
+    CHECK_OK(pan_sine_layer_forward(target->stream, &desc, xs, frequency, y));
+    CHECK_OK(pan_sine_layer_backward_workspace_size(target->stream, &desc, &bytes));
+    void *workspace = new_workspace(target, bytes);
+    CHECK_OK(pan_sine_layer_backward(target->stream, &desc, xs, frequency, dy, dx, NULL, workspace, bytes));
+    CHECK_OK(pan_memory_free(target->device, workspace));
+    for (int i = 0; i < N; i++) {
+        double phase = (double) frequency[i] * xs[i];
+        bool number = isfinite(phase);
+        CHECK(number ? fabs(y[i] - sin(phase)) <= 1e-6 : isnan(y[i]), "%s: the sine of %g is %g", target->name, phase,
+              (double) y[i]);
+        CHECK(number ? fabs(dx[i] - frequency[i] * cos(phase)) <= 2e-5 : isnan(dx[i]), "%s: its slope at %g is %g",
+              target->name, phase, (double) dx[i]);
+    }
+}
+
+static void check_modulation(const target *target) {
+    enum { N = 40, C = 5 };
+    static const float rates[C] = {0.0f, 1.0f, -70.0f, 1e30f, INFINITY};
+    float x[N * C], y[N * C];
+    pan_exponential_modulation_desc desc = {
+        .struct_size = sizeof desc, .dtype = PAN_F32, .length = N, .channels = C, .time_step = 0.25};
+    for (int i = 0; i < N * C; i++) {
+        x[i] = 3.0f;
+    }
+    CHECK_OK(pan_exponential_modulation(target->stream, &desc, x, rates, y));
+    for (int i = 0; i < N * C; i++) {
+        double expected = 3.0 * exp(-(i / C) * 0.25 * fabs((double) rates[i % C]));
+        bool near = fabs(y[i] - expected) <= 1e-6 * expected + 1e-44;
+        CHECK(isnan(expected) ? isnan(y[i]) : near, "%s: element %d is %g, not %g", target->name, i, (double) y[i],
+              expected);
+    }
+    static const double bad[] = {-1e-9, NAN, INFINITY};
+    for (int i = 0; i < COUNT(bad); i++) {
+        desc.time_step = bad[i];
+        CHECK(pan_exponential_modulation(target->stream, &desc, x, rates, y) == PAN_INVALID_ARGUMENT,
+              "%s: time_step %g is accepted", target->name, bad[i]);
+    }
+}
+
 /* ---- element-wise functions and sums ---- */
 
 static void check_activations(const target *target) {
@@ -285,12 +424,13 @@ static void check_activations(const target *target) {
     enum { INPUTS = COUNT(inputs) };
     struct {
         pan_activation kind;
-        double low, high; /* limits of f far to the left and right, relative to the identity for the last three */
+        double low, high; /* limits of f far to the left and right, or, of_x, of f(x) / x */
         bool of_x;
     } const limits[] = {{PAN_ACTIVATION_SIGMOID, 0.0, 1.0, false},
                         {PAN_ACTIVATION_GELU, 0.0, 1.0, true},
                         {PAN_ACTIVATION_GELU_TANH, 0.0, 1.0, true},
-                        {PAN_ACTIVATION_SILU, 0.0, 1.0, true}};
+                        {PAN_ACTIVATION_SILU, 0.0, 1.0, true},
+                        {PAN_ACTIVATION_RELU, 0.0, 1.0, true}};
     for (int i = 0; i < COUNT(limits); i++) {
         pan_activation_desc desc = {
             .struct_size = sizeof desc, .dtype = PAN_F32, .kind = limits[i].kind, .count = INPUTS};
@@ -374,6 +514,12 @@ int main(void) {
         check_nan_example(target);
         check_masked_score(target);
         check_large_scores(target);
+        for (int64_t taps = 1; taps <= MOST_TAPS; taps = taps < 6 ? taps + 1 : taps + 47) {
+            check_short_conv_reach(target, taps);
+            check_short_conv_begin(target, taps);
+        }
+        check_sine_layer(target);
+        check_modulation(target);
         check_activations(target);
         check_rows_apart(target);
         check_long_sum(target);

@@ -120,6 +120,7 @@ static void mark_op(const op_case *op, void *context) {
     bool *covered = context;
     for (int32_t i = 0; i < pan_op_count(); i++) {
         covered[i] |= strcmp(pan_op_name(i), op->op) == 0;
+        covered[i] |= op->also != NULL && strcmp(pan_op_name(i), op->also) == 0;
     }
 }
 

@@ -7,6 +7,8 @@
 
 enum { THREADS = 4, ROUNDS = 3, VARIANT = 12 };
 
+enum { MAX_CALLS = 64 }; /* of all ops */
+
 typedef struct user {
     target target; /* the shared device with this thread's stream */
     call **calls;
@@ -39,7 +41,7 @@ static void *use_stream(void *context) {
 
 typedef struct calls {
     const target *reference;
-    call *calls[32];
+    call *calls[MAX_CALLS];
     int count;
 } calls;
 
@@ -53,7 +55,7 @@ int main(void) {
     target shared = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 3);
     calls calls = {.reference = &reference};
     for_each_case(add_call, &calls);
-    outcome expected[32];
+    outcome expected[MAX_CALLS];
     for (int i = 0; i < calls.count; i++) {
         expected[i] = run_call(&shared, calls.calls[i], (run_options){0});
     }
@@ -62,10 +64,12 @@ int main(void) {
     for (int t = 0; t < THREADS; t++) {
         users[t] = (user){.target = shared, .calls = calls.calls, .expected = expected, .count = calls.count};
         CHECK_OK(pan_stream_create(shared.device, &users[t].target.stream));
+        remember_stream(users[t].target.stream, shared.device);
         CHECK(pthread_create(&threads[t], NULL, use_stream, &users[t]) == 0, "cannot start a thread");
     }
     for (int t = 0; t < THREADS; t++) {
         pthread_join(threads[t], NULL);
+        forget_stream(users[t].target.stream);
         CHECK_OK(pan_stream_destroy(users[t].target.stream));
     }
     for (int i = 0; i < calls.count; i++) {

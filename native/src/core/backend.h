@@ -39,6 +39,7 @@ struct pan_device {
     pan_device_info info;
     int32_t live_allocations; /* atomic */
     int32_t live_streams;     /* atomic */
+    int32_t live_plans;       /* atomic */
 };
 
 struct pan_stream {

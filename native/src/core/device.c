@@ -131,9 +131,11 @@ pan_status pan_device_close(pan_device *device) {
     }
     int32_t streams = __atomic_load_n(&device->live_streams, __ATOMIC_ACQUIRE);
     int32_t allocations = __atomic_load_n(&device->live_allocations, __ATOMIC_ACQUIRE);
-    if (streams != 0 || allocations != 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "device_close: %d streams and %d allocations of %s are still alive",
-                        streams, allocations, device->info.name);
+    int32_t plans = __atomic_load_n(&device->live_plans, __ATOMIC_ACQUIRE);
+    if (streams != 0 || allocations != 0 || plans != 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT,
+                        "device_close: %d streams, %d allocations and %d plans of %s are still alive", streams,
+                        allocations, plans, device->info.name);
     }
     if (device->pool != NULL) {
         pan_pool_destroy(device->pool);

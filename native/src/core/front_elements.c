@@ -212,7 +212,7 @@ pan_status pan_dropout(pan_stream *stream, const pan_dropout_desc *desc, const p
 static pan_status check_reduce(const char *op, const pan_stream *stream, const pan_reduce_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
     PAN_TRY(pan_check_reserved(op, desc->reserved));
-    PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_REDUCE_NONFINITE + 1));
+    PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_REDUCE_COUNT));
     PAN_TRY(pan_check_size(op, "outer", desc->outer));
     PAN_TRY(pan_check_size(op, "count", desc->count));
     PAN_TRY(pan_check_size(op, "inner", desc->inner));
@@ -255,7 +255,7 @@ pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, 
         {.name = "x",
          .address = x,
          .bytes = bytes,
-         .flags = desc->kind == PAN_REDUCE_SUM_OF_SQUARES ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL},
+         .flags = desc->kind == PAN_REDUCE_SUM || desc->kind == PAN_REDUCE_MEAN ? PAN_ARRAY_OPTIONAL : PAN_ARRAY_INPUT},
         PAN_INPUT(dy, desc->outer * desc->inner * element),
         PAN_OUTPUT(dx, bytes),
     };

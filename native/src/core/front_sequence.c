@@ -21,6 +21,9 @@ static pan_status check_attention(const char *op, const pan_stream *stream, cons
     PAN_TRY(pan_check_size(op, "heads", desc->heads));
     PAN_TRY(pan_check_size(op, "length", desc->length));
     PAN_TRY(pan_check_size(op, "head_dim", desc->head_dim));
+    if (desc->window != 0) {
+        PAN_TRY(pan_check_size(op, "window", desc->window));
+    }
     int64_t rows = pan_product(desc->batch, desc->heads, desc->length);
     if (rows < 0) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of lse overflows", op);

@@ -53,6 +53,9 @@ PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
     case PAN_ACTIVATION_SILU: return activate_silu(x);
     case PAN_ACTIVATION_SIGMOID: return activate_sigmoid(x);
     case PAN_ACTIVATION_SINE: return (vf_activation){vf_sin(x), vf_cos(x)};
+    case PAN_ACTIVATION_RELU:
+        return (vf_activation){vf_select(x < 0.0f, (vf){0}, x),
+                               vf_select(x > 0.0f, vf_splat(1.0f), vf_select(x <= 0.0f, (vf){0}, x))};
     default: return (vf_activation){x, vf_splat(1.0f)};
     }
 }
@@ -65,6 +68,7 @@ PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
     case PAN_ACTIVATION_SILU: function(PAN_ACTIVATION_SILU, __VA_ARGS__); break;           \
     case PAN_ACTIVATION_SIGMOID: function(PAN_ACTIVATION_SIGMOID, __VA_ARGS__); break;     \
     case PAN_ACTIVATION_SINE: function(PAN_ACTIVATION_SINE, __VA_ARGS__); break;           \
+    case PAN_ACTIVATION_RELU: function(PAN_ACTIVATION_RELU, __VA_ARGS__); break;           \
     default: function(PAN_ACTIVATION_IDENTITY, __VA_ARGS__); break;                        \
     }
 

@@ -83,6 +83,8 @@ static void write_delta(const backward_job *job, int64_t head, int64_t first_que
 /* Turns a query's scores and do . v into P and dp of the visible keys; the others' become 0. */
 static void differentiate_row(const backward_job *job, int64_t row, int64_t first_key, int64_t visible, int64_t storage,
                               float *weights, float *slopes) {
+    const int64_t query = row % job->desc->length;
+    const int64_t before = min_i64(first_visible(job->desc, query) - first_key, visible);
     const weight_dropout *dropout = &job->dropout;
     const uint64_t state = dropout->random != NULL ? pan_random_row(dropout->random, dropout->key, (uint64_t) row) : 0;
     const float lse = job->lse[row];
@@ -106,9 +108,13 @@ static void differentiate_row(const backward_job *job, int64_t row, int64_t firs
     }
     memset(weights + s, 0, (size_t) (storage - s) * sizeof *weights);
     memset(slopes + s, 0, (size_t) (storage - s) * sizeof *slopes);
-    if (row % job->desc->length == 0) {
+    if (before > 0) {
+        memset(weights, 0, (size_t) before * sizeof *weights);
+        memset(slopes, 0, (size_t) before * sizeof *slopes);
+    }
+    if (first_visible(job->desc, query) == query && query - first_key < visible) {
         /* A softmax over one key is constant: its slope is 0, not the rounding error of do . v - D. NaN stays NaN. */
-        slopes[0] *= 0.0f;
+        slopes[query - first_key] *= 0.0f;
     }
 }
 
@@ -120,11 +126,17 @@ typedef struct backward_tile {
     int64_t first_key;
     int64_t keys;
     int64_t storage; /* of a row of scratch */
+    bool first;      /* of its queries */
     head_rows q;
     head_rows k;
     head_rows v;
     head_rows o;
 } backward_tile;
+
+/* The first block of keys that a block of queries sees. */
+static int64_t first_key_block(const backward_job *job, int64_t query_block) {
+    return first_visible(job->desc, query_block * QUERY_BLOCK) / KEY_BLOCK;
+}
 
 static backward_tile tile_of(const backward_job *job, int64_t head, int64_t query_block, int64_t key_block) {
     const pan_attention_desc *desc = job->desc;
@@ -137,6 +149,7 @@ static backward_tile tile_of(const backward_job *job, int64_t head, int64_t quer
                            .first_key = first_key,
                            .keys = keys,
                            .storage = score_storage(keys),
+                           .first = key_block == first_key_block(job, query_block),
                            .q = rows_of(job, &desc->q, head, queries.begin),
                            .k = rows_of(job, &desc->k, head, first_key),
                            .v = rows_of(job, &desc->v, head, first_key),
@@ -164,8 +177,9 @@ static void add_to_queries(const backward_job *job, const backward_tile *tile, c
                                     .n = desc->head_dim,
                                     .k = tile->keys,
                                     .diagonal = tile->first_query - tile->first_key,
+                                    .window = attention_window(desc),
                                     .alpha = desc->scale,
-                                    .beta = tile->first_key > 0 ? 1.0f : 0.0f,
+                                    .beta = tile->first ? 0.0f : 1.0f,
                                     .w = scratch->slopes,
                                     .w_stride = tile->storage,
                                     .x = job->k + tile->k.offset,
@@ -183,6 +197,7 @@ static void add_to_keys(const backward_job *job, const backward_tile *tile, cons
                               .n = desc->head_dim,
                               .k = tile->queries,
                               .diagonal = tile->first_query - tile->first_key,
+                              .window = attention_window(desc),
                               .alpha = 1.0f,
                               .beta = 1.0f,
                               .w = scratch->weights,
@@ -216,7 +231,9 @@ static void key_block_pass(const backward_job *job, int64_t head, int64_t block,
     const head_rows v = rows_of(job, &desc->v, head, range.begin);
     zero_rows(job->dk, &k, range.end - range.begin, desc->head_dim);
     zero_rows(job->dv, &v, range.end - range.begin, desc->head_dim);
-    for (int64_t query_block = range.begin / QUERY_BLOCK; query_block < job->query_blocks; query_block++) {
+    /* The last query that sees a key of the block sees the block's last one. */
+    const int64_t last_query = min_i64(range.end - 1 + attention_window(desc) - 1, desc->length - 1);
+    for (int64_t query_block = range.begin / QUERY_BLOCK; query_block <= last_query / QUERY_BLOCK; query_block++) {
         const backward_tile tile = tile_of(job, head, query_block, block);
         recompute(job, &tile, scratch);
         add_to_keys(job, &tile, scratch);
@@ -253,7 +270,7 @@ static void query_block_task(void *context, int64_t task, int32_t worker) {
     const int64_t head = task / job->query_blocks;
     const tile_range range = tile_at(block, QUERY_BLOCK, job->desc->length);
     write_delta(job, head, range.begin, range.end - range.begin);
-    for (int64_t key_block = 0; key_block * KEY_BLOCK < range.end; key_block++) {
+    for (int64_t key_block = first_key_block(job, block); key_block * KEY_BLOCK < range.end; key_block++) {
         const backward_tile tile = tile_of(job, head, block, key_block);
         recompute(job, &tile, &scratch);
         add_to_queries(job, &tile, &scratch);

@@ -56,6 +56,7 @@ typedef struct forward_tile {
     int64_t keys;
     int64_t diagonal; /* first_query - first_key */
     int64_t storage;  /* of a row of scores */
+    bool first;       /* of its queries */
 } forward_tile;
 
 /* Turns a query's scores into weights relative to the largest score so far; rescales what was summed before. */
@@ -63,9 +64,13 @@ static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t 
     const pan_attention_desc *desc = job->desc;
     float *row = scratch->scores + r * tile->storage;
     const int64_t visible = min_i64(tile->keys, tile->diagonal + r + 1);
+    const int64_t before = first_visible(desc, tile->first_query + r) - tile->first_key;
+    for (int64_t s = 0; s < min_i64(before, visible); s++) {
+        row[s] = -INFINITY;
+    }
     const float max = score_max(row, visible, scratch->max[r]);
     const float shift = score_shift(max);
-    if (tile->first_key > 0 && max > scratch->max[r]) {
+    if (!tile->first && max > scratch->max[r]) {
         const float factor = expf(score_shift(scratch->max[r]) - shift);
         scratch->sum[r] *= factor;
         multiply_row(o, desc->head_dim, factor);
@@ -99,8 +104,9 @@ static void add_tile(const forward_job *job, const forward_tile *tile, forward_s
                                     .n = desc->head_dim,
                                     .k = tile->keys,
                                     .diagonal = tile->diagonal,
+                                    .window = attention_window(desc),
                                     .alpha = 1.0f,
-                                    .beta = tile->first_key > 0 ? 1.0f : 0.0f,
+                                    .beta = tile->first ? 0.0f : 1.0f,
                                     .w = scratch->scores,
                                     .w_stride = tile->storage,
                                     .x = job->v + head_offset(desc, &desc->v, tile->head) + tile->first_key * v_stride,
@@ -118,7 +124,8 @@ static void forward_block(const forward_job *job, int64_t head, int64_t block, f
         scratch->max[r] = -INFINITY;
         scratch->sum[r] = 0.0f;
     }
-    for (int64_t key = 0; key < range.end; key += KEY_BLOCK) {
+    const int64_t first_key = first_visible(desc, range.begin) / QUERY_BLOCK * QUERY_BLOCK;
+    for (int64_t key = first_key; key < range.end; key += KEY_BLOCK) {
         const int64_t keys = min_i64(KEY_BLOCK, range.end - key);
         const forward_tile tile = {.head = head,
                                    .first_query = range.begin,
@@ -126,7 +133,8 @@ static void forward_block(const forward_job *job, int64_t head, int64_t block, f
                                    .first_key = key,
                                    .keys = keys,
                                    .diagonal = range.begin - key,
-                                   .storage = score_storage(keys)};
+                                   .storage = score_storage(keys),
+                                   .first = key == first_key};
         add_tile(job, &tile, scratch);
     }
     const int64_t o_stride = row_stride(desc, &desc->o);

@@ -16,21 +16,27 @@ static bool is_finite_row(const float *row, int64_t count) {
     return rest == 0.0f;
 }
 
-/* Whether row i of the result sees row j of x. */
-static bool sees(const causal_product *product, int64_t i, int64_t j) {
-    return product->transposed ? i <= j + product->diagonal : j <= i + product->diagonal;
+/* The first row of the result that sees row j of x; the last one is window - 1 rows further. Either may lie outside. */
+static int64_t first_seeing(const causal_product *product, int64_t j) {
+    return product->transposed ? j + product->diagonal - product->window + 1 : j - product->diagonal;
 }
 
-/* Whether no row of x that is hidden from a row of the result is NaN or infinite anywhere. */
-static bool hidden_rows_finite(const causal_product *product) {
-    const int64_t begin = product->transposed ? 0 : product->diagonal + 1;
-    const int64_t end = product->transposed ? min_i64(product->m - 1 - product->diagonal, product->k) : product->k;
-    for (int64_t j = begin; j < end; j++) {
+static bool all_finite(const causal_product *product, int64_t begin, int64_t end) {
+    for (int64_t j = begin > 0 ? begin : 0; j < min_i64(end, product->k); j++) {
         if (!is_finite_row(product->x + j * product->x_stride, product->n)) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether no row of x that is hidden from a row of the result is NaN or infinite anywhere. */
+static bool hidden_rows_finite(const causal_product *product) {
+    const int64_t reach = product->window - product->diagonal;
+    if (product->transposed) {
+        return all_finite(product, 0, product->m - 1 - product->diagonal) && all_finite(product, reach, product->k);
+    }
+    return all_finite(product, 0, product->m - reach) && all_finite(product, product->diagonal + 1, product->k);
 }
 
 static void multiply(const causal_product *product, const float *x, int64_t x_stride, float *c, int64_t c_stride) {
@@ -53,14 +59,15 @@ static int64_t copy_visible(const causal_product *product, int64_t i, float *cop
         const float *row = product->x + j * product->x_stride;
         float *target = copy + j * product->n;
         const bool finite = is_finite_row(row, product->n);
-        if (finite || sees(product, i, j)) {
+        const int64_t first = first_seeing(product, j);
+        const int64_t last = first + product->window;
+        if (finite || (first <= i && i < last)) {
             memcpy(target, row, (size_t) product->n * sizeof *target);
         } else {
             memset(target, 0, (size_t) product->n * sizeof *target);
         }
-        const int64_t change = product->transposed ? j + product->diagonal + 1 : j - product->diagonal;
-        if (!finite && change > i) {
-            end = min_i64(end, change);
+        if (!finite && last > i) {
+            end = min_i64(end, first > i ? first : last);
         }
     }
     return end;

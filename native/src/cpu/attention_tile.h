@@ -20,9 +20,20 @@ static inline int64_t row_stride(const pan_attention_desc *desc, const pan_head_
     return desc->length > 1 ? layout->length_stride : desc->head_dim;
 }
 
+/* Positions that a query sees at most, its own included. */
+static inline int64_t attention_window(const pan_attention_desc *desc) {
+    return desc->window > 0 && desc->window < desc->length ? desc->window : desc->length;
+}
+
+/* The first key that a query sees. */
+static inline int64_t first_visible(const pan_attention_desc *desc, int64_t query) {
+    const int64_t first = query - attention_window(desc) + 1;
+    return first > 0 ? first : 0;
+}
+
 /* How many short heads make a task; `products` is the number of matrix products of a tile. */
 static inline int64_t heads_per_task(const pan_attention_desc *desc, int64_t products) {
-    const double scores = (double) desc->length * (double) desc->length;
+    const double scores = (double) desc->length * (double) min_i64(desc->length, attention_window(desc) + QUERY_BLOCK);
     const double flops = 2.0 * (double) products * scores * (double) desc->head_dim;
     const int64_t heads = (int64_t) (ATTENTION_TASK_FLOPS / (flops + ATTENTION_TILE_FLOPS));
     return heads > 1 ? heads : 1;
@@ -49,13 +60,14 @@ static inline weight_dropout dropout_of(const pan_attention_desc *desc, const pa
 }
 
 /* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key
- * and is 0 where the key is later. w is stored as queries x keys; transposed, its rows i are the keys. */
+ * and is 0 where the query does not see the key. w is stored as queries x keys; transposed, its rows i are the keys. */
 typedef struct causal_product {
     bool transposed;
     int64_t m;
     int64_t n;
     int64_t k;
-    int64_t diagonal; /* first query minus first key: query q sees the keys up to q + diagonal */
+    int64_t diagonal; /* first query minus first key: query q sees the keys up to q + diagonal ... */
+    int64_t window;   /* ... and this many in all */
     float alpha;
     float beta;
     const float *w;

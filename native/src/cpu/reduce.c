@@ -37,6 +37,7 @@ static reduce_job plan(const pan_reduce_desc *desc) {
 PAN_INLINE vd accumulate(pan_reduction kind, vd sum, vf x) {
     switch (kind) {
     case PAN_REDUCE_SUM_OF_SQUARES: return vd_multiply_add(vd_from_vf(x), vd_from_vf(x), sum);
+    case PAN_REDUCE_SUM_OF_MAGNITUDES: return vd_add(sum, vd_from_vf(vf_abs(x)));
     case PAN_REDUCE_NONFINITE: {
         const vi nonfinite = ~(vf_abs(x) < INFINITY);
         return vd_add(sum, vd_from_vf((vf) (nonfinite & (vi) vf_splat(1.0f))));
@@ -110,6 +111,7 @@ static void units_task(void *context, int64_t task, int32_t worker) {
     const tile_range units = tile_at(task, job->task_units, job->units);
     switch (job->desc->kind) {
     case PAN_REDUCE_SUM_OF_SQUARES: reduce_units(PAN_REDUCE_SUM_OF_SQUARES, job, units); break;
+    case PAN_REDUCE_SUM_OF_MAGNITUDES: reduce_units(PAN_REDUCE_SUM_OF_MAGNITUDES, job, units); break;
     case PAN_REDUCE_NONFINITE: reduce_units(PAN_REDUCE_NONFINITE, job, units); break;
     default: reduce_units(PAN_REDUCE_SUM, job, units); break;
     }

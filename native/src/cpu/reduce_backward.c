@@ -12,6 +12,14 @@ typedef struct reduce_backward_job {
     float *dx;
 } reduce_backward_job;
 
+/* Derivative of what x adds to the sum. */
+static inline vf term_slope(pan_reduction kind, vf x) {
+    if (kind == PAN_REDUCE_SUM_OF_SQUARES) {
+        return x * 2.0f;
+    }
+    return vf_select(x > 0.0f, vf_splat(1.0f), vf_select(x < 0.0f, vf_splat(-1.0f), x));
+}
+
 static void backward_row(const reduce_backward_job *job, int64_t row, tile_range columns) {
     const bool one_gradient = job->desc->inner == 1;
     const float *dy = one_gradient ? job->dy + row : job->dy + row / job->desc->count * job->desc->inner;
@@ -20,7 +28,7 @@ static void backward_row(const reduce_backward_job *job, int64_t row, tile_range
         const int64_t lanes = min_i64(LANES, columns.end - c);
         vf gradient = (one_gradient ? vf_splat(*dy) : vf_load_first(dy + c, lanes)) / job->divisor;
         if (job->x != NULL) {
-            gradient *= vf_load_first(job->x + first + c, lanes) * 2.0f;
+            gradient *= term_slope(job->desc->kind, vf_load_first(job->x + first + c, lanes));
         }
         vf_store_first(job->dx + first + c, gradient, lanes);
     }
@@ -42,7 +50,7 @@ pan_status PAN_BODY(reduce_backward)(pan_stream *stream, const pan_reduce_desc *
         .grid = desc->inner == 1 ? tile_grid_of(desc->outer, desc->count)
                                  : tile_grid_of(desc->outer * desc->count, desc->inner),
         .divisor = desc->kind == PAN_REDUCE_MEAN ? (float) desc->count : 1.0f,
-        .x = desc->kind == PAN_REDUCE_SUM_OF_SQUARES ? x : NULL,
+        .x = desc->kind == PAN_REDUCE_SUM || desc->kind == PAN_REDUCE_MEAN ? NULL : x,
         .dy = dy,
         .dx = dx,
     };

@@ -47,6 +47,8 @@ template <pan_activation KIND> __device__ inline activation_value activate(float
         return {s, s * sigmoid(-x)};
     } else if constexpr (KIND == PAN_ACTIVATION_SINE) {
         return {sinf(x), cosf(x)};
+    } else if constexpr (KIND == PAN_ACTIVATION_RELU) {
+        return {x < 0.0f ? 0.0f : x, x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x};
     } else {
         return {x, 1.0f};
     }

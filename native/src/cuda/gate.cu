@@ -122,6 +122,7 @@ template <typename Run> pan_status with_activation(pan_activation kind, Run run)
     case PAN_ACTIVATION_SILU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SILU>{});
     case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID>{});
     case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE>{});
+    case PAN_ACTIVATION_RELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_RELU>{});
     default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY>{});
     }
 }

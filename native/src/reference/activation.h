@@ -29,6 +29,7 @@ static inline double activation(pan_activation kind, double x) {
     case PAN_ACTIVATION_SILU: return x * sigmoid(x);
     case PAN_ACTIVATION_SIGMOID: return sigmoid(x);
     case PAN_ACTIVATION_SINE: return sin(x);
+    case PAN_ACTIVATION_RELU: return x < 0.0 ? 0.0 : x;
     default: return x;
     }
 }
@@ -46,6 +47,7 @@ static inline double activation_derivative(pan_activation kind, double x) {
     case PAN_ACTIVATION_SILU: return sigmoid(x) * (1.0 + x * sigmoid(-x));
     case PAN_ACTIVATION_SIGMOID: return sigmoid(x) * sigmoid(-x);
     case PAN_ACTIVATION_SINE: return cos(x);
+    case PAN_ACTIVATION_RELU: return x > 0.0 ? 1.0 : x <= 0.0 ? 0.0 : x;
     default: return 1.0;
     }
 }

@@ -53,20 +53,34 @@ pan_status PAN_BODY(attention_forward_workspace_size)(pan_stream *stream, const 
     return PAN_OK;
 }
 
-/* Fills weight[s] = exp(score[t,s] - lse[t]) for s <= t and returns lse[t]. */
+static bool has_window(const pan_attention_desc *desc) {
+    return desc->window > 0 && desc->window < desc->length;
+}
+
+/* The first key that query t sees. */
+static int64_t first_key(const pan_attention_desc *desc, int64_t t) {
+    return has_window(desc) && t >= desc->window ? t - desc->window + 1 : 0;
+}
+
+/* Behind the last query that sees key s. */
+static int64_t query_end(const pan_attention_desc *desc, int64_t s) {
+    return has_window(desc) && s < desc->length - desc->window ? s + desc->window : desc->length;
+}
+
+/* Fills weight[s] = exp(score[t,s] - lse[t]) for the keys that query t sees and returns lse[t]. */
 static double softmax_row(const head *at, int64_t t, double *weight) {
     double maximum = -INFINITY;
-    for (int64_t s = 0; s <= t; s++) {
+    for (int64_t s = first_key(at->desc, t); s <= t; s++) {
         weight[s] = score(at, t, s);
         maximum = weight[s] > maximum ? weight[s] : maximum;
     }
     double shift = isfinite(maximum) ? maximum : 0.0;
     double sum = 0.0;
-    for (int64_t s = 0; s <= t; s++) {
+    for (int64_t s = first_key(at->desc, t); s <= t; s++) {
         sum += exp(weight[s] - shift);
     }
     double lse = shift + log(sum);
-    for (int64_t s = 0; s <= t; s++) {
+    for (int64_t s = first_key(at->desc, t); s <= t; s++) {
         weight[s] = exp(weight[s] - lse);
     }
     return lse;
@@ -76,12 +90,12 @@ static void head_forward(const head *at, real *o, real *lse, double *weight) {
     const pan_attention_desc *desc = at->desc;
     for (int64_t t = 0; t < desc->length; t++) {
         lse[t] = (real) softmax_row(at, t, weight);
-        for (int64_t s = 0; s <= t; s++) {
+        for (int64_t s = first_key(at->desc, t); s <= t; s++) {
             weight[s] *= mask(at, t, s);
         }
         for (int64_t c = 0; c < desc->head_dim; c++) {
             double sum = 0.0;
-            for (int64_t s = 0; s <= t; s++) {
+            for (int64_t s = first_key(at->desc, t); s <= t; s++) {
                 sum += weight[s] * at->v[s * desc->v.length_stride + c];
             }
             o[t * desc->o.length_stride + c] = (real) sum;
@@ -137,7 +151,7 @@ static void query_gradient(const head *at, const real *lse, real *dq, double *su
         for (int64_t c = 0; c < desc->head_dim; c++) {
             sum[c] = 0.0;
         }
-        for (int64_t s = 0; s <= t; s++) {
+        for (int64_t s = first_key(at->desc, t); s <= t; s++) {
             double gradient = backward_pair(at, lse, t, s).gradient;
             for (int64_t c = 0; c < desc->head_dim; c++) {
                 sum[c] += gradient * at->k[s * desc->k.length_stride + c];
@@ -156,7 +170,7 @@ static void key_and_value_gradient(const head *at, const real *lse, real *dk, re
         for (int64_t c = 0; c < 2 * desc->head_dim; c++) {
             sum[c] = 0.0;
         }
-        for (int64_t t = s; t < desc->length; t++) {
+        for (int64_t t = s; t < query_end(desc, s); t++) {
             pair at_pair = backward_pair(at, lse, t, s);
             for (int64_t c = 0; c < desc->head_dim; c++) {
                 k_sum[c] += at_pair.gradient * at->q[t * desc->q.length_stride + c];

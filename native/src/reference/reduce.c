@@ -11,6 +11,7 @@ pan_status PAN_BODY(reduce_forward_workspace_size)(pan_stream *stream, const pan
 static double term(pan_reduction kind, double x) {
     switch (kind) {
     case PAN_REDUCE_SUM_OF_SQUARES: return x * x;
+    case PAN_REDUCE_SUM_OF_MAGNITUDES: return fabs(x);
     case PAN_REDUCE_NONFINITE: return isfinite(x) ? 0.0 : 1.0;
     default: return x;
     }
@@ -50,6 +51,8 @@ pan_status PAN_BODY(reduce_backward)(pan_stream *stream, const pan_reduce_desc *
                     gradient /= (double) desc->count;
                 } else if (desc->kind == PAN_REDUCE_SUM_OF_SQUARES) {
                     gradient *= 2.0 * x[at];
+                } else if (desc->kind == PAN_REDUCE_SUM_OF_MAGNITUDES) {
+                    gradient *= x[at] > 0.0 ? 1.0 : x[at] < 0.0 ? -1.0 : x[at];
                 }
                 dx[at] = (real) gradient;
             }

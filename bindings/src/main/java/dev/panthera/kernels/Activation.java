@@ -15,7 +15,9 @@ public enum Activation {
     /** {@code 1 / (1 + exp(-x))}. */
     SIGMOID(PantheraAbi.PAN_ACTIVATION_SIGMOID()),
     /** {@code sin(x)}, x in radians. */
-    SINE(PantheraAbi.PAN_ACTIVATION_SINE());
+    SINE(PantheraAbi.PAN_ACTIVATION_SINE()),
+    /** {@code max(x, 0)}; NaN for NaN; derivative 0 at 0. */
+    RELU(PantheraAbi.PAN_ACTIVATION_RELU());
 
     private final int code;
 

@@ -7,10 +7,12 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Causal multi-head attention, computed in blocks: no array of length x length is ever formed.
+ * Causal multi-head attention, full or over a sliding window, computed in blocks: no array of length x length is ever
+ * formed, and blocks outside the window cost nothing. With {@code S(t) = { s : t - window < s <= t }}, or
+ * {@code { s <= t }} if the window is 0:
  * <pre>
- * p[t,s] = softmax over s &lt;= t of (scale * q[t] . k[s])
- * o[t]   = sum_{s &lt;= t} keep(t,s) p[t,s] / (1 - dropoutProbability) v[s]
+ * p[t,s] = softmax over s in S(t) of (scale * q[t] . k[s])
+ * o[t]   = sum_{s in S(t)} keep(t,s) p[t,s] / (1 - dropoutProbability) v[s]
  * </pre>
  * Source: Vaswani et al. 2017 (arXiv 1706.03762), eq. 1; blocks after Dao 2023 (arXiv 2307.08691).
  *
@@ -20,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param heads              heads of a position
  * @param length             positions of a sequence
  * @param headDim            elements of a head
+ * @param window             how many positions a query sees, its own included; 0: all up to its own
  * @param dropoutKey         tells apart the dropouts of one step
  * @param q                  layout of q and dq; likewise below
  * @param k                  layout of k and dk
@@ -33,6 +36,7 @@ public record AttentionKernel(
         long heads,
         long length,
         long headDim,
+        long window,
         long dropoutKey,
         HeadLayout q,
         HeadLayout k,
@@ -50,6 +54,18 @@ public record AttentionKernel(
             long headDim,
             float dropoutProbability,
             long dropoutKey) {
+        return packed(batch, length, heads, headDim, 0, dropoutProbability, dropoutKey);
+    }
+
+    /** As {@link #packed(long, long, long, long, float, long)}, over a sliding window. */
+    public static AttentionKernel packed(
+            long batch,
+            long length,
+            long heads,
+            long headDim,
+            long window,
+            float dropoutProbability,
+            long dropoutKey) {
         HeadLayout packed = HeadLayout.rows(length, 3 * heads * headDim, headDim);
         return new AttentionKernel(
                 (float) (1 / Math.sqrt(headDim)),
@@ -58,6 +74,7 @@ public record AttentionKernel(
                 heads,
                 length,
                 headDim,
+                window,
                 dropoutKey,
                 packed,
                 packed,
@@ -127,7 +144,7 @@ public record AttentionKernel(
      * @param kValues   likewise in layout k
      * @param vValues   likewise in layout v
      * @param oValues   likewise in layout o, output
-     * @param lse       (batch, heads, length), a statistic, output: {@code log sum_{s <= t} exp(scale * q[t] . k[s])}
+     * @param lse       (batch, heads, length), a statistic, output: {@code log sum_{s in S(t)} exp(scale * q[t] . k[s])}
      * @param workspace {@link #forwardWorkspaceBytes}; may be null if 0
      */
     public void forward(
@@ -248,6 +265,7 @@ public record AttentionKernel(
         pan_attention_desc.heads(desc, heads);
         pan_attention_desc.length(desc, length);
         pan_attention_desc.head_dim(desc, headDim);
+        pan_attention_desc.window(desc, window);
         pan_attention_desc.dropout_key(desc, dropoutKey);
         describe(pan_attention_desc.q(desc), q);
         describe(pan_attention_desc.k(desc), k);

@@ -145,6 +145,20 @@ public final class Device implements AutoCloseable {
         }
     }
 
+    /** The native plan of a long convolution, which its owner destroys. */
+    synchronized MemorySegment newLongConvPlan(MemorySegment descriptor, String shapes) {
+        MemorySegment device = open("long_conv_plan_create");
+        try (var arena = Arena.ofConfined()) {
+            MemorySegment plan = arena.allocate(ValueLayout.ADDRESS);
+            check(
+                    "long_conv_plan_create",
+                    PantheraAbi.pan_long_conv_plan_create(device, descriptor, plan),
+                    shapes,
+                    name());
+            return plan.get(ValueLayout.ADDRESS, 0);
+        }
+    }
+
     /** Returns memory of {@link #allocate}; called once per block, by its owner. */
     synchronized void free(MemorySegment address, long bytes) {
         check("memory_free", PantheraAbi.pan_memory_free(open("memory_free"), address), "", name());
@@ -154,7 +168,7 @@ public final class Device implements AutoCloseable {
     /**
      * Joins the workers and frees the device. A second call does nothing.
      *
-     * @throws KernelException.InvalidArgument if a stream or an owning buffer is still open; the device stays open
+     * @throws KernelException.InvalidArgument if a stream, a plan or an owning buffer is still open; the device stays open
      */
     @Override
     public synchronized void close() {

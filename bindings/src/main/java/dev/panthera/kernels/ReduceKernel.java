@@ -52,7 +52,7 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
     /**
      * Computes the gradient. Sum: {@code dx = dy}; mean: {@code dx = dy / count}; sum of squares: {@code dx = 2 x dy}.
      *
-     * @param x  may be null unless the reduction is the sum of squares
+     * @param x  may be null if the reduction is the sum or the mean
      * @param dy (outer, inner)
      * @param dx (outer, count, inner), written
      */

@@ -10,6 +10,8 @@ public enum Reduction {
     MEAN(PantheraAbi.PAN_REDUCE_MEAN()),
     /** The sum of their squares. */
     SUM_OF_SQUARES(PantheraAbi.PAN_REDUCE_SUM_OF_SQUARES()),
+    /** The sum of their magnitudes, the L1 norm. */
+    SUM_OF_MAGNITUDES(PantheraAbi.PAN_REDUCE_SUM_OF_MAGNITUDES()),
     /** How many of them are NaN or infinite; has no gradient. */
     NONFINITE(PantheraAbi.PAN_REDUCE_NONFINITE());
 

@@ -408,6 +408,7 @@ class KernelErrorsTest {
                 heads,
                 length,
                 headDim,
+                a.size(),
                 a.bits(),
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim),

@@ -1,5 +1,6 @@
 package dev.panthera.mixer;
 
+import dev.panthera.kernels.ConvMethod;
 import java.util.List;
 
 /** Every sequence mixer with the options under which it must keep the contract. A new mixer adds a line. */
@@ -31,6 +32,41 @@ final class MixerContracts {
                 new Contract(
                         "hybrid",
                         new Hybrid.Config(List.of(new Attention.Config(2, 0, false), oneHead)),
-                        "hybrid_idx1"));
+                        "hybrid_idx1"),
+                new Contract(
+                        "sliding-attention",
+                        new SlidingAttention.Config(2, 5, false, 0, true),
+                        "sliding_attn"),
+                new Contract(
+                        "sliding-attention",
+                        new SlidingAttention.Config(1, 40, true, 0, false),
+                        "sliding_attn_nobias_wide"),
+                new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),
+                new Contract(
+                        "long-conv",
+                        new LongConvolution.Config(0, ConvMethod.DIRECT),
+                        "long_convolution"),
+                new Contract(
+                        "implicit-conv",
+                        new ImplicitLongConvolution.Config(0, 5, 8, ConvMethod.DIRECT),
+                        "implicit_long_convolution_emb5"),
+                new Contract(
+                        "base-conv",
+                        new BaseConv.Config(List.of(3, -1), ConvMethod.DIRECT),
+                        "baseconv_long_implicit"),
+                new Contract(
+                        "base-conv",
+                        new BaseConv.Config(List.of(-1), false, true, 0, ConvMethod.DIRECT),
+                        "baseconv_long_implicit_act"),
+                new Contract("hyena", new Hyena.Config(ConvMethod.DIRECT), "hyena"),
+                new Contract(
+                        "hyena",
+                        new Hyena.Config(
+                                0,
+                                4,
+                                0,
+                                new HyenaFilter.Options(8, 5, 1, 1, true, 0.05, true, false, false),
+                                ConvMethod.DIRECT),
+                        "hyena_opts"));
     }
 }

@@ -54,6 +54,12 @@ class OriginalStatisticsTest {
         assertThat(checked)
                 .contains(
                         "zoology.mixers.attention.MHA",
+                        "zoology.mixers.base_conv.BaseConv",
+                        "zoology.mixers.convolution.ImplicitLongConvolution",
+                        "zoology.mixers.convolution.LongConvolution",
+                        "zoology.mixers.convolution.ShortConvolution",
+                        "zoology.mixers.hyena.Hyena",
+                        "zoology.mixers.slide_attn.SlidingAttn",
                         "zoology.mixers.mlp.MLP",
                         "zoology.mixers.mlp.GLU");
     }
@@ -87,6 +93,7 @@ class OriginalStatisticsTest {
                 assertThat(parameter.shape()).as(name).isEqualTo(integers(shapes.get(name))));
         long count =
                 parameters.values().stream()
+                        .distinct()
                         .filter(Tensor::requiresGradient)
                         .mapToLong(Tensor::size)
                         .sum();

@@ -1,5 +1,6 @@
 package dev.panthera.train;
 
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
 import dev.panthera.task.RowStorage;
@@ -32,7 +33,21 @@ final class LargeStep {
                         1);
         var model =
                 new ModelOptions(
-                        "attention", List.of(), 1, 2, 64, "identity", 4, true, true, 0.1, 0, 0);
+                        "attention",
+                        List.of(),
+                        1,
+                        List.of(3, -1),
+                        8,
+                        ConvMethod.AUTO,
+                        2,
+                        64,
+                        "identity",
+                        4,
+                        true,
+                        true,
+                        0.1,
+                        0,
+                        0);
         var config =
                 new TrainConfig(model, data, 1, 1e-3, 0.1, 2, TrainConfig.Protocol.VALIDATION, 1);
         try (var session =

@@ -1,6 +1,7 @@
 package dev.panthera.train;
 
 import dev.panthera.io.SafetensorsFile;
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.task.BatchOrder;
@@ -25,7 +26,21 @@ final class TinyRuns {
     private static final TrainConfig CONFIG =
             new TrainConfig(
                     new ModelOptions(
-                            "attention", List.of(), 2, 2, 16, "mlp", 2, true, true, 0.1, 0.1, 0.1),
+                            "attention",
+                            List.of(),
+                            2,
+                            List.of(3, -1),
+                            8,
+                            ConvMethod.AUTO,
+                            2,
+                            16,
+                            "mlp",
+                            2,
+                            true,
+                            true,
+                            0.1,
+                            0.1,
+                            0.1),
                     new DataOptions(
                             64,
                             0.1,

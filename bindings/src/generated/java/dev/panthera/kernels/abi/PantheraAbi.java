@@ -2244,10 +2244,19 @@ public class PantheraAbi extends PantheraSymbols {
     public static int PAN_ACTIVATION_SINE() {
         return PAN_ACTIVATION_SINE;
     }
-    private static final int PAN_ACTIVATION_COUNT = (int)6L;
+    private static final int PAN_ACTIVATION_RELU = (int)6L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.PAN_ACTIVATION_COUNT = 6
+     * enum <anonymous>.PAN_ACTIVATION_RELU = 6
+     * }
+     */
+    public static int PAN_ACTIVATION_RELU() {
+        return PAN_ACTIVATION_RELU;
+    }
+    private static final int PAN_ACTIVATION_COUNT = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_COUNT = 7
      * }
      */
     public static int PAN_ACTIVATION_COUNT() {
@@ -3143,6 +3152,1194 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_short_conv_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_short_conv_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const float *bias, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_short_conv_forward$descriptor() {
+        return pan_short_conv_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const float *bias, void *y)
+     * }
+     */
+    public static MethodHandle pan_short_conv_forward$handle() {
+        return pan_short_conv_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const float *bias, void *y)
+     * }
+     */
+    public static MemorySegment pan_short_conv_forward$address() {
+        return pan_short_conv_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const float *bias, void *y)
+     * }
+     */
+    public static int pan_short_conv_forward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment y) {
+        var mh$ = pan_short_conv_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_short_conv_forward", stream, desc, x, weight, bias, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, weight, bias, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_short_conv_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_short_conv_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward_workspace_size(pan_stream *stream, const pan_short_conv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_short_conv_backward_workspace_size$descriptor() {
+        return pan_short_conv_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward_workspace_size(pan_stream *stream, const pan_short_conv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_short_conv_backward_workspace_size$handle() {
+        return pan_short_conv_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward_workspace_size(pan_stream *stream, const pan_short_conv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_short_conv_backward_workspace_size$address() {
+        return pan_short_conv_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward_workspace_size(pan_stream *stream, const pan_short_conv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_short_conv_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_short_conv_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_short_conv_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_short_conv_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_short_conv_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const void *dy, void *dx, float *dweight, float *dbias, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_short_conv_backward$descriptor() {
+        return pan_short_conv_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const void *dy, void *dx, float *dweight, float *dbias, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_short_conv_backward$handle() {
+        return pan_short_conv_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const void *dy, void *dx, float *dweight, float *dbias, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_short_conv_backward$address() {
+        return pan_short_conv_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x, const float *weight, const void *dy, void *dx, float *dweight, float *dbias, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_short_conv_backward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment weight, MemorySegment dy, MemorySegment dx, MemorySegment dweight, MemorySegment dbias, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_short_conv_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_short_conv_backward", stream, desc, x, weight, dy, dx, dweight, dbias, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, weight, dy, dx, dweight, dbias, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    /**
+     * {@snippet lang=c :
+     * typedef int32_t pan_conv_method
+     * }
+     */
+    public static final OfInt pan_conv_method = PantheraAbi.C_INT;
+    private static final int PAN_CONV_AUTO = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CONV_AUTO = 0
+     * }
+     */
+    public static int PAN_CONV_AUTO() {
+        return PAN_CONV_AUTO;
+    }
+    private static final int PAN_CONV_DIRECT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CONV_DIRECT = 1
+     * }
+     */
+    public static int PAN_CONV_DIRECT() {
+        return PAN_CONV_DIRECT;
+    }
+    private static final int PAN_CONV_FFT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CONV_FFT = 2
+     * }
+     */
+    public static int PAN_CONV_FFT() {
+        return PAN_CONV_FFT;
+    }
+
+    private static class pan_long_conv_plan_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_plan_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_create(pan_device *device, const pan_long_conv_desc *desc, pan_long_conv_plan **plan)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_plan_create$descriptor() {
+        return pan_long_conv_plan_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_create(pan_device *device, const pan_long_conv_desc *desc, pan_long_conv_plan **plan)
+     * }
+     */
+    public static MethodHandle pan_long_conv_plan_create$handle() {
+        return pan_long_conv_plan_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_create(pan_device *device, const pan_long_conv_desc *desc, pan_long_conv_plan **plan)
+     * }
+     */
+    public static MemorySegment pan_long_conv_plan_create$address() {
+        return pan_long_conv_plan_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_create(pan_device *device, const pan_long_conv_desc *desc, pan_long_conv_plan **plan)
+     * }
+     */
+    public static int pan_long_conv_plan_create(MemorySegment device, MemorySegment desc, MemorySegment plan) {
+        var mh$ = pan_long_conv_plan_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_plan_create", device, desc, plan);
+            }
+            return (int)mh$.invokeExact(device, desc, plan);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_plan_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_plan_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_plan_destroy$descriptor() {
+        return pan_long_conv_plan_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan)
+     * }
+     */
+    public static MethodHandle pan_long_conv_plan_destroy$handle() {
+        return pan_long_conv_plan_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan)
+     * }
+     */
+    public static MemorySegment pan_long_conv_plan_destroy$address() {
+        return pan_long_conv_plan_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan)
+     * }
+     */
+    public static int pan_long_conv_plan_destroy(MemorySegment plan) {
+        var mh$ = pan_long_conv_plan_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_plan_destroy", plan);
+            }
+            return (int)mh$.invokeExact(plan);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_plan_method {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_plan_method");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_plan_method$descriptor() {
+        return pan_long_conv_plan_method.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method)
+     * }
+     */
+    public static MethodHandle pan_long_conv_plan_method$handle() {
+        return pan_long_conv_plan_method.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method)
+     * }
+     */
+    public static MemorySegment pan_long_conv_plan_method$address() {
+        return pan_long_conv_plan_method.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method)
+     * }
+     */
+    public static int pan_long_conv_plan_method(MemorySegment plan, MemorySegment method) {
+        var mh$ = pan_long_conv_plan_method.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_plan_method", plan, method);
+            }
+            return (int)mh$.invokeExact(plan, method);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_spectrum_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_spectrum_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_spectrum_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_spectrum_size$descriptor() {
+        return pan_long_conv_spectrum_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_spectrum_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_spectrum_size$handle() {
+        return pan_long_conv_spectrum_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_spectrum_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_spectrum_size$address() {
+        return pan_long_conv_spectrum_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_spectrum_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static int pan_long_conv_spectrum_size(MemorySegment stream, MemorySegment plan, MemorySegment bytes) {
+        var mh$ = pan_long_conv_spectrum_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_spectrum_size", stream, plan, bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_prepare_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_prepare_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_prepare_workspace_size$descriptor() {
+        return pan_long_conv_prepare_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_prepare_workspace_size$handle() {
+        return pan_long_conv_prepare_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_prepare_workspace_size$address() {
+        return pan_long_conv_prepare_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static int pan_long_conv_prepare_workspace_size(MemorySegment stream, MemorySegment plan, MemorySegment bytes) {
+        var mh$ = pan_long_conv_prepare_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_prepare_workspace_size", stream, plan, bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_prepare {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_prepare");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare(pan_stream *stream, const pan_long_conv_plan *plan, const float *h, void *spectrum, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_prepare$descriptor() {
+        return pan_long_conv_prepare.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare(pan_stream *stream, const pan_long_conv_plan *plan, const float *h, void *spectrum, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_prepare$handle() {
+        return pan_long_conv_prepare.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare(pan_stream *stream, const pan_long_conv_plan *plan, const float *h, void *spectrum, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_prepare$address() {
+        return pan_long_conv_prepare.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_prepare(pan_stream *stream, const pan_long_conv_plan *plan, const float *h, void *spectrum, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_long_conv_prepare(MemorySegment stream, MemorySegment plan, MemorySegment h, MemorySegment spectrum, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_long_conv_prepare.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_prepare", stream, plan, h, spectrum, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, h, spectrum, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_forward_workspace_size$descriptor() {
+        return pan_long_conv_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_forward_workspace_size$handle() {
+        return pan_long_conv_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_forward_workspace_size$address() {
+        return pan_long_conv_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static int pan_long_conv_forward_workspace_size(MemorySegment stream, MemorySegment plan, MemorySegment bytes) {
+        var mh$ = pan_long_conv_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_forward_workspace_size", stream, plan, bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_forward$descriptor() {
+        return pan_long_conv_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_forward$handle() {
+        return pan_long_conv_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_forward$address() {
+        return pan_long_conv_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_long_conv_forward(MemorySegment stream, MemorySegment plan, MemorySegment spectrum, MemorySegment u, MemorySegment pre, MemorySegment post, MemorySegment skip, MemorySegment y, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_long_conv_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_forward", stream, plan, spectrum, u, pre, post, skip, y, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, spectrum, u, pre, post, skip, y, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_backward_workspace_size$descriptor() {
+        return pan_long_conv_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_backward_workspace_size$handle() {
+        return pan_long_conv_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_backward_workspace_size$address() {
+        return pan_long_conv_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward_workspace_size(pan_stream *stream, const pan_long_conv_plan *plan, int64_t *bytes)
+     * }
+     */
+    public static int pan_long_conv_backward_workspace_size(MemorySegment stream, MemorySegment plan, MemorySegment bytes) {
+        var mh$ = pan_long_conv_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_backward_workspace_size", stream, plan, bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_long_conv_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_long_conv_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, const void *dy, void *du, void *dpre, void *dpost, float *dh, float *dskip, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_long_conv_backward$descriptor() {
+        return pan_long_conv_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, const void *dy, void *du, void *dpre, void *dpost, float *dh, float *dskip, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_long_conv_backward$handle() {
+        return pan_long_conv_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, const void *dy, void *du, void *dpre, void *dpost, float *dh, float *dskip, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_long_conv_backward$address() {
+        return pan_long_conv_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_long_conv_backward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum, const void *u, const void *pre, const void *post, const float *skip, const void *dy, void *du, void *dpre, void *dpost, float *dh, float *dskip, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_long_conv_backward(MemorySegment stream, MemorySegment plan, MemorySegment spectrum, MemorySegment u, MemorySegment pre, MemorySegment post, MemorySegment skip, MemorySegment dy, MemorySegment du, MemorySegment dpre, MemorySegment dpost, MemorySegment dh, MemorySegment dskip, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_long_conv_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_long_conv_backward", stream, plan, spectrum, u, pre, post, skip, dy, du, dpre, dpost, dh, dskip, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, plan, spectrum, u, pre, post, skip, dy, du, dpre, dpost, dh, dskip, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_positional_features {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_positional_features");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_positional_features(pan_stream *stream, const pan_positional_features_desc *desc, float *z)
+     * }
+     */
+    public static FunctionDescriptor pan_positional_features$descriptor() {
+        return pan_positional_features.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_positional_features(pan_stream *stream, const pan_positional_features_desc *desc, float *z)
+     * }
+     */
+    public static MethodHandle pan_positional_features$handle() {
+        return pan_positional_features.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_positional_features(pan_stream *stream, const pan_positional_features_desc *desc, float *z)
+     * }
+     */
+    public static MemorySegment pan_positional_features$address() {
+        return pan_positional_features.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_positional_features(pan_stream *stream, const pan_positional_features_desc *desc, float *z)
+     * }
+     */
+    public static int pan_positional_features(MemorySegment stream, MemorySegment desc, MemorySegment z) {
+        var mh$ = pan_positional_features.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_positional_features", stream, desc, z);
+            }
+            return (int)mh$.invokeExact(stream, desc, z);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sine_layer_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sine_layer_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_forward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_sine_layer_forward$descriptor() {
+        return pan_sine_layer_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_forward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, void *y)
+     * }
+     */
+    public static MethodHandle pan_sine_layer_forward$handle() {
+        return pan_sine_layer_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_forward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, void *y)
+     * }
+     */
+    public static MemorySegment pan_sine_layer_forward$address() {
+        return pan_sine_layer_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_forward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, void *y)
+     * }
+     */
+    public static int pan_sine_layer_forward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment frequency, MemorySegment y) {
+        var mh$ = pan_sine_layer_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sine_layer_forward", stream, desc, x, frequency, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, frequency, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sine_layer_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sine_layer_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward_workspace_size(pan_stream *stream, const pan_sine_layer_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sine_layer_backward_workspace_size$descriptor() {
+        return pan_sine_layer_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward_workspace_size(pan_stream *stream, const pan_sine_layer_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_sine_layer_backward_workspace_size$handle() {
+        return pan_sine_layer_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward_workspace_size(pan_stream *stream, const pan_sine_layer_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_sine_layer_backward_workspace_size$address() {
+        return pan_sine_layer_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward_workspace_size(pan_stream *stream, const pan_sine_layer_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_sine_layer_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_sine_layer_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sine_layer_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sine_layer_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sine_layer_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, const void *dy, void *dx, float *dfrequency, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sine_layer_backward$descriptor() {
+        return pan_sine_layer_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, const void *dy, void *dx, float *dfrequency, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_sine_layer_backward$handle() {
+        return pan_sine_layer_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, const void *dy, void *dx, float *dfrequency, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_sine_layer_backward$address() {
+        return pan_sine_layer_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sine_layer_backward(pan_stream *stream, const pan_sine_layer_desc *desc, const void *x, const float *frequency, const void *dy, void *dx, float *dfrequency, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_sine_layer_backward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment frequency, MemorySegment dy, MemorySegment dx, MemorySegment dfrequency, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_sine_layer_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sine_layer_backward", stream, desc, x, frequency, dy, dx, dfrequency, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, frequency, dy, dx, dfrequency, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_exponential_modulation {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_exponential_modulation");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc, const void *x, const float *rate, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_exponential_modulation$descriptor() {
+        return pan_exponential_modulation.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc, const void *x, const float *rate, void *y)
+     * }
+     */
+    public static MethodHandle pan_exponential_modulation$handle() {
+        return pan_exponential_modulation.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc, const void *x, const float *rate, void *y)
+     * }
+     */
+    public static MemorySegment pan_exponential_modulation$address() {
+        return pan_exponential_modulation.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc, const void *x, const float *rate, void *y)
+     * }
+     */
+    public static int pan_exponential_modulation(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment rate, MemorySegment y) {
+        var mh$ = pan_exponential_modulation.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_exponential_modulation", stream, desc, x, rate, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, rate, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_vocabulary_loss_forward_workspace_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,
@@ -3449,6 +4646,24 @@ public class PantheraAbi extends PantheraSymbols {
      */
     public static int PAN_REDUCE_NONFINITE() {
         return PAN_REDUCE_NONFINITE;
+    }
+    private static final int PAN_REDUCE_SUM_OF_MAGNITUDES = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_REDUCE_SUM_OF_MAGNITUDES = 4
+     * }
+     */
+    public static int PAN_REDUCE_SUM_OF_MAGNITUDES() {
+        return PAN_REDUCE_SUM_OF_MAGNITUDES;
+    }
+    private static final int PAN_REDUCE_COUNT = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_REDUCE_COUNT = 5
+     * }
+     */
+    public static int PAN_REDUCE_COUNT() {
+        return PAN_REDUCE_COUNT;
     }
 
     private static class pan_reduce_forward_workspace_size {

@@ -23,6 +23,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t heads;
  *     int64_t length;
  *     int64_t head_dim;
+ *     int64_t window;
  *     uint64_t dropout_key;
  *     pan_head_layout q;
  *     pan_head_layout k;
@@ -46,6 +47,7 @@ public class pan_attention_desc {
         PantheraAbi.C_LONG.withName("heads"),
         PantheraAbi.C_LONG.withName("length"),
         PantheraAbi.C_LONG.withName("head_dim"),
+        PantheraAbi.C_LONG.withName("window"),
         PantheraAbi.C_LONG.withName("dropout_key"),
         pan_head_layout.layout().withName("q"),
         pan_head_layout.layout().withName("k"),
@@ -410,6 +412,50 @@ public class pan_attention_desc {
      */
     public static void head_dim(MemorySegment struct, long fieldValue) {
         struct.set(head_dim$LAYOUT, head_dim$OFFSET, fieldValue);
+    }
+
+    private static final OfLong window$LAYOUT = (OfLong)$LAYOUT.select(groupElement("window"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t window
+     * }
+     */
+    public static final OfLong window$layout() {
+        return window$LAYOUT;
+    }
+
+    private static final long window$OFFSET = $LAYOUT.byteOffset(groupElement("window"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t window
+     * }
+     */
+    public static final long window$offset() {
+        return window$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t window
+     * }
+     */
+    public static long window(MemorySegment struct) {
+        return struct.get(window$LAYOUT, window$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t window
+     * }
+     */
+    public static void window(MemorySegment struct, long fieldValue) {
+        struct.set(window$LAYOUT, window$OFFSET, fieldValue);
     }
 
     private static final OfLong dropout_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dropout_key"));

@@ -1,5 +1,6 @@
 package dev.panthera.cli;
 
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
 import dev.panthera.train.ConfigDraft;
@@ -38,6 +39,22 @@ record ConfigOption(
                     whole("--layers", "Number of blocks.", "model.layers"),
                     whole("--d-model", "Channels.", "model.d_model"),
                     whole("--heads", "Heads of attention.", "model.heads"),
+                    new ConfigOption(
+                            "--taps",
+                            "LIST",
+                            List.class,
+                            List.of("model.taps"),
+                            "Taps of the filters of base-conv, by layer, with commas; -1 is as long as the sequence."),
+                    whole(
+                            "--window",
+                            "Positions that sliding-attention sees, its own included.",
+                            "model.window"),
+                    new ConfigOption(
+                            "--conv-method",
+                            "auto|direct|fft",
+                            ConvMethod.class,
+                            List.of("model.conv_method"),
+                            "How long convolutions are computed."),
                     text(
                             "--state-mixer",
                             "NAME",

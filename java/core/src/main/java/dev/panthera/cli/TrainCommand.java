@@ -122,7 +122,12 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private TrainConfig newConfig() {
-        var draft = ConfigDraft.of(Presets.named(preset == null ? Presets.DEFAULT : preset));
+        ParseResult parsed = spec.commandLine().getParseResult();
+        var base = Presets.named(preset == null ? Presets.DEFAULT : preset);
+        String chosenMixer = parsed.matchedOptionValue("--mixer", base.model().mixer());
+        var draft =
+                ConfigDraft.of(
+                        Presets.named(preset == null ? Presets.DEFAULT : preset, chosenMixer));
         if (config != null) {
             draft.merge(config);
         }
@@ -134,7 +139,6 @@ final class TrainCommand implements Callable<Integer> {
                     setting);
             draft.setYaml(setting.substring(0, equals), setting.substring(equals + 1));
         }
-        ParseResult parsed = spec.commandLine().getParseResult();
         if (parsed.hasMatchedOption("--hybrid")) {
             String mixer = parsed.matchedOptionValue("--mixer", "hybrid");
             UserException.require(

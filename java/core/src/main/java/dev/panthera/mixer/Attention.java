@@ -72,7 +72,7 @@ public record Attention(
     public Tensor forward(Tape tape, Tensor x) {
         Tensor packed = projection.apply(tape, x);
         return output.apply(
-                tape, AttentionOperation.apply(tape, packed, heads, dropout, dropoutKey));
+                tape, AttentionOperation.apply(tape, packed, heads, 0, dropout, dropoutKey));
     }
 
     /** Keys and values of every token. */

@@ -1,6 +1,7 @@
 package dev.panthera.mixer;
 
 import dev.panthera.UserException;
+import dev.panthera.kernels.ConvMethod;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,10 +17,20 @@ public final class Mixers {
      * @param heads of attention
      * @param dropout of attention weights
      * @param layers names of the mixers of a hybrid, in layer order
+     * @param taps of short filters, by layer; see {@link BaseConv.Config}
+     * @param window of sliding attention
+     * @param convMethod of long convolutions
      */
-    public record Options(int heads, double dropout, List<String> layers) {
+    public record Options(
+            int heads,
+            double dropout,
+            List<String> layers,
+            List<Integer> taps,
+            int window,
+            ConvMethod convMethod) {
         public Options {
             layers = List.copyOf(layers);
+            taps = List.copyOf(taps);
         }
     }
 
@@ -32,6 +43,19 @@ public final class Mixers {
         SEQUENCE.put(
                 "attention",
                 options -> new Attention.Config(options.heads(), options.dropout(), true));
+        SEQUENCE.put(
+                "sliding-attention",
+                options ->
+                        new SlidingAttention.Config(
+                                options.heads(), options.window(), false, options.dropout(), true));
+        SEQUENCE.put("short-conv", Mixers::shortConvolution);
+        SEQUENCE.put("long-conv", options -> new LongConvolution.Config(0, options.convMethod()));
+        SEQUENCE.put(
+                "implicit-conv",
+                options -> new ImplicitLongConvolution.Config(0, options.convMethod()));
+        SEQUENCE.put(
+                "base-conv", options -> new BaseConv.Config(options.taps(), options.convMethod()));
+        SEQUENCE.put("hyena", options -> new Hyena.Config(options.convMethod()));
         SEQUENCE.put("hybrid", Mixers::hybrid);
 
         STATE.put("identity", multiple -> new Passthrough.Config());
@@ -74,6 +98,12 @@ public final class Mixers {
                 name,
                 String.join(", ", registry.keySet()));
         return found;
+    }
+
+    private static MixerConfig shortConvolution(Options options) {
+        UserException.require(
+                !options.taps().isEmpty(), "--taps: short-conv needs a number of taps; try 3");
+        return new ShortConvolution.Config(options.taps().getFirst());
     }
 
     private static MixerConfig hybrid(Options options) {

@@ -53,6 +53,22 @@ public final class Init {
         return Tensor.parameter(values, trainable, shape);
     }
 
+    /** Uniform values in (-bound, bound). */
+    public Tensor uniform(double bound, int... shape) {
+        CounterRandom random = next();
+        float[] values = new float[count(shape)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (bound * (2 * random.nextDouble() - 1));
+        }
+        return Tensor.parameter(values, true, shape);
+    }
+
+    /** Given values. */
+    public Tensor values(float[] values, boolean trainable, int... shape) {
+        parameters++;
+        return Tensor.parameter(values, trainable, shape);
+    }
+
     /** One value everywhere. */
     public Tensor constant(float value, int... shape) {
         parameters++;

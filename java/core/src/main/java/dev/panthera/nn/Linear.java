@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param weight {@code (out, in)}
  * @param bias {@code (out)} or null
  */
-public record Linear(Tensor weight, @Nullable Tensor bias) implements Parameterized {
+public record Linear(Tensor weight, @Nullable Tensor bias) implements FeatureLayer {
 
     /** A layer with bias. */
     public static Linear of(int in, int out, Init init) {
@@ -27,7 +27,7 @@ public record Linear(Tensor weight, @Nullable Tensor bias) implements Parameteri
         return new Linear(init.residualWeight(out, in), init.constant(0, out));
     }
 
-    /** Maps {@code (..., in)} to {@code (..., out)}. */
+    @Override
     public Tensor apply(Tape tape, Tensor x) {
         return LinearOperation.apply(tape, x, weight, bias);
     }

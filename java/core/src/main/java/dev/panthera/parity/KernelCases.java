@@ -4,11 +4,16 @@ import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.AdamWKernel;
 import dev.panthera.kernels.AdamWState;
 import dev.panthera.kernels.AttentionKernel;
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.HeadLayout;
 import dev.panthera.kernels.NormKind;
 import dev.panthera.tensor.ActivationOperation;
+import dev.panthera.tensor.Columns;
+import dev.panthera.tensor.FilterLayout;
+import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
@@ -37,12 +42,16 @@ final class KernelCases {
                     Map.entry("causal_attention", KernelCases::attention),
                     Map.entry("cross_entropy", KernelCases::crossEntropy),
                     Map.entry("cross_entropy_large", KernelCases::crossEntropy),
+                    Map.entry("dwconv1d_k3", KernelCases::shortConvolution),
+                    Map.entry("dwconv1d_k4", KernelCases::shortConvolution),
+                    Map.entry("fftconv", KernelCases::longConvolution),
                     Map.entry("gelu_exact", activation(Activation.GELU)),
                     Map.entry("gelu_tanh", activation(Activation.GELU_TANH)),
                     Map.entry("layernorm", norm(NormKind.LAYER)),
                     Map.entry("rmsnorm", norm(NormKind.RMS)),
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
-                    Map.entry("silu", activation(Activation.SILU)));
+                    Map.entry("silu", activation(Activation.SILU)),
+                    Map.entry("sliding_attention", KernelCases::slidingAttention));
 
     private KernelCases() {}
 
@@ -125,8 +134,75 @@ final class KernelCases {
         comparison.gradient("grad_in." + input, bench.gradient(x));
     }
 
-    /** Heads of shape (batch, heads, length, head_dim), all of one size. */
+    private static void shortConvolution(Golden golden, Workbench bench, Comparison comparison) {
+        Tensor weight = bench.leaf(golden, "in.weight");
+        Tensor bias = bench.leaf(golden, "in.bias");
+        differentiate(
+                golden,
+                bench,
+                comparison,
+                "x",
+                (tape, x) -> ShortConvOperation.apply(tape, x, weight, bias));
+        comparison.gradient("grad_in.weight", bench.gradient(weight));
+        comparison.gradient("grad_in.bias", bench.gradient(bias));
+    }
+
+    /** Recorded with channels in front of positions. */
+    private static void longConvolution(Golden golden, Workbench bench, Comparison comparison) {
+        int[] shape = golden.shape("in.u");
+        int batch = shape[0];
+        int channels = shape[1];
+        int length = shape[2];
+        double[] values = transposed(golden.doubles("in.u"), batch, channels, length);
+        Tensor u =
+                Tensor.leaf(
+                        bench.upload(values), bench.zeros(values.length), batch, length, channels);
+        Tensor filter = bench.leaf(golden, "in.k");
+        Tensor skip = bench.leaf(golden, "in.D");
+        bench.tape().begin(Tape.Mode.TRAINING);
+        Tensor y =
+                LongConvOperation.apply(
+                        bench.tape(),
+                        Columns.of(u),
+                        null,
+                        null,
+                        filter,
+                        FilterLayout.CHANNELS_FIRST,
+                        skip,
+                        ConvMethod.FFT);
+        comparison.output("out.y", transposed(bench.values(y), batch, length, channels));
+        double[] upstream = transposed(golden.doubles(UPSTREAM), batch, channels, length);
+        bench.tape().backward(y, bench.upload(upstream));
+        comparison.gradient("grad_in.u", transposed(bench.gradient(u), batch, length, channels));
+        comparison.gradient("grad_in.k", bench.gradient(filter));
+        comparison.gradient("grad_in.D", bench.gradient(skip));
+    }
+
+    /** Each of {@code count} matrices, transposed. */
+    private static double[] transposed(double[] values, int count, int rows, int columns) {
+        double[] result = new double[values.length];
+        for (int i = 0; i < values.length; i++) {
+            int matrix = i / (rows * columns);
+            int row = i / columns % rows;
+            int column = i % columns;
+            result[(matrix * columns + column) * rows + row] = values[i];
+        }
+        return result;
+    }
+
     private static void attention(Golden golden, Workbench bench, Comparison comparison) {
+        attention(golden, bench, comparison, 0);
+    }
+
+    /** The original's window leaves out the query's own position. */
+    private static void slidingAttention(Golden golden, Workbench bench, Comparison comparison) {
+        int window = (int) golden.number("window");
+        attention(golden, bench, comparison, window + 1);
+    }
+
+    /** Heads of shape (batch, heads, length, head_dim), all of one size. */
+    private static void attention(
+            Golden golden, Workbench bench, Comparison comparison, int window) {
         int[] shape = golden.shape("in.q");
         int batch = shape[0];
         int heads = shape[1];
@@ -141,7 +217,8 @@ final class KernelCases {
         float scale = (float) (1 / Math.sqrt(headDim));
         var kernel =
                 new AttentionKernel(
-                        scale, 0, batch, heads, length, headDim, 0, layout, layout, layout, layout);
+                        scale, 0, batch, heads, length, headDim, window, 0, layout, layout, layout,
+                        layout);
         var stream = bench.stream();
         DeviceBuffer q = bench.upload(golden.doubles("in.q"));
         DeviceBuffer k = bench.upload(golden.doubles("in.k"));

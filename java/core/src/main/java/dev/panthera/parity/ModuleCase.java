@@ -41,6 +41,7 @@ final class ModuleCase implements ParityCase {
         int width = arguments.integer("d_model", shape[shape.length - 1]);
         int index = arguments.integer("layer_idx", 0);
         var layer = new Layer(index, index + 1, width, shape[shape.length - 2]);
+        OriginalModules.rejectWrappedTaps(className, arguments, layer.length());
         var init = new Init(SEED, layer.count());
         var mixer = OriginalModules.sequenceMixer(className, arguments);
         if (mixer.isPresent()) {

@@ -1,6 +1,7 @@
 package dev.panthera.parity;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -66,6 +67,17 @@ final class Options {
                     "%s: %s is %s, expected an integer".formatted(owner, name, value));
         }
         return (int) value;
+    }
+
+    /** One number, or a list of them. */
+    List<Integer> integers(String name, int fallback) {
+        if (!has(name)) {
+            return List.of(fallback);
+        }
+        if (!values.get(name).isArray()) {
+            return List.of(integer(name));
+        }
+        return Arrays.stream(numbers(name)).mapToObj(number -> (int) number).toList();
     }
 
     double number(String name, double fallback) {

@@ -1,15 +1,24 @@
 package dev.panthera.parity;
 
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BaseConv;
 import dev.panthera.mixer.Glu;
 import dev.panthera.mixer.Hybrid;
+import dev.panthera.mixer.Hyena;
+import dev.panthera.mixer.HyenaFilter;
+import dev.panthera.mixer.ImplicitLongConvolution;
 import dev.panthera.mixer.Layer;
+import dev.panthera.mixer.LongConvolution;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.ShortConvolution;
+import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.nn.Init;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -24,7 +33,15 @@ final class OriginalModules {
     private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
             Map.of(
                     "zoology.mixers.attention.MHA", OriginalModules::attention,
-                    "zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid);
+                    "zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv,
+                    "zoology.mixers.convolution.ImplicitLongConvolution",
+                            OriginalModules::implicitLongConvolution,
+                    "zoology.mixers.convolution.LongConvolution", OriginalModules::longConvolution,
+                    "zoology.mixers.convolution.ShortConvolution",
+                            options -> new ShortConvolution.Config(options.integer("kernel_size")),
+                    "zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid,
+                    "zoology.mixers.hyena.Hyena", OriginalModules::hyena,
+                    "zoology.mixers.slide_attn.SlidingAttn", OriginalModules::slidingAttention);
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
@@ -60,6 +77,80 @@ final class OriginalModules {
         arguments.ignoring("dropout");
         return new Attention.Config(
                 arguments.integer("num_heads", 1), 0, arguments.flag("bias", true));
+    }
+
+    private static MixerConfig longConvolution(Options arguments) {
+        return new LongConvolution.Config(arguments.integer("l_max"), ConvMethod.AUTO);
+    }
+
+    /**
+     * Fails where an explicit filter is longer than the sequence: in the original its taps beyond the length wrap around onto
+     * earlier outputs.
+     */
+    static void rejectWrappedTaps(String className, Options arguments, int length) {
+        boolean explicit =
+                className.equals("zoology.mixers.convolution.LongConvolution")
+                        || className.equals("zoology.mixers.base_conv.BaseConv")
+                                && !arguments.flag("implicit_long_conv", true)
+                                && arguments
+                                        .integers("kernel_size", 3)
+                                        .contains(BaseConv.Config.LONG);
+        if (explicit && arguments.integer("l_max") > length) {
+            throw new DeviationException(
+                    "the original's taps beyond the length wrap onto earlier outputs; ours have no effect");
+        }
+    }
+
+    private static MixerConfig implicitLongConvolution(Options arguments) {
+        return new ImplicitLongConvolution.Config(
+                arguments.integer("l_max"),
+                arguments.integer("d_emb", 3),
+                arguments.integer("d_hidden", 16),
+                ConvMethod.AUTO);
+    }
+
+    private static MixerConfig baseConv(Options arguments) {
+        return new BaseConv.Config(
+                arguments.integers("kernel_size", 3),
+                arguments.flag("implicit_long_conv", true),
+                arguments.flag("use_act", false),
+                arguments.integer("l_max"),
+                ConvMethod.AUTO);
+    }
+
+    private static MixerConfig hyena(Options arguments) {
+        for (String single : List.of("num_heads", "num_blocks")) {
+            if (arguments.integer(single, 1) != 1) {
+                throw new UnknownCaseException("hyena with more than one of " + single);
+            }
+        }
+        if (arguments.flag("bidirectional", false)) {
+            throw new UnknownCaseException("bidirectional hyena");
+        }
+        arguments.ignoring("dropout", "filter_dropout", "outer_mixing", "lr", "lr_pos_emb", "wd");
+        var filter =
+                new HyenaFilter.Options(
+                        arguments.integer("filter_order", 64),
+                        arguments.integer("emb_dim", 3),
+                        arguments.number("w", 1),
+                        arguments.integer("num_inner_mlps", 2),
+                        arguments.flag("modulate", true),
+                        arguments.number("shift", 0),
+                        arguments.flag("normalized", false),
+                        arguments.flag("linear_mixer", false),
+                        arguments.flag("bias", true));
+        return new Hyena.Config(
+                arguments.integer("l_max"),
+                arguments.integer("short_filter_order", 3),
+                0,
+                filter,
+                ConvMethod.AUTO);
+    }
+
+    private static MixerConfig slidingAttention(Options arguments) {
+        arguments.ignoring("attention_dropout", "dropout");
+        return new SlidingAttention.Config(
+                1, arguments.integer("block_size", 256), true, 0, arguments.flag("bias", true));
     }
 
     private static MixerConfig hybrid(Options arguments) {

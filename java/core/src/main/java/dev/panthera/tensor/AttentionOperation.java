@@ -3,7 +3,7 @@ package dev.panthera.tensor;
 import dev.panthera.kernels.AttentionKernel;
 
 /**
- * Causal multi-head attention over a packed projection; see {@link AttentionKernel}. The packed array holds
+ * Causal multi-head attention, full or over a sliding window, over a packed projection; see {@link AttentionKernel}. The packed array holds
  * {@code [q | k | v]} in its channels, each split into heads.
  */
 public record AttentionOperation(AttentionKernel kernel, Tensor packed, Tensor y, Tensor logSumExp)
@@ -12,11 +12,13 @@ public record AttentionOperation(AttentionKernel kernel, Tensor packed, Tensor y
     /**
      * @param packed {@code (batch, length, 3 * channels)}
      * @param heads divides channels
+     * @param window how many positions a query sees, its own included; 0: all up to its own
      * @param dropout probability of dropping a softmax weight when training
      * @param key tells apart the dropouts of one step
      * @return {@code (batch, length, channels)}
      */
-    public static Tensor apply(Tape tape, Tensor packed, int heads, float dropout, long key) {
+    public static Tensor apply(
+            Tape tape, Tensor packed, int heads, int window, float dropout, long key) {
         int batch = packed.size(0);
         int length = packed.size(1);
         int channels = packed.size(2) / 3;
@@ -30,7 +32,13 @@ public record AttentionOperation(AttentionKernel kernel, Tensor packed, Tensor y
         }
         var kernel =
                 AttentionKernel.packed(
-                        batch, length, heads, channels / heads, tape.training() ? dropout : 0, key);
+                        batch,
+                        length,
+                        heads,
+                        channels / heads,
+                        window,
+                        tape.training() ? dropout : 0,
+                        key);
         var operation =
                 new AttentionOperation(
                         kernel,

@@ -5,13 +5,28 @@ import dev.panthera.kernels.GateKernel;
 import org.jspecify.annotations.Nullable;
 
 /** {@code y = f(a) * b + c} in one pass; see {@link GateKernel}. */
-public record GateOperation(GateKernel kernel, Tensor a, Tensor b, @Nullable Tensor c, Tensor y)
+public record GateOperation(GateKernel kernel, Columns a, Columns b, @Nullable Tensor c, Tensor y)
         implements Operation {
 
     /** All operands have one shape; {@code c} may be null. */
     public static Tensor apply(
             Tape tape, Activation activation, Tensor a, Tensor b, @Nullable Tensor c) {
-        var kernel = new GateKernel(activation, a.rows(), a.size(-1));
+        return apply(tape, activation, Columns.of(a), Columns.of(b), c);
+    }
+
+    /** As {@link #apply(Tape, Activation, Tensor, Tensor, Tensor)} of column ranges. */
+    public static Tensor apply(
+            Tape tape, Activation activation, Columns a, Columns b, @Nullable Tensor c) {
+        int channels = a.count();
+        var kernel =
+                new GateKernel(
+                        activation,
+                        a.tensor().rows(),
+                        channels,
+                        a.stride(),
+                        b.stride(),
+                        channels,
+                        channels);
         var operation = new GateOperation(kernel, a, b, c, tape.allocate(a.shape()));
         tape.run(operation);
         return operation.y;
@@ -30,17 +45,15 @@ public record GateOperation(GateKernel kernel, Tensor a, Tensor b, @Nullable Ten
 
     @Override
     public void backward(Tape tape) {
-        var da = tape.writeGradient(a);
-        var db = tape.writeGradient(b);
+        var gradients = new Columns.Gradients(tape, a, b);
         kernel.backward(
                 tape.stream(),
                 a.values(),
                 b.values(),
                 y.gradient(),
-                Tape.Gradient.of(da),
-                Tape.Gradient.of(db));
-        tape.give(da, a);
-        tape.give(db, b);
+                gradients.of(0),
+                gradients.of(1));
+        gradients.give();
         tape.passOn(y, c);
     }
 

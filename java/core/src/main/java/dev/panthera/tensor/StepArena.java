@@ -3,13 +3,18 @@ package dev.panthera.tensor;
 import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.Device;
 import dev.panthera.kernels.DeviceBuffer;
+import dev.panthera.kernels.DeviceStream;
+import dev.panthera.kernels.LongConvKernel;
+import dev.panthera.kernels.LongConvPlan;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Memory for the tensors of one step: a first-fit allocator over a few large blocks of device memory that are kept from
- * step to step. After the first step no block is added, and the same sequence of requests gets the same addresses. Not
+ * step to step, and what operations prepare once and keep (plans, constants). After the first step no block is added, and the same sequence of requests gets the same addresses. Not
  * for use by several threads.
  */
 public final class StepArena implements AutoCloseable {
@@ -32,6 +37,11 @@ public final class StepArena implements AutoCloseable {
     private long end;
     private long liveBytes;
     private long peakBytes;
+
+    private final Map<LongConvKernel, LongConvPlan> plans = new HashMap<>();
+    private final Map<Constant, DeviceBuffer> constants = new HashMap<>();
+
+    private record Constant(DataType type, float value, int size) {}
 
     public StepArena(Device device) {
         this.device = device;
@@ -106,6 +116,24 @@ public final class StepArena implements AutoCloseable {
         liveBytes = 0;
     }
 
+    /** The plan of a convolution, made when it is first asked for. */
+    LongConvPlan plan(LongConvKernel kernel) {
+        return plans.computeIfAbsent(kernel, missing -> missing.plan(device));
+    }
+
+    /** An array in which every element has one value, made when it is first asked for. */
+    DeviceBuffer constant(DeviceStream stream, DataType type, float value, int size) {
+        return constants.computeIfAbsent(
+                new Constant(type, value, size),
+                missing -> {
+                    float[] values = new float[size];
+                    Arrays.fill(values, value);
+                    DeviceBuffer buffer = device.allocate(type, size);
+                    stream.copyToDevice(buffer, values);
+                    return buffer;
+                });
+    }
+
     private static long rounded(long bytes) {
         return Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     }
@@ -156,9 +184,13 @@ public final class StepArena implements AutoCloseable {
         System.arraycopy(freeBytes, index + 1, freeBytes, index, freeCount - index);
     }
 
-    /** Gives all blocks back to the device. */
+    /** Gives all memory back to the device. */
     @Override
     public void close() {
+        plans.values().forEach(LongConvPlan::close);
+        plans.clear();
+        constants.values().forEach(DeviceBuffer::close);
+        constants.clear();
         blocks.forEach(DeviceBuffer::close);
         blocks.clear();
         freeCount = 0;

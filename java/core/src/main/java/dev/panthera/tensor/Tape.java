@@ -5,6 +5,8 @@ import dev.panthera.kernels.ArithmeticKind;
 import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.DeviceStream;
+import dev.panthera.kernels.LongConvKernel;
+import dev.panthera.kernels.LongConvPlan;
 import dev.panthera.kernels.RandomState;
 import java.util.ArrayList;
 import java.util.List;
@@ -108,6 +110,16 @@ public final class Tape {
             elements = Math.multiplyExact(elements, (long) size);
         }
         return Tensor.of(arena.allocate(elementType, elements), requiresGradient, shape).on(this);
+    }
+
+    /** The plan of a convolution, kept from step to step. */
+    LongConvPlan plan(LongConvKernel kernel) {
+        return arena.plan(kernel);
+    }
+
+    /** A tensor in which every element has one value; it gets no gradient and is kept from step to step. */
+    public Tensor constant(float value, int size) {
+        return Tensor.wrap(arena.constant(stream, type, value, size), size);
     }
 
     /** Scratch for the span of one kernel call; null if no bytes are asked for. */

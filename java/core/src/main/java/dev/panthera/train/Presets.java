@@ -1,6 +1,7 @@
 package dev.panthera.train;
 
 import dev.panthera.UserException;
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
 import java.util.LinkedHashMap;
@@ -13,6 +14,9 @@ public final class Presets {
     /** Two layers of attention that learn recall within a minute on two cores. */
     public static final String DEFAULT = "default";
 
+    /** The setting of figure 2 of Arora et al. 2023 (arXiv 2312.04927) at (L, D) = (64, 4). */
+    public static final String FIGURE_2 = "figure-2";
+
     private static final double POWER_A = 0.01;
     private static final double WEIGHT_DECAY = 0.1;
     private static final double STOP_ABOVE = 0.99;
@@ -21,12 +25,17 @@ public final class Presets {
     private static final double DEFAULT_STOP_ABOVE = 0.995;
 
     private static final long SEED = 123;
+
+    /** Short and long filters in turn, as in figure 2. */
+    private static final List<Integer> TAPS = List.of(3, -1);
+
+    private static final int WINDOW = 32;
     private static final Map<String, Supplier<TrainConfig>> ALL = new LinkedHashMap<>();
 
     static {
         ALL.put(DEFAULT, Presets::defaults);
         ALL.put("zoology-basic", Presets::zoologyBasic);
-        ALL.put("figure-2", Presets::figure2);
+        ALL.put(FIGURE_2, Presets::figure2);
     }
 
     private Presets() {}
@@ -71,9 +80,35 @@ public final class Presets {
         return config(model, data, 64, 4.64e-4, STOP_ABOVE);
     }
 
+    /**
+     * The preset of that name for another mixer than its own: in figure 2 the models without attention have four layers and
+     * no positions.
+     */
+    public static TrainConfig named(String name, String mixer) {
+        TrainConfig preset = named(name);
+        if (!name.equals(FIGURE_2) || mixer.equals(preset.model().mixer())) {
+            return preset;
+        }
+        return preset.withModel(preset.model().withMixer(mixer, 4, false));
+    }
+
     private static ModelOptions attention(int dModel, String stateMixer) {
         return new ModelOptions(
-                "attention", List.of(), 1, 2, dModel, stateMixer, 4, true, true, 0.1, 0, 0);
+                "attention",
+                List.of(),
+                1,
+                TAPS,
+                WINDOW,
+                ConvMethod.AUTO,
+                2,
+                dModel,
+                stateMixer,
+                4,
+                true,
+                true,
+                0.1,
+                0,
+                0);
     }
 
     private static DataOptions mqar(

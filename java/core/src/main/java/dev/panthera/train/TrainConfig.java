@@ -24,6 +24,12 @@ public record TrainConfig(
         Protocol protocol,
         long seed) {
 
+    /** The same with another model. */
+    TrainConfig withModel(ModelOptions newModel) {
+        return new TrainConfig(
+                newModel, data, epochs, learningRate, weightDecay, stopAbove, protocol, seed);
+    }
+
     public TrainConfig {
         UserException.require(
                 epochs >= 1, "--epochs %d: at least one epoch is needed; try 32", epochs);

@@ -1,0 +1,73 @@
+package dev.panthera.mixer;
+
+import dev.panthera.UserException;
+import dev.panthera.nn.Init;
+import dev.panthera.nn.Linear;
+import dev.panthera.nn.StateName;
+import dev.panthera.tensor.AttentionOperation;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+
+/** Causal softmax attention in which a position sees the last {@code keys} positions, its own included. */
+public record SlidingAttention(
+        @StateName("Wqkv") Linear projection,
+        @StateName("out_proj") Linear output,
+        int heads,
+        int window,
+        int keys,
+        float dropout,
+        long dropoutKey)
+        implements Mixer {
+    private static final int DROPOUT_SITE = 8;
+
+    /**
+     * @param heads divides the width
+     * @param window how many positions a query sees, its own included
+     * @param asPublished lets a query see one position more, as the original's code does
+     * @param dropout probability of dropping a weight when training
+     * @param bias whether the query, key and value projections have one; the output projection always does
+     */
+    public record Config(int heads, int window, boolean asPublished, double dropout, boolean bias)
+            implements MixerConfig {
+        public Config {
+            UserException.require(
+                    window >= 1, "--window %d: a position sees at least itself; try 32", window);
+        }
+
+        @Override
+        public void check(int width) {
+            attention().check(width);
+        }
+
+        @Override
+        public SlidingAttention build(Layer layer, Init init) {
+            check(layer.width());
+            int width = layer.width();
+            return new SlidingAttention(
+                    Linear.of(width, layer.hidden(3), bias, init),
+                    Linear.residual(width, width, init),
+                    heads,
+                    window,
+                    asPublished ? Math.addExact(window, 1) : window,
+                    (float) dropout,
+                    layer.dropoutKey(DROPOUT_SITE));
+        }
+
+        private Attention.Config attention() {
+            return new Attention.Config(heads, dropout, bias);
+        }
+    }
+
+    @Override
+    public Tensor forward(Tape tape, Tensor x) {
+        Tensor packed = projection.apply(tape, x);
+        return output.apply(
+                tape, AttentionOperation.apply(tape, packed, heads, keys, dropout, dropoutKey));
+    }
+
+    /** Keys and values of the window. */
+    @Override
+    public long stateSize(int length) {
+        return 2L * window * output.weight().size(0);
+    }
+}
