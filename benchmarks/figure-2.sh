@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Points of figure 2 of Arora et al. 2023 (arXiv 2312.04927): each mixer at each width with each of the paper's four learning
 # rates, and the best by validation accuracy. Trials run side by side with one thread each. A trial that is already recorded
-# in the output is not run again, so a stopped run goes on where it was.
+# in the output is not run again, and one that was stopped goes on from its checkpoint under target/figure-2.
 #
 #     benchmarks/figure-2.sh [--mixers base-conv,hyena] [--widths 64,128] [--length 64] [--pairs 4] [--epochs 64]
 #                            [--rates 1e-4,4.64e-4,2.15e-3,1e-2] [--jobs N] [--out benchmarks/results/figure-2.jsonl]
@@ -25,8 +25,8 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+folder=target/figure-2
+mkdir -p "$folder"
 ./panthera --version > /dev/null # builds once, before trials run side by side
 commit=$(git rev-parse --short HEAD 2> /dev/null || echo unknown)
 touch "$out"
@@ -36,10 +36,15 @@ run_trial() {
     key=$(printf '"mixer":"%s","length":%s,"pairs":%s,"d_model":%s,"learning_rate":%s,"max_epochs":%s' \
         "$mixer" "$length" "$pairs" "$width" "$rate" "$epochs")
     ! grep -qF "$key" "$out" || return 0
-    local run=$folder/$mixer-$width-$rate
-    ./panthera train --preset figure-2 --mixer "$mixer" --d-model "$width" --length "$length" --pairs "$pairs" \
-        --lr "$rate" --epochs "$epochs" --threads 1 --json --out "$run" > "$run.txt"
-    printf '{%s,"commit":"%s","result":%s}\n' "$key" "$commit" "$(tail -n 1 "$run.txt")" >> "$out"
+    local run=$folder/$mixer-$length-$pairs-$width-$rate
+    if [ -e "$run/checkpoint.safetensors" ]; then
+        ./panthera train --resume "$run" --threads 1 --json > "$run.json" 2>> "$run.log"
+    else
+        rm -rf "$run"
+        ./panthera train --preset figure-2 --mixer "$mixer" --d-model "$width" --length "$length" --pairs "$pairs" \
+            --lr "$rate" --epochs "$epochs" --threads 1 --json --out "$run" > "$run.json" 2> "$run.log"
+    fi
+    printf '{%s,"commit":"%s","result":%s}\n' "$key" "$commit" "$(tail -n 1 "$run.json")" >> "$out"
 }
 
 for width in ${widths//,/ }; do

@@ -53,4 +53,19 @@ class PresetsTest {
         assertThat(config.learningRate()).isEqualTo(4.64e-4);
         assertThat(config.stopAbove()).isEqualTo(0.99);
     }
+
+    @Test
+    void figure2WithoutAttentionHasFourLayersAndNoPositions() {
+        for (String mixer : new String[] {"base-conv", "hyena"}) {
+            var config = Presets.named("figure-2", mixer);
+            var model = config.model();
+            assertThat(model.mixer()).isEqualTo(mixer);
+            assertThat(model.layers()).isEqualTo(4);
+            assertThat(model.positions()).isFalse();
+            assertThat(model.taps()).containsExactly(3, -1);
+            assertThat(config.data()).isEqualTo(Presets.named("figure-2").data());
+        }
+        assertThat(Presets.named("figure-2", "attention")).isEqualTo(Presets.named("figure-2"));
+        assertThat(Presets.named("default", "hyena")).isEqualTo(Presets.named("default"));
+    }
 }
