@@ -8,7 +8,8 @@
  *
  * (row t, once the factor w^t is removed), so the real part is the causal convolution, and what a circular convolution
  * would fold back into it is the imaginary part: no padding. Spectra stay in the permuted order in which decimation in
- * frequency leaves them. Transforms go depth first, so that all stages of a part run while it is in the nearest cache. */
+ * frequency leaves them. Transforms go depth first, so that all stages of a part run while it is in the nearest cache.
+ */
 #ifndef PAN_CPU_FFT_H
 #define PAN_CPU_FFT_H
 

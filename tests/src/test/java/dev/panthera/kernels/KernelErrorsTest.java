@@ -219,6 +219,86 @@ class KernelErrorsTest {
                                             a.one(Reduction.values()), a.size(), a.size(), a.size())
                                     .backward(a.stream, a.orNull(a.reals()), a.reals(), a.reals()),
                     a ->
+                            shortConvolution(a)
+                                    .forward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a -> {
+                        var kernel = shortConvolution(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        try (var plan = longConvolution(a).plan(a.stream.device())) {
+                            plan.prepare(
+                                    a.stream,
+                                    a.reals(),
+                                    a.reals(),
+                                    a.workspace(plan::prepareWorkspaceBytes));
+                        }
+                    },
+                    a -> {
+                        try (var plan = longConvolution(a).plan(a.stream.device())) {
+                            plan.forward(
+                                    a.stream,
+                                    a.reals(),
+                                    a.reals(),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.reals(),
+                                    a.workspace(plan::forwardWorkspaceBytes));
+                        }
+                    },
+                    a -> {
+                        try (var plan = longConvolution(a).plan(a.stream.device())) {
+                            plan.backward(
+                                    a.stream,
+                                    a.reals(),
+                                    a.reals(),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.reals(),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.orNull(a.reals()),
+                                    a.workspace(plan::backwardWorkspaceBytes));
+                        }
+                    },
+                    a ->
+                            new PositionalFeaturesKernel(a.size(), a.size())
+                                    .compute(a.stream, a.reals()),
+                    a ->
+                            new SineLayerKernel(a.size(), a.size())
+                                    .forward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a -> {
+                        var kernel = new SineLayerKernel(a.size(), a.size());
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a ->
+                            new ExponentialModulationKernel(a.size(), a.size(), a.probability(), 0)
+                                    .apply(a.stream, a.reals(), a.reals(), a.reals()),
+                    a ->
                             new AdamWKernel(a.size())
                                     .step(
                                             a.stream,
@@ -363,6 +443,25 @@ class KernelErrorsTest {
         long in = a.size();
         long out = a.size();
         return new LinearKernel(a.size(), in, out, a.stride(in), a.stride(out));
+    }
+
+    private static ShortConvKernel shortConvolution(ArbitraryArguments a) {
+        long channels = a.size();
+        return new ShortConvKernel(
+                a.size(), a.size(), channels, a.size(), a.stride(channels), a.stride(channels));
+    }
+
+    private static LongConvKernel longConvolution(ArbitraryArguments a) {
+        long channels = a.size();
+        var kernel =
+                LongConvKernel.dense(a.size(), a.size(), channels, a.size())
+                        .withMethod(a.one(ConvMethod.values()))
+                        .withStrides(
+                                a.stride(channels),
+                                a.stride(channels),
+                                a.stride(channels),
+                                a.stride(channels));
+        return a.size() % 2 == 0 ? kernel.withTapsFirst() : kernel;
     }
 
     private static EmbeddingKernel embedding(ArbitraryArguments a) {
