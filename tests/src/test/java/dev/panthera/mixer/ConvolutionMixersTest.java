@@ -25,7 +25,7 @@ class ConvolutionMixersTest {
                 new LongConvolution.Config(0, ConvMethod.FFT),
                 new ImplicitLongConvolution.Config(0, ConvMethod.FFT),
                 new BaseConv.Config(List.of(-1), ConvMethod.FFT),
-                new BaseConv.Config(List.of(-1), false, true, 0, ConvMethod.FFT),
+                new BaseConv.Config(List.of(-1), false, true, false, 0, ConvMethod.FFT),
                 new Hyena.Config(ConvMethod.FFT));
     }
 
@@ -132,7 +132,7 @@ class ConvolutionMixersTest {
         assertRefused(() -> new ShortConvolution.Config(-1), "--taps -1");
         assertRefused(() -> new SlidingAttention.Config(1, 0, false, 0, true), "--window 0");
         assertRefused(
-                () -> new ImplicitLongConvolution.Config(0, 4, 16, ConvMethod.AUTO),
+                () -> new ImplicitLongConvolution.Config(0, 4, 16, true, ConvMethod.AUTO),
                 "4 positional features");
         assertRefused(
                 () -> new Hyena.Config(0, 3, 1, HyenaFilter.Options.DEFAULT, ConvMethod.AUTO),

@@ -48,7 +48,7 @@ final class MixerContracts {
                         "long_convolution"),
                 new Contract(
                         "implicit-conv",
-                        new ImplicitLongConvolution.Config(0, 5, 8, ConvMethod.DIRECT),
+                        new ImplicitLongConvolution.Config(0, 5, 8, true, ConvMethod.DIRECT),
                         "implicit_long_convolution_emb5"),
                 new Contract(
                         "base-conv",
@@ -56,7 +56,7 @@ final class MixerContracts {
                         "baseconv_long_implicit"),
                 new Contract(
                         "base-conv",
-                        new BaseConv.Config(List.of(-1), false, true, 0, ConvMethod.DIRECT),
+                        new BaseConv.Config(List.of(-1), false, true, true, 0, ConvMethod.DIRECT),
                         "baseconv_long_implicit_act"),
                 new Contract("hyena", new Hyena.Config(ConvMethod.DIRECT), "hyena"),
                 new Contract(

@@ -22,6 +22,7 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
      * @param taps of the layers' filters: layer l has entry l modulo their number; {@link #LONG}: as long as the sequence
      * @param implicit whether a network computes the long filters, or they are parameters
      * @param activation whether both factors pass through SiLU
+     * @param skip whether long convolutions add their input, which is in the original's code and not in the paper's equation
      * @param maxLength positions of long filters; 0: as many as the longest sequence has
      * @param method how long convolutions are computed
      */
@@ -29,6 +30,7 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
             List<Integer> taps,
             boolean implicit,
             boolean activation,
+            boolean skip,
             int maxLength,
             ConvMethod method)
             implements MixerConfig {
@@ -48,7 +50,7 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
         }
 
         public Config(List<Integer> taps, ConvMethod method) {
-            this(taps, true, false, 0, method);
+            this(taps, true, false, true, 0, method);
         }
 
         @Override
@@ -64,8 +66,8 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
                 return new ShortConvolution.Config(count);
             }
             return implicit
-                    ? new ImplicitLongConvolution.Config(maxLength, method)
-                    : new LongConvolution.Config(maxLength, method);
+                    ? new ImplicitLongConvolution.Config(maxLength, 3, 16, skip, method)
+                    : new LongConvolution.Config(maxLength, skip, method);
         }
     }
 

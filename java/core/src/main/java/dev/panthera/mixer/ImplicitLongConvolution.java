@@ -17,12 +17,13 @@ import java.util.List;
 
 /**
  * A causal depthwise convolution as long as the sequence, whose filter a small network computes from the position:
- * {@code y = h * x + x}, {@code h[t] = mlp(z[t])} with fixed features z.
+ * {@code y = h * x + x}, or {@code h * x} without skip, where {@code h[t] = mlp(z[t])} with fixed features z.
  */
 public record ImplicitLongConvolution(
         @StateName("pos_emb") PositionalFeatures positions,
         List<FeatureLayer> mlp,
         int width,
+        boolean skip,
         ConvMethod method)
         implements Mixer {
 
@@ -30,9 +31,10 @@ public record ImplicitLongConvolution(
      * @param maxLength positions of the filter; 0: as many as the longest sequence has
      * @param features of a position, odd, at least 3
      * @param hidden channels of the network's hidden layer
+     * @param skip whether the input is added
      * @param method how the convolution is computed
      */
-    public record Config(int maxLength, int features, int hidden, ConvMethod method)
+    public record Config(int maxLength, int features, int hidden, boolean skip, ConvMethod method)
             implements MixerConfig {
         public Config {
             Filters.checkFeatures(features);
@@ -43,7 +45,7 @@ public record ImplicitLongConvolution(
         }
 
         public Config(int maxLength, ConvMethod method) {
-            this(maxLength, 3, 16, method);
+            this(maxLength, 3, 16, true, method);
         }
 
         @Override
@@ -56,6 +58,7 @@ public record ImplicitLongConvolution(
                             new Relu(),
                             Linear.of(hidden, layer.width(), init)),
                     layer.width(),
+                    skip,
                     method);
         }
     }
@@ -70,7 +73,7 @@ public record ImplicitLongConvolution(
                 null,
                 FeatureLayer.applyAll(tape, mlp, positions.z()),
                 FilterLayout.TAPS_FIRST,
-                tape.constant(1, width),
+                skip ? tape.constant(1, width) : null,
                 method);
     }
 

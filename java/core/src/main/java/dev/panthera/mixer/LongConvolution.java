@@ -9,22 +9,27 @@ import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
 /**
- * A causal depthwise convolution as long as the sequence, whose filter is a parameter: {@code y = h * x + x}.
+ * A causal depthwise convolution as long as the sequence, whose filter is a parameter: {@code y = h * x + x}, or
+ * {@code h * x} without skip.
  *
  * @param filter {@code (channels, taps)}
  */
-public record LongConvolution(Tensor filter, ConvMethod method) implements Mixer {
+public record LongConvolution(Tensor filter, boolean skip, ConvMethod method) implements Mixer {
 
     /**
      * @param maxLength taps of the filter; 0: as many as the longest sequence has positions
+     * @param skip whether the input is added
      * @param method how it is computed
      */
-    public record Config(int maxLength, ConvMethod method) implements MixerConfig {
+    public record Config(int maxLength, boolean skip, ConvMethod method) implements MixerConfig {
+        public Config(int maxLength, ConvMethod method) {
+            this(maxLength, true, method);
+        }
 
         @Override
         public LongConvolution build(Layer layer, Init init) {
             int taps = Filters.taps(maxLength, layer);
-            return new LongConvolution(init.normal(1, true, layer.width(), taps), method);
+            return new LongConvolution(init.normal(1, true, layer.width(), taps), skip, method);
         }
     }
 
@@ -38,7 +43,7 @@ public record LongConvolution(Tensor filter, ConvMethod method) implements Mixer
                 null,
                 filter,
                 FilterLayout.CHANNELS_FIRST,
-                tape.constant(1, x.size(-1)),
+                skip ? tape.constant(1, x.size(-1)) : null,
                 method);
     }
 

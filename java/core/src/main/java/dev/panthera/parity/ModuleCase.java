@@ -46,7 +46,7 @@ final class ModuleCase implements ParityCase {
         var mixer = OriginalModules.sequenceMixer(className, arguments);
         if (mixer.isPresent()) {
             Mixer built = mixer.get().build(layer, init);
-            return new Module(built, built::forward);
+            return new Module(OriginalModules.named(className, built), built::forward);
         }
         StateMixer built =
                 OriginalModules.stateMixer(className, arguments)

@@ -17,7 +17,13 @@ import dev.panthera.mixer.Passthrough;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.nn.FeatureLayer;
 import dev.panthera.nn.Init;
+import dev.panthera.nn.Linear;
+import dev.panthera.nn.Parameterized;
+import dev.panthera.nn.PositionalFeatures;
+import dev.panthera.nn.StateName;
+import dev.panthera.tensor.Tensor;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -30,18 +36,30 @@ import java.util.stream.Collectors;
  */
 final class OriginalModules {
 
+    private static final String LISTING = "zoology.mixers.listing.";
+
     private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
             Map.of(
-                    "zoology.mixers.attention.MHA", OriginalModules::attention,
-                    "zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv,
+                    "zoology.mixers.attention.MHA",
+                    OriginalModules::attention,
+                    LISTING + "BaseConv",
+                    options -> listedBaseConv(options, false),
+                    LISTING + "BaseImplicitConv",
+                    options -> listedBaseConv(options, true),
+                    "zoology.mixers.base_conv.BaseConv",
+                    OriginalModules::baseConv,
                     "zoology.mixers.convolution.ImplicitLongConvolution",
-                            OriginalModules::implicitLongConvolution,
-                    "zoology.mixers.convolution.LongConvolution", OriginalModules::longConvolution,
+                    OriginalModules::implicitLongConvolution,
+                    "zoology.mixers.convolution.LongConvolution",
+                    OriginalModules::longConvolution,
                     "zoology.mixers.convolution.ShortConvolution",
-                            options -> new ShortConvolution.Config(options.integer("kernel_size")),
-                    "zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid,
-                    "zoology.mixers.hyena.Hyena", OriginalModules::hyena,
-                    "zoology.mixers.slide_attn.SlidingAttn", OriginalModules::slidingAttention);
+                    options -> new ShortConvolution.Config(options.integer("kernel_size")),
+                    "zoology.mixers.hybrid.Hybrid",
+                    OriginalModules::hybrid,
+                    "zoology.mixers.hyena.Hyena",
+                    OriginalModules::hyena,
+                    "zoology.mixers.slide_attn.SlidingAttn",
+                    OriginalModules::slidingAttention);
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
@@ -106,6 +124,7 @@ final class OriginalModules {
                 arguments.integer("l_max"),
                 arguments.integer("d_emb", 3),
                 arguments.integer("d_hidden", 16),
+                true,
                 ConvMethod.AUTO);
     }
 
@@ -114,8 +133,43 @@ final class OriginalModules {
                 arguments.integers("kernel_size", 3),
                 arguments.flag("implicit_long_conv", true),
                 arguments.flag("use_act", false),
+                true,
                 arguments.integer("l_max"),
                 ConvMethod.AUTO);
+    }
+
+    /** The code in the paper: the same layer without the skip of the convolution. */
+    private static MixerConfig listedBaseConv(Options arguments, boolean implicit) {
+        return new BaseConv.Config(
+                List.of(BaseConv.Config.LONG),
+                implicit,
+                false,
+                false,
+                arguments.integer("l_max"),
+                ConvMethod.AUTO);
+    }
+
+    private record ListedBaseConv(Tensor filter, Linear projection) implements Parameterized {}
+
+    private record ListedImplicitConv(
+            @StateName("filter_mlp") List<FeatureLayer> network,
+            @StateName("pos_emb") PositionalFeatures positions,
+            Linear projection)
+            implements Parameterized {}
+
+    /** The parameters under the names that the original's class has for them. */
+    static Parameterized named(String className, Mixer mixer) {
+        if (!className.startsWith(LISTING) || !(mixer instanceof BaseConv baseConv)) {
+            return mixer;
+        }
+        return switch (baseConv.conv()) {
+            case LongConvolution explicit ->
+                    new ListedBaseConv(explicit.filter(), baseConv.projection());
+            case ImplicitLongConvolution implicit ->
+                    new ListedImplicitConv(
+                            implicit.mlp(), implicit.positions(), baseConv.projection());
+            default -> mixer;
+        };
     }
 
     private static MixerConfig hyena(Options arguments) {
