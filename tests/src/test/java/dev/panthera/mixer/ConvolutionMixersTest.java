@@ -2,6 +2,7 @@ package dev.panthera.mixer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.UserException;
 import dev.panthera.kernels.ConvMethod;
@@ -137,6 +138,18 @@ class ConvolutionMixersTest {
         assertRefused(
                 () -> new Hyena.Config(0, 3, 1, HyenaFilter.Options.DEFAULT, ConvMethod.AUTO),
                 "dropout 1.0");
+        assertRefused(() -> new HyenaFilter.Window(0, 1.5, 0.01, 0), "within 0.0 to 1.5");
+        assertRefused(() -> new HyenaFilter.Window(0.3, 1.5, 1, 0), "decays to 1.0");
+        assertRefused(() -> new HyenaFilter.Window(0.3, 1.5, 0.01, Double.NaN), "shifted by NaN");
+    }
+
+    /** At the given parts of the positions the slowest and the fastest channel have decayed to the target. */
+    @Test
+    void theWindowOfAHyenaFilterDecaysAsAsked() {
+        float[] deltas = new HyenaFilter.Window(0.25, 2, 0.1, 0).deltas(3);
+        assertThat(Math.exp(-2 * Math.abs(deltas[0]))).isCloseTo(0.1, within(1e-6));
+        assertThat(Math.exp(-0.25 * Math.abs(deltas[2]))).isCloseTo(0.1, within(1e-6));
+        assertThat(deltas[1]).isCloseTo((deltas[0] + deltas[2]) / 2, within(1e-5f));
     }
 
     private static void assertRefused(Runnable made, String part) {

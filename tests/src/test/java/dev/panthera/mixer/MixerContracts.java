@@ -65,7 +65,17 @@ final class MixerContracts {
                                 0,
                                 4,
                                 0,
-                                new HyenaFilter.Options(8, 5, 1, 1, true, 0.05, true, false, false),
+                                new HyenaFilter.Options(
+                                        8,
+                                        5,
+                                        1,
+                                        1,
+                                        true,
+                                        true,
+                                        new HyenaFilter.Window(0.2, 2, 0.05, 0.05),
+                                        true,
+                                        false,
+                                        false),
                                 ConvMethod.DIRECT),
                         "hyena_opts"));
     }

@@ -17,8 +17,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The implicit filter of {@link Hyena}: {@code h[t] = network(z[t]) * (exp(-t' |delta|) + shift)} with learned features
- * z and t' = t / (length - 1); the skip is its {@code bias}.
+ * The implicit filter of {@link Hyena}: {@code h[t] = network(z[t]) * (exp(-t' |delta|) + shift)} with features z, learned
+ * unless fixed, and t' = t / (length - 1); the skip is its {@code bias}.
  */
 public record HyenaFilter(
         Tensor bias,
@@ -27,14 +27,8 @@ public record HyenaFilter(
         Decay modulation,
         Options options)
         implements Parameterized {
-    /** Positions, as a part of all, after which the slowest and the fastest channel have decayed to TARGET. */
-    private static final double SLOW_DECAY = 1.5;
-
-    private static final double FAST_DECAY = 0.3;
-    private static final double TARGET = 0.01;
-
     /**
-     * @param z features, {@code (1, taps, features)}, trained
+     * @param z features, {@code (1, taps, features)}
      * @param t time from 0 to 1, {@code (1, taps, 1)}, not trained; a part of the original's state
      */
     public record Positions(Tensor z, Tensor t) implements Parameterized {}
@@ -47,8 +41,9 @@ public record HyenaFilter(
      * @param features of a position, odd, at least 3
      * @param frequency from which the sines' learned frequencies start
      * @param innerLayers hidden layers after the first
+     * @param fixed whether the features of positions stay as they are, instead of being trained
      * @param modulated whether the filter decays
-     * @param shift added to the decaying window
+     * @param window how it decays
      * @param normalized whether each tap is divided by its L1 norm over the channels
      * @param linear whether the network is a single linear layer without bias
      * @param skip whether the convolution adds {@code bias * v}
@@ -58,13 +53,15 @@ public record HyenaFilter(
             int features,
             double frequency,
             int innerLayers,
+            boolean fixed,
             boolean modulated,
-            double shift,
+            Window window,
             boolean normalized,
             boolean linear,
             boolean skip) {
         /** Those of the original. */
-        public static final Options DEFAULT = new Options(64, 3, 1, 2, true, 0, false, false, true);
+        public static final Options DEFAULT =
+                new Options(64, 3, 1, 2, false, true, Window.DEFAULT, false, false, true);
 
         public Options {
             Filters.checkFeatures(features);
@@ -79,14 +76,53 @@ public record HyenaFilter(
         }
     }
 
+    /**
+     * The decaying window {@code exp(-t' |delta|) + shift}. Rates delta are spaced evenly over the channels.
+     *
+     * @param fast part of the positions after which the fastest channel has decayed to {@code target}
+     * @param slow likewise the slowest
+     * @param target a number in (0, 1)
+     * @param shift added everywhere
+     */
+    public record Window(double fast, double slow, double target, double shift) {
+        /** That of the original. */
+        public static final Window DEFAULT = new Window(0.3, 1.5, 0.01, 0);
+
+        public Window {
+            UserException.require(
+                    fast > 0 && slow > 0,
+                    "filter that decays within %s to %s of the positions: parts above 0 are needed; try 0.3 to 1.5",
+                    fast,
+                    slow);
+            UserException.require(
+                    target > 0 && target < 1,
+                    "filter that decays to %s: a number between 0 and 1 is needed; try 0.01",
+                    target);
+            UserException.require(
+                    Double.isFinite(shift), "filter window shifted by %s: try 0", shift);
+        }
+
+        /** Rates of all channels. */
+        float[] deltas(int width) {
+            double slowest = Math.log(target) / slow;
+            double fastest = Math.log(target) / fast;
+            float[] deltas = new float[width];
+            for (int c = 0; c < width; c++) {
+                double part = width == 1 ? 0 : (double) c / (width - 1);
+                deltas[c] = (float) (slowest + part * (fastest - slowest));
+            }
+            return deltas;
+        }
+    }
+
     static HyenaFilter of(Options options, int taps, int width, Init init) {
         return new HyenaFilter(
                 init.normal(1, true, width),
                 new Positions(
-                        PositionalFeatures.of(taps, options.features, true, init).z(),
+                        PositionalFeatures.of(taps, options.features, !options.fixed, init).z(),
                         init.values(times(taps), false, 1, taps, 1)),
                 network(options, width, init),
-                new Decay(init.values(deltas(width), false, 1, 1, width)),
+                new Decay(init.values(options.window.deltas(width), false, 1, 1, width)),
                 options);
     }
 
@@ -114,18 +150,6 @@ public record HyenaFilter(
         return times;
     }
 
-    /** Decay rates, spaced evenly over the channels. */
-    private static float[] deltas(int width) {
-        double slowest = Math.log(TARGET) / SLOW_DECAY;
-        double fastest = Math.log(TARGET) / FAST_DECAY;
-        float[] deltas = new float[width];
-        for (int c = 0; c < width; c++) {
-            double part = width == 1 ? 0 : (double) c / (width - 1);
-            deltas[c] = (float) (slowest + part * (fastest - slowest));
-        }
-        return deltas;
-    }
-
     /** The filter of all positions, {@code (1, taps, channels)}. */
     Tensor compute(Tape tape) {
         Tensor h = FeatureLayer.applyAll(tape, network, positions.z());
@@ -133,7 +157,7 @@ public record HyenaFilter(
             double timeStep = taps() == 1 ? 0 : 1.0 / (taps() - 1);
             h =
                     ExponentialModulationOperation.apply(
-                            tape, h, modulation.deltas(), timeStep, options.shift);
+                            tape, h, modulation.deltas(), timeStep, options.window.shift);
         }
         if (options.normalized) {
             h = h.dividedBy(ReduceOperation.apply(tape, Reduction.SUM_OF_MAGNITUDES, h, 2));

@@ -181,15 +181,16 @@ final class OriginalModules {
         if (arguments.flag("bidirectional", false)) {
             throw new UnknownCaseException("bidirectional hyena");
         }
-        arguments.ignoring("dropout", "filter_dropout", "outer_mixing", "lr", "lr_pos_emb", "wd");
+        arguments.ignoring("dropout", "filter_dropout", "outer_mixing", "return_state", "lr", "wd");
         var filter =
                 new HyenaFilter.Options(
                         arguments.integer("filter_order", 64),
                         arguments.integer("emb_dim", 3),
                         arguments.number("w", 1),
                         arguments.integer("num_inner_mlps", 2),
+                        arguments.number("lr_pos_emb", 1e-5) == 0,
                         arguments.flag("modulate", true),
-                        arguments.number("shift", 0),
+                        decay(arguments),
                         arguments.flag("normalized", false),
                         arguments.flag("linear_mixer", false),
                         arguments.flag("bias", true));
@@ -199,6 +200,15 @@ final class OriginalModules {
                 0,
                 filter,
                 ConvMethod.AUTO);
+    }
+
+    private static HyenaFilter.Window decay(Options arguments) {
+        var standard = HyenaFilter.Window.DEFAULT;
+        return new HyenaFilter.Window(
+                arguments.number("fast_decay_pct", standard.fast()),
+                arguments.number("slow_decay_pct", standard.slow()),
+                arguments.number("target", standard.target()),
+                arguments.number("shift", standard.shift()));
     }
 
     private static MixerConfig slidingAttention(Options arguments) {
