@@ -39,6 +39,13 @@ class BadInputTest {
                     --mixer hybrid                      | --mixer hybrid       | --hybrid attention,attention
                     --hybrid attention,x                | x                    | attention
                     --hybrid attention --mixer attention| --hybrid             | attention
+                    --mixer base-conv --taps 3,0        | --taps 0             | at least one tap
+                    --mixer base-conv --taps 3,x        | --taps x             | a whole number
+                    --mixer base-conv --taps ,          | --taps               | try 3,-1
+                    --mixer short-conv --taps -1        | --taps -1            | try 3
+                    --mixer sliding-attention --window 0| --window 0           | at least itself
+                    --mixer long-conv --conv-method dft | --conv-method dft    | auto, direct or fft
+                    --set model.taps=[3,x]              | model.taps.1         | a whole number
                     --epochs 0                          | --epochs 0           | at least one
                     --epochs abc                        | --epochs abc         | a whole number
                     --epochs 99999999999                | --epochs 99999999999 | a whole number

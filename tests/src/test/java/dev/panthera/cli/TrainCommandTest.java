@@ -2,6 +2,7 @@ package dev.panthera.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.Presets;
@@ -63,6 +64,18 @@ class TrainCommandTest {
         assertThat(run)
                 .isDirectoryContaining("glob:**/config.json")
                 .isDirectoryContaining("glob:**/metrics.jsonl");
+    }
+
+    @Test
+    void optionsOfConvolutionsReachTheConfiguration() {
+        var model =
+                config("--mixer", "base-conv", "--taps", "5,-1,2", "--conv-method", "direct")
+                        .model();
+        assertThat(model.mixer()).isEqualTo("base-conv");
+        assertThat(model.taps()).containsExactly(5, -1, 2);
+        assertThat(model.convMethod()).isEqualTo(ConvMethod.DIRECT);
+        assertThat(config("--mixer", "sliding-attention", "--window", "7").model().window())
+                .isEqualTo(7);
     }
 
     @Test

@@ -17,12 +17,18 @@ import picocli.CommandLine.ParseResult;
  *
  * @param name of the option
  * @param label of its value in the help
- * @param type of its value
+ * @param type of its value, or of the elements of a list
+ * @param list whether its value is a list, with commas
  * @param keys that it sets, as {@link ConfigDraft} takes them
  * @param description for the help
  */
 record ConfigOption(
-        String name, String label, Class<?> type, List<String> keys, String description) {
+        String name,
+        String label,
+        Class<?> type,
+        boolean list,
+        List<String> keys,
+        String description) {
     static final List<ConfigOption> MODEL =
             List.of(
                     text(
@@ -30,30 +36,28 @@ record ConfigOption(
                             "NAME",
                             "model.mixer",
                             "Sequence mixer; panthera mixers lists them."),
-                    new ConfigOption(
+                    list(
                             "--hybrid",
-                            "LIST",
-                            List.class,
-                            List.of("model.hybrid"),
+                            String.class,
+                            "model.hybrid",
                             "Mixers of a hybrid's layers, with commas."),
                     whole("--layers", "Number of blocks.", "model.layers"),
                     whole("--d-model", "Channels.", "model.d_model"),
                     whole("--heads", "Heads of attention.", "model.heads"),
-                    new ConfigOption(
+                    list(
                             "--taps",
-                            "LIST",
-                            List.class,
-                            List.of("model.taps"),
+                            Integer.class,
+                            "model.taps",
                             "Taps of the filters of base-conv, by layer, with commas; -1 is as long as the sequence."),
                     whole(
                             "--window",
                             "Positions that sliding-attention sees, its own included.",
                             "model.window"),
-                    new ConfigOption(
+                    one(
                             "--conv-method",
                             "auto|direct|fft",
                             ConvMethod.class,
-                            List.of("model.conv_method"),
+                            "model.conv_method",
                             "How long convolutions are computed."),
                     text(
                             "--state-mixer",
@@ -84,17 +88,17 @@ record ConfigOption(
                             "--power-a",
                             "Exponent of the query distances; 1 is uniform.",
                             "data.power_a"),
-                    new ConfigOption(
+                    one(
                             "--fillers",
                             "random|zero",
                             Filler.class,
-                            List.of("data.fillers"),
+                            "data.fillers",
                             "Tokens where nothing is asked."),
-                    new ConfigOption(
+                    one(
                             "--order",
                             "shuffled|fixed",
                             BatchOrder.class,
-                            List.of("data.order"),
+                            "data.order",
                             "Rows anew in each epoch, or always in the same order."));
 
     static final List<ConfigOption> TRAINING =
@@ -110,16 +114,17 @@ record ConfigOption(
                             "--stop-above",
                             "Ends the run once the accuracy is greater; 1 is never.",
                             "stop_above"),
-                    new ConfigOption(
+                    one(
                             "--protocol",
                             "validation|published",
                             Protocol.class,
-                            List.of("protocol"),
+                            "protocol",
                             "Whether validation rows decide about stopping, or the test rows, as was published."),
                     new ConfigOption(
                             "--seed",
                             "N",
                             Long.class,
+                            false,
                             List.of("seed", "data.seed"),
                             "Of the model and the data."));
 
@@ -134,25 +139,34 @@ record ConfigOption(
                             "--power-a",
                             "Exponent of the query distances; 1 is uniform.",
                             "data.power_a"),
-                    new ConfigOption(
+                    one(
                             "--fillers",
                             "random|zero",
                             Filler.class,
-                            List.of("data.fillers"),
+                            "data.fillers",
                             "Tokens where nothing is asked."),
-                    new ConfigOption(
-                            "--seed", "N", Long.class, List.of("data.seed"), "Of the rows."));
+                    one("--seed", "N", Long.class, "data.seed", "Of the rows."));
 
     private static ConfigOption whole(String name, String description, String... keys) {
-        return new ConfigOption(name, "N", Integer.class, List.of(keys), description);
+        return new ConfigOption(name, "N", Integer.class, false, List.of(keys), description);
     }
 
     private static ConfigOption real(String name, String description, String... keys) {
-        return new ConfigOption(name, "X", Double.class, List.of(keys), description);
+        return new ConfigOption(name, "X", Double.class, false, List.of(keys), description);
     }
 
     private static ConfigOption text(String name, String label, String key, String description) {
-        return new ConfigOption(name, label, String.class, List.of(key), description);
+        return one(name, label, String.class, key, description);
+    }
+
+    private static ConfigOption one(
+            String name, String label, Class<?> type, String key, String description) {
+        return new ConfigOption(name, label, type, false, List.of(key), description);
+    }
+
+    private static ConfigOption list(
+            String name, Class<?> elements, String key, String description) {
+        return new ConfigOption(name, "LIST", elements, true, List.of(key), description);
     }
 
     private static String[] everySplit(String key) {
@@ -196,14 +210,14 @@ record ConfigOption(
         var builder =
                 OptionSpec.builder(name)
                         .paramLabel(label)
-                        .type(type)
+                        .type(list ? List.class : type)
                         .description(
                                 description
                                         + (defaultValue.isEmpty()
                                                 ? ""
                                                 : " Default: " + defaultValue));
-        return type == List.class
-                ? builder.auxiliaryTypes(String.class).splitRegex(",").hideParamSyntax(true).build()
+        return list
+                ? builder.auxiliaryTypes(type).splitRegex(",").hideParamSyntax(true).build()
                 : builder.build();
     }
 }

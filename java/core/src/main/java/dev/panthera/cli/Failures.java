@@ -85,7 +85,7 @@ final class Failures {
     }
 
     private static String expected(ArgSpec argument) {
-        Class<?> type = argument.type();
+        Class<?> type = argument.isMultiValue() ? argument.auxiliaryTypes()[0] : argument.type();
         if (type.isEnum()) {
             return Text.alternatives(
                     Arrays.stream(type.getEnumConstants())

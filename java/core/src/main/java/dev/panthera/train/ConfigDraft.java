@@ -67,7 +67,7 @@ public final class ConfigDraft {
         return this;
     }
 
-    /** Sets one value: a number, text, Boolean or list of texts. */
+    /** Sets one value: a number, text, Boolean or list of these. */
     public ConfigDraft set(String path, Object value) {
         set(path, ConfigFile.JSON.<JsonNode>valueToTree(value));
         return this;

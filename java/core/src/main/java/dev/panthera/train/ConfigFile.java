@@ -113,8 +113,10 @@ public final class ConfigFile {
             return Arrays.stream(type.getEnumConstants())
                     .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
                     .collect(Collectors.joining(" or "));
-        } else if (type == int.class || type == long.class) {
-            return "a whole number" + (type == int.class ? " below 2^31" : "");
+        } else if (type == int.class || type == Integer.class) {
+            return "a whole number below 2^31";
+        } else if (type == long.class) {
+            return "a whole number";
         } else if (type == double.class) {
             return "a number";
         } else if (type == boolean.class) {

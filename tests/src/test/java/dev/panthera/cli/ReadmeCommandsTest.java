@@ -1,0 +1,54 @@
+package dev.panthera.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Every command line that the README shows can be run, in the order in which it shows them. */
+class ReadmeCommandsTest {
+
+    /** Makes a training short. */
+    private static final String SMALL =
+            " --train-examples 16 --validation-examples 8 --test-examples 8 --epochs 1 --threads 1";
+
+    @TempDir Path folder;
+
+    @Test
+    void everyCommandRuns() throws IOException {
+        Files.writeString(folder.resolve("run.yaml"), "model:\n  d_model: 16\n");
+        List<String> commands =
+                Files.readAllLines(Path.of("../README.md")).stream()
+                        .filter(line -> line.startsWith("    ./panthera "))
+                        .map(line -> line.strip().split(" {2,}")[0])
+                        .filter(command -> !command.contains("|"))
+                        .toList();
+        assertThat(commands).hasSizeGreaterThan(7).anyMatch(command -> command.contains("--taps"));
+        for (String command : commands) {
+            Cli result = Cli.run(arguments(command));
+            assertThat(result.err()).as(command).isEmpty();
+            assertThat(result.code()).as(command).isZero();
+        }
+    }
+
+    private String[] arguments(String command) {
+        boolean newRun = command.contains(" train") && !command.contains("--resume");
+        var arguments =
+                Stream.of((command + (newRun ? SMALL : "")).split(" "))
+                        .skip(1)
+                        .map(word ->
+                                word.startsWith("run") ? folder.resolve(word).toString() : word);
+        var out =
+                newRun && !command.contains("--out")
+                        ? Stream.of(
+                                "--out",
+                                folder.resolve(Integer.toString(command.hashCode())).toString())
+                        : Stream.<String>empty();
+        return Stream.concat(arguments, out).toArray(String[]::new);
+    }
+}
