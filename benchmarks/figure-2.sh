@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Points of figure 2 of Arora et al. 2023 (arXiv 2312.04927): each mixer at each width with each of the paper's four learning
 # rates, and the best by validation accuracy. Trials run side by side with one thread each. A trial that is already recorded
-# in the output is not run again, and one that was stopped goes on from its checkpoint under target/figure-2.
+# in the output is not run again, and one that was stopped goes on from its checkpoint under target/figure-2. Beside the
+# output, a file for each trial has its epochs.
 #
 #     benchmarks/figure-2.sh [--mixers base-conv,hyena] [--widths 64,128] [--length 64] [--pairs 4] [--epochs 64]
 #                            [--rates 1e-4,4.64e-4,2.15e-3,1e-2] [--jobs N] [--out benchmarks/results/figure-2.jsonl]
@@ -31,20 +32,28 @@ mkdir -p "$folder"
 commit=$(git rev-parse --short HEAD 2> /dev/null || echo unknown)
 touch "$out"
 
+# The paper's batches: 512 rows up to 128 tokens, then as many as keep about the same number of tokens.
+batch=512
+[ "$length" -le 128 ] || batch=$((65536 / length))
+
 run_trial() {
     local mixer=$1 width=$2 rate=$3 key
     key=$(printf '"mixer":"%s","length":%s,"pairs":%s,"d_model":%s,"learning_rate":%s,"max_epochs":%s' \
         "$mixer" "$length" "$pairs" "$width" "$rate" "$epochs")
     ! grep -qF "$key" "$out" || return 0
-    local run=$folder/$mixer-$length-$pairs-$width-$rate
+    local name=$mixer-L$length-D$pairs-d$width-lr$rate-e$epochs
+    local run=$folder/$name
     if [ -e "$run/checkpoint.safetensors" ]; then
         ./panthera train --resume "$run" --threads 1 --json > "$run.json" 2>> "$run.log"
     else
         rm -rf "$run"
         ./panthera train --preset figure-2 --mixer "$mixer" --d-model "$width" --length "$length" --pairs "$pairs" \
-            --lr "$rate" --epochs "$epochs" --threads 1 --json --out "$run" > "$run.json" 2> "$run.log"
+            --batch "$batch" --lr "$rate" --epochs "$epochs" --threads 1 --json --out "$run" > "$run.json" 2> "$run.log"
     fi
-    printf '{%s,"commit":"%s","result":%s}\n' "$key" "$commit" "$(tail -n 1 "$run.json")" >> "$out"
+    local curve=${out%.jsonl}-$name.jsonl
+    grep '"valid/accuracy"' "$run/metrics.jsonl" > "$curve"
+    printf '{%s,"commit":"%s","validation_accuracy":%s,"result":%s}\n' "$key" "$commit" \
+        "$(tail -n 1 "$curve" | sed 's/.*"valid\/accuracy":\([^,}]*\).*/\1/')" "$(tail -n 1 "$run.json")" >> "$out"
 }
 
 for width in ${widths//,/ }; do
@@ -67,8 +76,10 @@ import json, sys
 best = {}
 for line in map(json.loads, open(sys.argv[1])):
     point = line["length"], line["pairs"], line["mixer"], line["d_model"]
-    if point not in best or line["result"]["accuracy"] > best[point][0]:
-        best[point] = line["result"]["accuracy"], line["learning_rate"], line["result"]["epochs"]
-for (length, pairs, mixer, width), (accuracy, rate, epochs) in sorted(best.items()):
-    print(f"({length}, {pairs})  {mixer:10}  d={width:<4} accuracy {accuracy:.4f}  lr {rate}  {epochs} epochs")
+    if point not in best or line["validation_accuracy"] > best[point]["validation_accuracy"]:
+        best[point] = line
+for (length, pairs, mixer, width), line in sorted(best.items()):
+    result = line["result"]
+    print(f"({length}, {pairs})  {mixer:10}  d={width:<4} test accuracy {result['accuracy']:.4f}  "
+          f"lr {line['learning_rate']}  {result['epochs']} epochs")
 PYTHON
