@@ -1,5 +1,5 @@
-/* Time of the long convolution by both methods over lengths: where the one overtakes the other. One JSON line for each length;
- * times are medians in seconds. A length counts only if both methods agree. */
+/* Time of the long convolution by both methods over lengths and taps: where the one overtakes the other. One JSON line for
+ * each pair; times are medians in seconds. A pair counts only if both methods agree. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,16 +47,16 @@ typedef struct times {
     double prepare, forward, backward;
 } times;
 
-static times measure(pan_device *device, pan_stream *stream, int64_t length, pan_conv_method method, const float *h,
-                     const float *u, const float *dy, float *y) {
+static times measure(pan_device *device, pan_stream *stream, int64_t length, int64_t taps, pan_conv_method method,
+                     const float *h, const float *u, const float *dy, float *y) {
     const int64_t batch = ELEMENTS / (length * CHANNELS) > 0 ? ELEMENTS / (length * CHANNELS) : 1;
     const pan_long_conv_desc desc = {.struct_size = sizeof desc,
                                      .method = method,
                                      .batch = batch,
                                      .length = length,
                                      .channels = CHANNELS,
-                                     .taps = length,
-                                     .h_channel_stride = length,
+                                     .taps = taps,
+                                     .h_channel_stride = taps,
                                      .h_tap_stride = 1,
                                      .u_stride = CHANNELS,
                                      .pre_stride = CHANNELS,
@@ -93,6 +93,44 @@ static times measure(pan_device *device, pan_stream *stream, int64_t length, pan
     return (times){median(prepare), median(forward), median(backward)};
 }
 
+/* One line of results. Directly, so many taps take too long to be of interest. */
+enum { MOST_DIRECT_TAPS = 4096 };
+
+static void compare(pan_device *device, pan_stream *stream, const pan_device_info *info, int64_t length, int64_t taps) {
+    const int64_t example = length * CHANNELS;
+    const int64_t count = example > ELEMENTS ? example : ELEMENTS / example * example;
+    float *h = noise(taps * CHANNELS), *u = noise(count), *dy = noise(count);
+    float *direct = noise(count), *fast = noise(count);
+    const times by_fft = measure(device, stream, length, taps, PAN_CONV_FFT, h, u, dy, fast);
+    printf("{\"device\":\"%s\",\"threads\":%d,\"channels\":%d,\"length\":%lld,\"taps\":%lld", info->name, info->threads,
+           CHANNELS, (long long) length, (long long) taps);
+    printf(",\"fft\":{\"prepare\":%.3g,\"forward\":%.4g,\"backward\":%.4g}", by_fft.prepare, by_fft.forward,
+           by_fft.backward);
+    if (taps <= MOST_DIRECT_TAPS) {
+        const times by_sums = measure(device, stream, length, taps, PAN_CONV_DIRECT, h, u, dy, direct);
+        double error = 0.0, largest = 0.0;
+        for (int64_t i = 0; i < count; i++) {
+            error = fmax(error, fabs((double) fast[i] - direct[i]));
+            largest = fmax(largest, fabs((double) direct[i]));
+        }
+        if (!(error <= 1e-5 * largest)) {
+            fprintf(stderr, "long_conv: the methods differ by %g of %g at length %lld\n", error, largest,
+                    (long long) length);
+            exit(1);
+        }
+        printf(",\"direct\":{\"prepare\":%.3g,\"forward\":%.4g,\"backward\":%.4g},\"direct_to_fft\":%.3g",
+               by_sums.prepare, by_sums.forward, by_sums.backward,
+               (by_sums.prepare + by_sums.forward + by_sums.backward) /
+                   (by_fft.prepare + by_fft.forward + by_fft.backward));
+    }
+    printf("}\n");
+    fflush(stdout);
+    float *const arrays[] = {h, u, dy, direct, fast};
+    for (int i = 0; i < 5; i++) {
+        free(arrays[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     const pan_device_options options = {
         .struct_size = sizeof options, .backend = PAN_BACKEND_CPU, .threads = argc > 1 ? atoi(argv[1]) : 0};
@@ -103,33 +141,10 @@ int main(int argc, char **argv) {
     pan_device_info info = {.struct_size = sizeof info};
     require(pan_device_query(device, &info));
     for (int64_t length = 16; length <= 65536; length *= length < 1024 ? 2 : 4) {
-        const int64_t count = length * CHANNELS > ELEMENTS ? length * CHANNELS : ELEMENTS;
-        float *h = noise(length * CHANNELS), *u = noise(count), *dy = noise(count);
-        float *direct = noise(count), *fast = noise(count);
-        const times by_fft = measure(device, stream, length, PAN_CONV_FFT, h, u, dy, fast);
-        printf("{\"device\":\"%s\",\"threads\":%d,\"channels\":%d,\"length\":%lld", info.name, info.threads, CHANNELS,
-               (long long) length);
-        printf(",\"fft\":{\"prepare\":%.3g,\"forward\":%.4g,\"backward\":%.4g}", by_fft.prepare, by_fft.forward,
-               by_fft.backward);
-        if (length <= 4096) {
-            const times by_sums = measure(device, stream, length, PAN_CONV_DIRECT, h, u, dy, direct);
-            double error = 0.0, largest = 0.0;
-            for (int64_t i = 0; i < count / (length * CHANNELS) * length * CHANNELS; i++) {
-                error = fmax(error, fabs((double) fast[i] - direct[i]));
-                largest = fmax(largest, fabs((double) direct[i]));
-            }
-            if (!(error <= 1e-5 * largest)) {
-                fprintf(stderr, "long_conv: the methods differ by %g of %g at length %lld\n", error, largest,
-                        (long long) length);
-                return 1;
-            }
-            printf(",\"direct\":{\"forward\":%.4g,\"backward\":%.4g}", by_sums.forward, by_sums.backward);
+        for (int64_t taps = 32; taps <= 512 && taps < length; taps *= 2) {
+            compare(device, stream, &info, length, taps);
         }
-        printf("}\n");
-        float *const arrays[] = {h, u, dy, direct, fast};
-        for (int i = 0; i < 5; i++) {
-            free(arrays[i]);
-        }
+        compare(device, stream, &info, length, length);
     }
     require(pan_stream_destroy(stream));
     require(pan_device_close(device));

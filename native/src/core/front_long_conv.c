@@ -73,6 +73,12 @@ static float *make_tables(int64_t points) {
     return twist;
 }
 
+/* Up to how many taps the direct form is the faster one on the CPU: a transform of more points costs more for each of
+ * them (docs/kernels.md has the measurement). */
+static int64_t crossover(int64_t length) {
+    return length <= 512 ? 64 : length <= 2048 ? 96 : 192;
+}
+
 /* The reference backends follow the formula; others take the method that was asked for or is the faster one. */
 static pan_conv_method choose_method(const pan_device *device, const pan_long_conv_desc *desc, int64_t taps) {
     if (device->info.backend != PAN_BACKEND_CPU) {
@@ -81,7 +87,7 @@ static pan_conv_method choose_method(const pan_device *device, const pan_long_co
     if (desc->method != PAN_CONV_AUTO) {
         return desc->method;
     }
-    return taps <= PAN_LONG_CONV_CROSSOVER ? PAN_CONV_DIRECT : PAN_CONV_FFT;
+    return taps <= crossover(desc->length) ? PAN_CONV_DIRECT : PAN_CONV_FFT;
 }
 
 static pan_status make_plan(const char *op, pan_device *device, const pan_long_conv_desc *desc,

@@ -4,9 +4,6 @@
 
 #include "backend.h"
 
-/* Up to this many effective taps the direct form is the faster one on the CPU (docs/kernels.md has the measurement). */
-enum { PAN_LONG_CONV_CROSSOVER = 64 };
-
 struct pan_long_conv_plan {
     pan_device *device;
     pan_long_conv_desc desc;
