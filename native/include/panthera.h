@@ -25,8 +25,8 @@
  * Threads    Any number of threads may use different streams. One stream belongs to one thread at a time. After fork()
  *            the child must not use a device that the parent opened.
  * Results    On the CPU results are bitwise equal for any number of threads and across runs, and no example of a batch
- *            depends on another. NaN and Inf pass through as the formula says; the thread's floating-point mode is
- *            never changed. Ids out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified.
+ *            depends on another. NaN and Inf pass through as the formula says, but for convolutions by FFT (see
+ *            PAN_CONV_FFT); the thread's floating-point mode is never changed. Ids out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified.
  * Structs    A descriptor starts with struct_size = sizeof of the struct the caller was compiled with. There is no
  *            implicit padding; fields named `reserved` are 0.
  */
@@ -158,7 +158,7 @@ typedef struct pan_device_info {
  */
 PAN_API pan_status pan_device_open(const pan_device_options *options, pan_device **device);
 
-/** Joins the workers and frees the device. Its streams and memory must be gone: otherwise PAN_INVALID_ARGUMENT. */
+/** Joins the workers and frees the device. Its streams, plans and memory must be gone: otherwise PAN_INVALID_ARGUMENT. */
 PAN_API pan_status pan_device_close(pan_device *device);
 
 PAN_API pan_status pan_device_query(const pan_device *device, pan_device_info *info);
@@ -563,12 +563,21 @@ PAN_API pan_status pan_short_conv_backward(pan_stream *stream, const pan_short_c
 
 /* -------------------------------------------------------------------------------------- long convolution */
 
-/** How a long convolution is computed. */
+/**
+ * How a long convolution is computed.
+ *
+ * DIRECT is exact in what depends on what: each result is a sum of its own terms, whatever the others are.
+ *
+ * FFT mixes all positions of an (example, channel), and nothing else: an error is O(eps log length) relative to the
+ * largest result that the magnitudes of that example, channel and filter allow, at every position alike. So a later
+ * input changes an earlier output by rounding, a later input many orders larger than all earlier ones drowns them, and
+ * a NaN or Inf in an input, a gradient or a tap makes the whole (example, channel) NaN or Inf.
+ */
 typedef int32_t pan_conv_method;
 enum {
-    PAN_CONV_AUTO = 0,   /**< the faster one, by a crossover that was measured (docs/kernels.md) */
+    PAN_CONV_AUTO = 0,   /**< the faster one, by crossovers that were measured (docs/kernels.md) */
     PAN_CONV_DIRECT = 1, /**< in the time domain: an output depends on no later input in any bit */
-    PAN_CONV_FFT = 2     /**< by fast Fourier transforms: relative error O(eps log length) */
+    PAN_CONV_FFT = 2     /**< by fast Fourier transforms */
 };
 
 typedef struct pan_long_conv_desc {
@@ -628,7 +637,7 @@ PAN_API pan_status pan_long_conv_forward_workspace_size(pan_stream *stream, cons
  * skip             (channels) f32, may be NULL: 0
  *
  * Any length >= 1 and taps >= 1. An example never depends on its neighbours, nor a channel on another. By FFT, each
- * (example, channel) is scaled by a power of two first, so that huge and tiny inputs keep their relative precision.
+ * (example, channel) is scaled by a power of two first, so that columns of huge or of tiny inputs lose no digits.
  * Source: Poli et al. 2023 (arXiv 2302.10866), eq. 4; fusion of gates after Fu et al. 2023 (arXiv 2311.05908).
  */
 PAN_API pan_status pan_long_conv_forward(pan_stream *stream, const pan_long_conv_plan *plan, const void *spectrum,
@@ -705,7 +714,7 @@ typedef struct pan_exponential_modulation_desc {
     int64_t length;
     int64_t channels;
     double time_step; /**< of consecutive positions, usually 1 / (longest length - 1); >= 0 */
-    double shift;     /**< added to the window */
+    double shift;     /**< added to the window; finite */
 } pan_exponential_modulation_desc;
 
 /**

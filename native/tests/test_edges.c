@@ -414,6 +414,12 @@ static void check_modulation(const target *target) {
         CHECK(pan_exponential_modulation(target->stream, &desc, x, rates, y) == PAN_INVALID_ARGUMENT,
               "%s: time_step %g is accepted", target->name, bad[i]);
     }
+    desc.time_step = 0.25;
+    for (int i = 1; i < COUNT(bad); i++) {
+        desc.shift = bad[i];
+        CHECK(pan_exponential_modulation(target->stream, &desc, x, rates, y) == PAN_INVALID_ARGUMENT,
+              "%s: shift %g is accepted", target->name, bad[i]);
+    }
 }
 
 /* ---- element-wise functions and sums ---- */

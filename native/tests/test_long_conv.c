@@ -360,6 +360,61 @@ static void check_causality(const target *target, pan_conv_method method) {
     free_conv(&after);
 }
 
+/* What is not finite reaches by sums the results that it is a term of, and no other. */
+static void check_reach(const target *target) {
+    enum { LENGTH = 100, TAPS = 30, CHANNELS = 5, CHANNEL = 2, AT = 40, LATE_TAP = 20 };
+    conv clean = new_conv(1, LENGTH, CHANNELS, TAPS, PAN_CONV_DIRECT);
+    conv input = new_conv(1, LENGTH, CHANNELS, TAPS, PAN_CONV_DIRECT);
+    conv gradient = new_conv(1, LENGTH, CHANNELS, TAPS, PAN_CONV_DIRECT);
+    conv tap = new_conv(1, LENGTH, CHANNELS, TAPS, PAN_CONV_DIRECT);
+    input.u[AT * CHANNELS + CHANNEL] = NAN;
+    gradient.dy[AT * CHANNELS + CHANNEL] = INFINITY;
+    tap.h[CHANNEL * TAPS + LATE_TAP] = INFINITY;
+    conv *const all[] = {&clean, &input, &gradient, &tap};
+    for (int i = 0; i < COUNT(all); i++) {
+        run(target, all[i]);
+    }
+    for (int64_t e = 0; e < clean.signal; e++) {
+        const int64_t t = e / CHANNELS;
+        const bool here = e % CHANNELS == CHANNEL;
+        CHECK(here && t >= AT && t < AT + TAPS ? !isfinite(input.y[e]) : input.y[e] == clean.y[e],
+              "%s: y[%lld] is %g with a NaN in u at %d", target->name, (long long) e, input.y[e], AT);
+        CHECK(here && t <= AT && t > AT - TAPS ? !isfinite(gradient.du[e]) : gradient.du[e] == clean.du[e],
+              "%s: du[%lld] is %g with an infinity in dy at %d", target->name, (long long) e, gradient.du[e], AT);
+        CHECK(here && t >= LATE_TAP ? !isfinite(tap.y[e]) : tap.y[e] == clean.y[e],
+              "%s: y[%lld] is %g with an infinite tap %d", target->name, (long long) e, tap.y[e], LATE_TAP);
+    }
+    for (int i = 0; i < COUNT(all); i++) {
+        free_conv(all[i]);
+    }
+}
+
+/* Columns of zeros, whatever they meet, neither add to the gradient of the filter nor cost it digits. */
+static void check_zero_columns(const target *reference, const target *target, int64_t batch) {
+    const int64_t length = 100;
+    conv expected = new_conv(batch, length, 1, length, PAN_CONV_FFT),
+         result = new_conv(batch, length, 1, length, PAN_CONV_FFT);
+    conv *const both[] = {&expected, &result};
+    for (int i = 0; i < 2; i++) {
+        conv *c = both[i];
+        leave_out(&c->pre, &c->dpre);
+        leave_out(&c->post, &c->dpost);
+        for (int64_t e = 0; e < c->signal; e++) {
+            const bool last = e / length == batch - 1;
+            c->u[e] = last ? 0.0 : 0x1p-66 * c->u[e];
+            c->dy[e] = (last ? 0x1p125 : 0x1p-66) * c->dy[e];
+        }
+        leave_out(&c->skip, &c->dskip);
+        free(c->du); /* does not fit a float */
+        c->du = NULL;
+    }
+    run(reference, &expected);
+    run(target, &result);
+    compare("zeros beside small numbers", target, &result, &expected);
+    free_conv(&expected);
+    free_conv(&result);
+}
+
 static void check_negative_zero(const target *target) {
     conv c = new_conv(1, 40, 3, 40, PAN_CONV_FFT);
     for (int64_t e = 0; e < c.signal; e++) {
@@ -434,6 +489,16 @@ static void check_plans(const target *other, const target *target) {
     CHECK_OK(pan_long_conv_plan_method(plan, &method));
     CHECK(method == PAN_CONV_FFT, "50000 taps take method %d", method);
     CHECK_OK(pan_long_conv_plan_destroy(plan));
+    desc.taps = desc.h_channel_stride = 150; /* short beside the length, long in itself */
+    CHECK_OK(pan_long_conv_plan_create(target->device, &desc, &plan));
+    CHECK_OK(pan_long_conv_plan_method(plan, &method));
+    CHECK(method == PAN_CONV_DIRECT, "150 taps at length 50000 take method %d", method);
+    CHECK_OK(pan_long_conv_plan_destroy(plan));
+    desc.length = 150;
+    CHECK_OK(pan_long_conv_plan_create(target->device, &desc, &plan));
+    CHECK_OK(pan_long_conv_plan_method(plan, &method));
+    CHECK(method == PAN_CONV_FFT, "150 taps at length 150 take method %d", method);
+    CHECK_OK(pan_long_conv_plan_destroy(plan));
     conv copy = c;
     free_conv(&copy);
 }
@@ -452,6 +517,9 @@ int main(void) {
             check_isolation(&tier, method);
             check_causality(&tier, method);
         }
+        check_reach(&tier);
+        check_zero_columns(&reference, &tier, 2);
+        check_zero_columns(&reference, &tier, 200);
         check_negative_zero(&tier);
         close_target(&tier);
     }

@@ -74,6 +74,9 @@ pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: time_step is %g; expected a finite number >= 0", op,
                         desc->time_step);
     }
+    if (!isfinite(desc->shift)) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: shift is %g; expected a finite number", op, desc->shift);
+    }
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t bytes = pan_product(desc->length, desc->channels, element);
     const pan_array arrays[] = {

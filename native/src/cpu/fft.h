@@ -34,9 +34,17 @@ static inline vi vf_exponent(vf largest) {
     return vi_clamp(biased - EXPONENT_BIAS, EXPONENT_MIN, EXPONENT_MAX) & (biased != 255);
 }
 
+/* The exponent of a column of zeros: none of its products needs room. */
+enum { EXPONENT_NONE = 4 * EXPONENT_MIN };
+
 /* 2^e for e in [EXPONENT_MIN, EXPONENT_MAX]; a smaller e counts as EXPONENT_MIN. */
 static inline vf vf_power(vi e) {
     return (vf) ((vi_clamp(e, EXPONENT_MIN, EXPONENT_MAX) + EXPONENT_BIAS) << 23);
+}
+
+/* 2^e for e <= EXPONENT_MAX; 0 for one below EXPONENT_MIN. */
+static inline vf vf_power_or_zero(vi e) {
+    return (vf) ((vi) vf_power(e) & (e >= EXPONENT_MIN));
 }
 
 /* ---- transforms ---- */

@@ -96,13 +96,14 @@ static void differentiate_by_fft(const backward_job *job, int64_t block, example
                              .correlate = job->du != NULL || job->dpre != NULL};
     if (job->dh != NULL) {
         const vi before = load_exponent(partial, filter_floats(plan));
-        const vi exponent = x_exponent + g_exponent;
+        const vi zero = (columns->x_largest == 0.0f) | (columns->g_largest == 0.0f);
+        const vi exponent = (zero & EXPONENT_NONE) | (~zero & (x_exponent + g_exponent));
         const vi more = exponent > before;
         const vi after = (more & exponent) | (~more & before);
         memcpy(partial + filter_floats(plan), &after, sizeof after);
         gradient.sum = partial;
-        gradient.keep = vf_power(before - after);
-        gradient.add = vf_power(exponent - after);
+        gradient.keep = vf_power_or_zero(before - after);
+        gradient.add = vf_power_or_zero(exponent - after);
     }
     fft_begin(plan, columns->g, vf_power(-g_exponent), gradient.g);
     if (gradient.x != NULL) {
@@ -232,7 +233,7 @@ static void examples_task(void *context, int64_t task, int32_t worker) {
     }
     float *partial = partial_of(job, task);
     memset(partial, 0, (size_t) partial_floats(plan) * sizeof *partial);
-    const vi lowest = (vi){} + 4 * EXPONENT_MIN;
+    const vi lowest = (vi){} + EXPONENT_NONE;
     memcpy(partial + filter_floats(plan), &lowest, sizeof lowest);
     const tile_range examples = tile_at(task % job->block_tasks, job->examples, plan->desc.batch);
     for (int64_t b = examples.begin; b < examples.end; b++) {
@@ -256,7 +257,7 @@ static void scatter_taps(const backward_job *job, int64_t block, const float *ro
 static vi add_spectra(const backward_job *job, int64_t block) {
     const pan_long_conv_plan *plan = job->plan;
     const int64_t floats = spectrum_floats(plan);
-    vi largest = (vi){} + 4 * EXPONENT_MIN;
+    vi largest = (vi){} + EXPONENT_NONE;
     for (int64_t i = 0; i < job->block_tasks; i++) {
         const vi exponent = load_exponent(partial_of(job, block * job->block_tasks + i), floats);
         const vi more = exponent > largest;
@@ -265,7 +266,7 @@ static vi add_spectra(const backward_job *job, int64_t block) {
     float *sum = partial_of(job, block * job->block_tasks);
     for (int64_t i = 0; i < job->block_tasks; i++) {
         const float *partial = partial_of(job, block * job->block_tasks + i);
-        const vf scale = vf_power(load_exponent(partial, floats) - largest);
+        const vf scale = vf_power_or_zero(load_exponent(partial, floats) - largest);
         for (int64_t k = 0; k < floats; k += LANES) {
             const vf term = vf_load(partial + k) * scale;
             vf_store(sum + k, i == 0 ? term : vf_load(sum + k) + term);

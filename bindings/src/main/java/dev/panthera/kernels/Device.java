@@ -10,7 +10,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A place where kernels run, with its own worker threads and memory. Any number of threads may share a device, each
- * with a {@link DeviceStream} of its own. Closing it is an error while a stream or an owning buffer of it is open.
+ * with a {@link DeviceStream} of its own. Closing it is an error while a stream, a plan or an owning buffer of it is open.
  */
 public final class Device implements AutoCloseable {
 

@@ -21,7 +21,9 @@ public final class LongConvPlan implements AutoCloseable {
     /** Calls hold the read lock, so that the plan is not freed under them. */
     private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
-    private volatile long spectrumBytes = -1;
+    /** What a spectrum must have at least; -1 before the first call that needs to know. */
+    private volatile long neededBytes = -1;
+
     private boolean closed;
 
     LongConvPlan(LongConvKernel kernel, Device device, MemorySegment handle) {
@@ -54,16 +56,12 @@ public final class LongConvPlan implements AutoCloseable {
 
     /** Bytes of the prepared spectrum of one filter. */
     public long spectrumBytes(DeviceStream stream) {
-        if (spectrumBytes < 0) {
-            spectrumBytes =
-                    size(
-                            "long_conv_spectrum_size",
-                            stream,
-                            call ->
-                                    PantheraAbi.pan_long_conv_spectrum_size(
-                                            call.stream(), handle, call.size()));
-        }
-        return spectrumBytes;
+        return size(
+                "long_conv_spectrum_size",
+                stream,
+                call ->
+                        PantheraAbi.pan_long_conv_spectrum_size(
+                                call.stream(), handle, call.size()));
     }
 
     /** Bytes of scratch that {@link #prepare} needs. */
@@ -242,7 +240,7 @@ public final class LongConvPlan implements AutoCloseable {
         if (spectrum == null) {
             throw call.invalid("spectrum is null");
         }
-        long needed = spectrumBytes;
+        long needed = neededBytes;
         if (spectrum.byteSize() < needed) {
             throw call.invalid(
                     "spectrum has %d bytes; expected at least %d"
@@ -252,7 +250,9 @@ public final class LongConvPlan implements AutoCloseable {
     }
 
     private void run(String op, DeviceStream stream, ToIntFunction<KernelCall> body) {
-        spectrumBytes(stream);
+        if (neededBytes < 0) {
+            neededBytes = spectrumBytes(stream);
+        }
         lock.readLock().lock();
         try {
             requireOpen();

@@ -50,7 +50,8 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
     }
 
     /**
-     * Computes the gradient. Sum: {@code dx = dy}; mean: {@code dx = dy / count}; sum of squares: {@code dx = 2 x dy}.
+     * Computes the gradient. Sum: {@code dx = dy}; mean: {@code dx = dy / count}; sum of squares: {@code dx = 2 x dy};
+     * sum of magnitudes: {@code dx = sign(x) dy}.
      *
      * @param x  may be null if the reduction is the sum or the mean
      * @param dy (outer, inner)

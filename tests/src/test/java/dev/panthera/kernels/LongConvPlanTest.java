@@ -69,6 +69,9 @@ class LongConvPlanTest {
     void aDeviceOutlivesItsPlans() {
         var device = Device.cpu(1);
         var plan = KERNEL.plan(device);
+        try (var stream = device.newStream()) {
+            assertThat(plan.spectrumBytes(stream)).isPositive();
+        }
         assertThatThrownBy(device::close)
                 .isInstanceOf(KernelException.InvalidArgument.class)
                 .hasMessageContaining("1 plans");
@@ -77,6 +80,9 @@ class LongConvPlanTest {
         assertThatThrownBy(plan::method)
                 .isInstanceOf(KernelException.InvalidArgument.class)
                 .hasMessageContaining("the plan was closed");
+        try (var stream = device.newStream()) {
+            assertRefused(() -> plan.spectrumBytes(stream), "the plan was closed");
+        }
         device.close();
     }
 
@@ -104,6 +110,7 @@ class LongConvPlanTest {
             assertRefused(
                     () -> plan.forward(otherStream, spectrum, signal, null, null, null, y, scratch),
                     "another device");
+            assertRefused(() -> plan.spectrumBytes(otherStream), "another device");
             assertRefused(
                     () ->
                             plan.backward(

@@ -14,13 +14,10 @@ import java.util.Objects;
  */
 final class ModelCase implements ParityCase {
 
-    private static final long SEED = 0;
-
     @Override
     public void run(Golden golden, Workbench bench, Comparison comparison) {
-        var config =
-                OriginalModel.config(golden.options("model_config"), golden.shape("input_ids")[1]);
-        var model = LanguageModel.of(config, SEED);
+        var model =
+                OriginalModel.build(golden.options("model_config"), golden.shape("input_ids")[1]);
         var store = bench.load(model, golden, "param.");
         Tensor ids = bench.integers(golden, "input_ids");
         Tensor labels = bench.integers(golden, "labels");

@@ -41,11 +41,11 @@ final class ModuleCase implements ParityCase {
         int width = arguments.integer("d_model", shape[shape.length - 1]);
         int index = arguments.integer("layer_idx", 0);
         var layer = new Layer(index, index + 1, width, shape[shape.length - 2]);
-        OriginalModules.rejectWrappedTaps(className, arguments, layer.length());
         var init = new Init(SEED, layer.count());
         var mixer = OriginalModules.sequenceMixer(className, arguments);
         if (mixer.isPresent()) {
             Mixer built = mixer.get().build(layer, init);
+            OriginalModules.rejectWrappedTaps(built, layer.length());
             return new Module(OriginalModules.named(className, built), built::forward);
         }
         StateMixer built =

@@ -3,6 +3,7 @@ package dev.panthera.parity;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.model.LanguageModel;
 import dev.panthera.model.ModelConfig;
 
 /** The original's model configuration, translated to ours. */
@@ -11,7 +12,26 @@ final class OriginalModel {
     /** The original's class of models of token ids. */
     static final String LANGUAGE_MODEL = "zoology.model.LanguageModel";
 
+    /** Any: recorded parameters replace the initial ones. */
+    private static final long SEED = 0;
+
     private OriginalModel() {}
+
+    /**
+     * A recorded model of ours, with initial parameters.
+     *
+     * @param options the original's model configuration
+     * @param length of the recorded sequences
+     * @throws UnknownCaseException if it uses a class or an option that we do not have
+     * @throws DeviationException if ours differs on purpose
+     */
+    static LanguageModel build(Options options, int length) {
+        var model = LanguageModel.of(config(options, length), SEED);
+        model.backbone()
+                .layers()
+                .forEach(block -> OriginalModules.rejectWrappedTaps(block.sequenceMixer(), length));
+        return model;
+    }
 
     /**
      * Our configuration of a recorded model. Dropout and drop path are left out: no case was recorded with them, and

@@ -105,17 +105,14 @@ final class OriginalModules {
      * Fails where an explicit filter is longer than the sequence: in the original its taps beyond the length wrap around onto
      * earlier outputs.
      */
-    static void rejectWrappedTaps(String className, Options arguments, int length) {
-        boolean explicit =
-                className.equals("zoology.mixers.convolution.LongConvolution")
-                        || className.equals("zoology.mixers.base_conv.BaseConv")
-                                && !arguments.flag("implicit_long_conv", true)
-                                && arguments
-                                        .integers("kernel_size", 3)
-                                        .contains(BaseConv.Config.LONG);
-        if (explicit && arguments.integer("l_max") > length) {
-            throw new DeviationException(
-                    "the original's taps beyond the length wrap onto earlier outputs; ours have no effect");
+    static void rejectWrappedTaps(Mixer mixer, int length) {
+        switch (mixer) {
+            case BaseConv baseConv -> rejectWrappedTaps(baseConv.conv(), length);
+            case Hybrid hybrid -> rejectWrappedTaps(hybrid.mixer(), length);
+            case LongConvolution explicit when explicit.filter().size(-1) > length ->
+                    throw new DeviationException(
+                            "the original's taps beyond the length wrap onto earlier outputs; ours have no effect");
+            default -> {}
         }
     }
 

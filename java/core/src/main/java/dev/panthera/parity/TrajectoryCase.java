@@ -16,7 +16,6 @@ import java.util.Arrays;
  */
 final class TrajectoryCase implements ParityCase {
 
-    private static final long SEED = 0;
     private static final double LOSS_TOLERANCE = 1e-5;
     private static final double PARAMETER_TOLERANCE = 2e-5;
     private static final double UNDETERMINED_TOLERANCE = 2e-4;
@@ -31,9 +30,7 @@ final class TrajectoryCase implements ParityCase {
     @Override
     public void run(Golden golden, Workbench bench, Comparison comparison) {
         int[] shape = golden.shape("batch_inputs");
-        var model =
-                LanguageModel.of(
-                        OriginalModel.config(golden.options("model_config"), shape[2]), SEED);
+        var model = OriginalModel.build(golden.options("model_config"), shape[2]);
         ParameterStore store = bench.load(model, golden, "init.");
         Options options = golden.options("optimizer").ignoring("applies_to");
         if (!options.text("name").equals("AdamW")) {

@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
 public record Columns(Tensor tensor, int first, int count) {
 
     public Columns {
-        if (first < 0 || count < 1 || first + count > tensor.size(-1)) {
+        if (first < 0 || count < 1 || first > tensor.size(-1) - count) {
             throw new IllegalArgumentException(
-                    "columns %d to %d of %s".formatted(first, first + count - 1, tensor));
+                    "%d columns from %d on of %s".formatted(count, first, tensor));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.panthera.tensor;
 
 import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.GateKernel;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** {@code y = f(a) * b + c} in one pass; see {@link GateKernel}. */
@@ -17,6 +18,11 @@ public record GateOperation(GateKernel kernel, Columns a, Columns b, @Nullable T
     /** As {@link #apply(Tape, Activation, Tensor, Tensor, Tensor)} of column ranges. */
     public static Tensor apply(
             Tape tape, Activation activation, Columns a, Columns b, @Nullable Tensor c) {
+        if (!Arrays.equals(a.shape(), b.shape())
+                || c != null && !Arrays.equals(a.shape(), c.shape())) {
+            throw new IllegalArgumentException(
+                    "gate: %s, %s and %s; expected operands of one shape".formatted(a, b, c));
+        }
         int channels = a.count();
         var kernel =
                 new GateKernel(

@@ -18,6 +18,9 @@ public record LongConvOperation(
         Tensor y)
         implements Operation {
 
+    /** A spectrum is shaped into rows because it may have more elements than an array's index. */
+    private static final int SPECTRUM_ROW = 64;
+
     /**
      * @param u {@code (batch, length, channels)}
      * @param pre gate of the input, of the shape of {@code u}, or null
@@ -61,7 +64,8 @@ public record LongConvOperation(
                                 post == null ? channels : post.stride(),
                                 channels);
         var plan = tape.plan(tapsFirst ? kernel.withTapsFirst() : kernel);
-        long spectrumBytes = plan.spectrumBytes(tape.stream());
+        long spectrumElements =
+                Math.ceilDiv(plan.spectrumBytes(tape.stream()), tape.type().bytes());
         var operation =
                 new LongConvOperation(
                         plan,
@@ -72,9 +76,8 @@ public record LongConvOperation(
                         skip,
                         tape.allocateConstant(
                                 tape.type(),
-                                Math.toIntExact(
-                                        (spectrumBytes + tape.type().bytes() - 1)
-                                                / tape.type().bytes())),
+                                Math.toIntExact(Math.ceilDiv(spectrumElements, SPECTRUM_ROW)),
+                                SPECTRUM_ROW),
                         tape.allocate(shape));
         tape.run(operation);
         return operation.y;

@@ -116,7 +116,7 @@ public final class StepArena implements AutoCloseable {
         liveBytes = 0;
     }
 
-    /** The plan of a convolution, made when it is first asked for. */
+    /** The plan of a convolution, made when it is first asked for, and kept: one for each shape that a run has. */
     LongConvPlan plan(LongConvKernel kernel) {
         return plans.computeIfAbsent(kernel, missing -> missing.plan(device));
     }
@@ -129,7 +129,12 @@ public final class StepArena implements AutoCloseable {
                     float[] values = new float[size];
                     Arrays.fill(values, value);
                     DeviceBuffer buffer = device.allocate(type, size);
-                    stream.copyToDevice(buffer, values);
+                    try {
+                        stream.copyToDevice(buffer, values);
+                    } catch (RuntimeException | Error failure) {
+                        buffer.close();
+                        throw failure;
+                    }
                     return buffer;
                 });
     }
