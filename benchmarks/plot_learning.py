@@ -31,12 +31,14 @@ def main():
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">epoch</text>')
     parts.append(f'<text x="14" y="{(TOP + HEIGHT - BOTTOM) / 2}" text-anchor="middle" '
                  f'transform="rotate(-90 14 {(TOP + HEIGHT - BOTTOM) / 2})">validation accuracy</text>')
+    entry = (WIDTH - LEFT - RIGHT) / len(curves)
     for i, (label, points) in enumerate(curves):
         colour = COLOURS[i % len(COLOURS)]
         path = " ".join(f"{x(epoch):.1f},{y(accuracy):.1f}" for epoch, accuracy in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<line x1="{LEFT + 12 + 330 * i}" x2="{LEFT + 36 + 330 * i}" y1="18" y2="18" stroke="{colour}" '
-                     f'stroke-width="3"/><text x="{LEFT + 42 + 330 * i}" y="22">{label}</text>')
+        left = LEFT + entry * i
+        parts.append(f'<line x1="{left:.0f}" x2="{left + 24:.0f}" y1="18" y2="18" stroke="{colour}" stroke-width="3"/>'
+                     f'<text x="{left + 30:.0f}" y="22">{label}</text>')
     open(out, "w").write("\n".join(parts) + "\n</svg>\n")
 
 

@@ -4,11 +4,14 @@ import dev.panthera.kernels.abi.PantheraAbi;
 
 /** How a long convolution is computed. */
 public enum ConvMethod {
-    /** The faster one for the number of taps, by a measured crossover. */
+    /** The faster one for the length and the number of taps, by measured crossovers. */
     AUTO(PantheraAbi.PAN_CONV_AUTO()),
     /** In the time domain: an output depends on no later input in any bit. */
     DIRECT(PantheraAbi.PAN_CONV_DIRECT()),
-    /** By fast Fourier transforms: relative error O(epsilon log length). */
+    /**
+     * By fast Fourier transforms, which mix all positions of an (example, channel) and nothing else: errors are
+     * O(epsilon log length) relative to its largest value, and one NaN or infinity spoils it whole.
+     */
     FFT(PantheraAbi.PAN_CONV_FFT());
 
     private final int code;
