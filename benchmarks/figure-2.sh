@@ -56,6 +56,18 @@ run_trial() {
         "$(tail -n 1 "$curve" | sed 's/.*"valid\/accuracy":\([^,}]*\).*/\1/')" "$(tail -n 1 "$run.json")" >> "$out"
 }
 
+# A shell's background jobs ignore Ctrl-C: they are told to write a checkpoint and end.
+stop() {
+    trap - INT TERM
+    for job in $(jobs -rp); do
+        pkill -TERM -P "$job" || true
+    done
+    wait
+    printf 'figure-2.sh: stopped; the same command goes on from the checkpoints\n' >&2
+    exit 130
+}
+trap stop INT TERM
+
 for width in ${widths//,/ }; do
     for mixer in ${mixers//,/ }; do
         for rate in ${rates//,/ }; do
