@@ -26,7 +26,10 @@
  *            the child must not use a device that the parent opened.
  * Results    On the CPU results are bitwise equal for any number of threads and across runs, and no example of a batch
  *            depends on another. NaN and Inf pass through as the formula says, but for convolutions by FFT (see
- *            PAN_CONV_FFT); the thread's floating-point mode is never changed. Ids out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified.
+ *            PAN_CONV_FFT); the thread's floating-point mode is never changed.
+ *            On CUDA they are bitwise equal across runs on one device.
+ *            Ids and labels out of range are PAN_INVALID_ARGUMENT on the CPU and leave the outputs unspecified; on CUDA
+ *            they count as zeros and as ignored labels, and pan_stream_synchronize() reports them.
  * Structs    A descriptor starts with struct_size = sizeof of the struct the caller was compiled with. There is no
  *            implicit padding; fields named `reserved` are 0.
  */
@@ -93,6 +96,10 @@ enum {
 typedef struct pan_device pan_device;
 /** An ordered queue of work on one device. Opaque. */
 typedef struct pan_stream pan_stream;
+/** A place in a stream's work, for others to wait for and for clocks. Opaque. */
+typedef struct pan_event pan_event;
+/** Work of a stream that was recorded once and can be repeated at little cost. Opaque. */
+typedef struct pan_graph pan_graph;
 
 /* ------------------------------------------------------------------------------------------------ library */
 
@@ -119,6 +126,9 @@ PAN_API int32_t pan_op_supported(pan_backend backend, int32_t op);
 
 /** Whether devices of `backend` can be opened: PAN_OK, or the cause with the reason in pan_last_error(). */
 PAN_API pan_status pan_backend_status(pan_backend backend);
+
+/** Number of devices of `backend` that pan_device_open() can be asked for, from index 0 on; 0 where there are none. */
+PAN_API pan_status pan_device_count(pan_backend backend, int32_t *count);
 
 /** Best tier that this processor can run, not capped by PANTHERA_MAX_ISA. */
 PAN_API pan_isa pan_isa_available(void);
@@ -158,26 +168,81 @@ typedef struct pan_device_info {
  */
 PAN_API pan_status pan_device_open(const pan_device_options *options, pan_device **device);
 
-/** Joins the workers and frees the device. Its streams, plans and memory must be gone: otherwise PAN_INVALID_ARGUMENT. */
+/** Joins the workers and frees the device. Its streams, events, graphs, plans and memory must be gone: otherwise PAN_INVALID_ARGUMENT. */
 PAN_API pan_status pan_device_close(pan_device *device);
 
 PAN_API pan_status pan_device_query(const pan_device *device, pan_device_info *info);
+
+/**
+ * What computes the device's matrix products: as pan_gemm_name(), or on CUDA for example "cuBLAS 13.0.2 (libcublas.so.13)".
+ * The environment variable PANTHERA_CUBLAS names the library to use there, or is "off". NULL without a device. Static
+ * storage.
+ */
+PAN_API const char *pan_device_gemm_name(const pan_device *device);
 
 PAN_API pan_status pan_stream_create(pan_device *device, pan_stream **stream);
 
 /** Waits for the stream's work and frees it. */
 PAN_API pan_status pan_stream_destroy(pan_stream *stream);
 
-/** Waits until all work of the stream is done; reports a failure of asynchronous work, on CUDA from then on always. */
+/**
+ * Waits until all work of the stream is done, and reports what went wrong with it: a failure of the device
+ * (PAN_DEVICE_ERROR, then of every later call that uses the device, which must be closed), or an id or label out of range
+ * on CUDA (PAN_INVALID_ARGUMENT, once; other work of the stream was done).
+ */
 PAN_API pan_status pan_stream_synchronize(pan_stream *stream);
 
-/** Allocates bytes >= 1 of device memory, PAN_ALIGNMENT-aligned, contents undefined. */
+/** Makes an event without a mark. It must be destroyed before its device is closed. */
+PAN_API pan_status pan_event_create(pan_device *device, pan_event **event);
+
+PAN_API pan_status pan_event_destroy(pan_event *event);
+
+/** Marks the place behind the stream's work so far, in place of an earlier mark. */
+PAN_API pan_status pan_event_record(pan_event *event, pan_stream *stream);
+
+/** Lets work that the stream is given from now on wait for the event's mark, without waiting here. No mark: nothing. */
+PAN_API pan_status pan_stream_wait(pan_stream *stream, pan_event *event);
+
+/** Waits until the work before the event's mark is done. No mark: returns at once. */
+PAN_API pan_status pan_event_synchronize(pan_event *event);
+
+/** Milliseconds of the device's clock from one mark to another; waits for both. Either without a mark is an error. */
+PAN_API pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds);
+
+/**
+ * From here to pan_capture_end() the stream's work is recorded instead of done. Recorded calls must not wait for the
+ * stream (no pan_copy_to_host(), no pan_stream_synchronize()) nor copy from the host, because a repetition would copy
+ * what the host had at the time of recording; memory must be allocated before. PAN_UNSUPPORTED on host backends.
+ */
+PAN_API pan_status pan_capture_begin(pan_stream *stream);
+
+/**
+ * Ends the recording. A failure, also of a recorded call, leaves no graph and a stream that can be used as before.
+ * The graph refers to the arrays of the recorded calls, which must outlive it; it is destroyed before its device is closed.
+ */
+PAN_API pan_status pan_capture_end(pan_stream *stream, pan_graph **graph);
+
+/** Repeats the recorded work as part of a stream of the same device, with what its arrays and state blocks hold then. */
+PAN_API pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream);
+
+PAN_API pan_status pan_graph_destroy(pan_graph *graph);
+
+/**
+ * Allocates bytes >= 1 of device memory, PAN_ALIGNMENT-aligned, contents undefined. On CUDA freed memory is kept for
+ * later allocations; PAN_OUT_OF_MEMORY says how much is free.
+ */
 PAN_API pan_status pan_memory_allocate(pan_device *device, int64_t bytes, void **address);
 
-/** Frees memory of pan_memory_allocate() of the same device. */
+/**
+ * Frees memory of pan_memory_allocate() of the same device. Work that streams were given before may still use it: it is
+ * not reused until that is done.
+ */
 PAN_API pan_status pan_memory_free(pan_device *device, void *address);
 
-/** Copies bytes >= 0 from host memory to the stream's device. The source may be reused on return. */
+/**
+ * Copies bytes >= 0 from host memory to the stream's device. The source may be reused on return; on CUDA the copy itself
+ * goes through pinned memory and does not wait for the stream's earlier work.
+ */
 PAN_API pan_status pan_copy_to_device(pan_stream *stream, void *device_address, const void *host_address,
                                       int64_t bytes);
 

@@ -27,6 +27,18 @@ typedef struct pan_driver {
     pan_status (*copy_to_host)(void *stream_state, void *target, const void *source, int64_t bytes);
     pan_status (*copy)(void *stream_state, void *target, const void *source, int64_t bytes);
     pan_status (*zero)(void *stream_state, void *target, int64_t bytes);
+    pan_status (*count)(int32_t *devices);
+    const char *(*gemm_name)(void);
+    pan_status (*create_event)(void *state, void **event_state);
+    void (*destroy_event)(void *event_state);
+    pan_status (*record_event)(void *event_state, void *stream_state);
+    pan_status (*wait_event)(void *stream_state, void *event_state);
+    pan_status (*synchronize_event)(void *event_state);
+    pan_status (*elapsed)(void *start_state, void *end_state, double *milliseconds);
+    pan_status (*begin_capture)(void *stream_state); /* this and the following: NULL where nothing can be recorded */
+    pan_status (*end_capture)(void *stream_state, void **graph_state);
+    pan_status (*launch_graph)(void *graph_state, void *stream_state);
+    void (*destroy_graph)(void *graph_state);
 } pan_driver;
 
 struct pan_pool;
@@ -40,9 +52,21 @@ struct pan_device {
     int32_t live_allocations; /* atomic */
     int32_t live_streams;     /* atomic */
     int32_t live_plans;       /* atomic */
+    int32_t live_events;      /* atomic; graphs too */
 };
 
 struct pan_stream {
+    pan_device *device;
+    void *state;
+};
+
+struct pan_event {
+    pan_device *device;
+    void *state;
+    int32_t marked;
+};
+
+struct pan_graph {
     pan_device *device;
     void *state;
 };

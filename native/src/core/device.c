@@ -132,10 +132,12 @@ pan_status pan_device_close(pan_device *device) {
     int32_t streams = __atomic_load_n(&device->live_streams, __ATOMIC_ACQUIRE);
     int32_t allocations = __atomic_load_n(&device->live_allocations, __ATOMIC_ACQUIRE);
     int32_t plans = __atomic_load_n(&device->live_plans, __ATOMIC_ACQUIRE);
-    if (streams != 0 || allocations != 0 || plans != 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT,
-                        "device_close: %d streams, %d allocations and %d plans of %s are still alive", streams,
-                        allocations, plans, device->info.name);
+    int32_t events = __atomic_load_n(&device->live_events, __ATOMIC_ACQUIRE);
+    if (streams != 0 || allocations != 0 || plans != 0 || events != 0) {
+        return pan_fail(
+            PAN_INVALID_ARGUMENT,
+            "device_close: %d streams, %d allocations, %d plans and %d events or graphs of %s are still alive", streams,
+            allocations, plans, events, device->info.name);
     }
     if (device->pool != NULL) {
         pan_pool_destroy(device->pool);
@@ -156,6 +158,10 @@ pan_status pan_device_query(const pan_device *device, pan_device_info *info) {
     *info = device->info;
     info->live_allocations = __atomic_load_n(&device->live_allocations, __ATOMIC_RELAXED);
     return PAN_OK;
+}
+
+const char *pan_device_gemm_name(const pan_device *device) {
+    return device == NULL ? NULL : device->driver->gemm_name();
 }
 
 pan_status pan_stream_create(pan_device *device, pan_stream **stream) {

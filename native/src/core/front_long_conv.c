@@ -1,5 +1,4 @@
 /* Public functions of the long convolution: plans, prepared filters, forward and backward. */
-#define _POSIX_C_SOURCE 200112L
 #include "long_conv_plan.h"
 
 #include <math.h>
@@ -58,36 +57,67 @@ static void unit_root(int64_t numerator, int64_t denominator, float root[2]) {
     root[1] = (float) turned[quarters % 4][1];
 }
 
-static float *make_tables(int64_t points) {
-    void *address = NULL;
-    if (posix_memalign(&address, PAN_ALIGNMENT, (size_t) points * 4 * sizeof(float)) != 0) {
-        return NULL;
+/* Copies to new memory of the device. */
+static pan_status upload(pan_device *device, const void *host, int64_t bytes, void **address) {
+    const pan_driver *driver = device->driver;
+    void *stream_state = NULL;
+    PAN_TRY(driver->allocate(device->state, bytes, address));
+    pan_status status = driver->create_stream(device->state, &stream_state);
+    if (status == PAN_OK) {
+        status = driver->copy_to_device(stream_state, *address, host, bytes);
+        if (status == PAN_OK) {
+            status = driver->synchronize(stream_state);
+        }
+        driver->destroy_stream(stream_state);
     }
-    float *twist = address;
+    if (status != PAN_OK) {
+        driver->release(device->state, *address);
+    }
+    return status;
+}
+
+static pan_status make_tables(const char *op, pan_long_conv_plan *plan) {
+    const int64_t points = plan->points;
+    const int64_t bytes = points * 4 * (int64_t) sizeof(float);
+    float *twist = malloc((size_t) bytes);
+    if (twist == NULL) {
+        return pan_fail(PAN_OUT_OF_MEMORY, "%s: no memory for the tables", op);
+    }
     float *twiddle = twist + 2 * points;
     for (int64_t j = 0; j < points; j++) {
         unit_root(j, 2 * points, twist + 2 * j);
         unit_root(2 * j, points, twiddle + 2 * j);
         twiddle[2 * j + 1] = -twiddle[2 * j + 1];
     }
-    return twist;
+    void *placed = NULL;
+    pan_status status = upload(plan->device, twist, bytes, &placed);
+    free(twist);
+    if (status == PAN_OK) {
+        plan->twist = placed;
+        plan->twiddle = plan->twist + 2 * points;
+    }
+    return status;
 }
 
-/* Up to how many taps the direct form is the faster one on the CPU: a transform of more points costs more for each of
- * them (docs/kernels.md has the measurement). */
-static int64_t crossover(int64_t length) {
+/* Up to how many taps the direct form is the faster one: a transform of more points costs more for each of them. On the
+ * CPU as measured (docs/kernels.md); on CUDA, where it has not been, by the arithmetic: a sum of so many terms costs less
+ * than the passes of a transform over memory. */
+static int64_t crossover(const pan_device *device, int64_t length) {
+    if (device->info.backend == PAN_BACKEND_CUDA) {
+        return 128;
+    }
     return length <= 512 ? 64 : length <= 2048 ? 96 : 192;
 }
 
 /* The reference backends follow the formula; others take the method that was asked for or is the faster one. */
 static pan_conv_method choose_method(const pan_device *device, const pan_long_conv_desc *desc, int64_t taps) {
-    if (device->info.backend != PAN_BACKEND_CPU) {
+    if (device->info.backend != PAN_BACKEND_CPU && device->info.backend != PAN_BACKEND_CUDA) {
         return PAN_CONV_DIRECT;
     }
     if (desc->method != PAN_CONV_AUTO) {
         return desc->method;
     }
-    return taps <= crossover(desc->length) ? PAN_CONV_DIRECT : PAN_CONV_FFT;
+    return taps <= crossover(device, desc->length) ? PAN_CONV_DIRECT : PAN_CONV_FFT;
 }
 
 static pan_status make_plan(const char *op, pan_device *device, const pan_long_conv_desc *desc,
@@ -105,12 +135,11 @@ static pan_status make_plan(const char *op, pan_device *device, const pan_long_c
         while (made->points < desc->length) {
             made->points *= 2;
         }
-        made->twist = make_tables(made->points);
-        if (made->twist == NULL) {
+        pan_status status = make_tables(op, made);
+        if (status != PAN_OK) {
             free(made);
-            return pan_fail(PAN_OUT_OF_MEMORY, "%s: no memory for the tables", op);
+            return status;
         }
-        made->twiddle = made->twist + 2 * made->points;
     }
     __atomic_add_fetch(&device->live_plans, 1, __ATOMIC_ACQ_REL);
     *plan = made;
@@ -140,10 +169,13 @@ pan_status pan_long_conv_plan_destroy(pan_long_conv_plan *plan) {
     if (plan == NULL) {
         return pan_fail(PAN_INVALID_ARGUMENT, "long_conv_plan_destroy: plan is NULL");
     }
+    pan_status status = PAN_OK;
+    if (plan->twist != NULL) {
+        status = plan->device->driver->release(plan->device->state, (void *) plan->twist);
+    }
     __atomic_sub_fetch(&plan->device->live_plans, 1, __ATOMIC_ACQ_REL);
-    free((void *) plan->twist);
     free(plan);
-    return PAN_OK;
+    return status;
 }
 
 pan_status pan_long_conv_plan_method(const pan_long_conv_plan *plan, pan_conv_method *method) {

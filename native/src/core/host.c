@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "backend.h"
 #include "status.h"
@@ -70,6 +71,40 @@ static pan_status zero(void *stream_state, void *target, int64_t bytes) {
     return PAN_OK;
 }
 
+static pan_status count_host(int32_t *devices) {
+    *devices = 1;
+    return PAN_OK;
+}
+
+/* Work is done when it is given, so a mark is a time. */
+static pan_status create_event(void *state, void **event_state) {
+    (void) state;
+    *event_state = calloc(1, sizeof(struct timespec));
+    return *event_state == NULL ? pan_fail(PAN_OUT_OF_MEMORY, "event_create: no memory for the event") : PAN_OK;
+}
+
+static void destroy_event(void *event_state) {
+    free(event_state);
+}
+
+static pan_status record_event(void *event_state, void *stream_state) {
+    (void) stream_state;
+    clock_gettime(CLOCK_MONOTONIC, event_state);
+    return PAN_OK;
+}
+
+static pan_status wait_event(void *stream_state, void *event_state) {
+    (void) stream_state;
+    (void) event_state;
+    return PAN_OK;
+}
+
+static pan_status elapsed(void *start_state, void *end_state, double *milliseconds) {
+    const struct timespec *start = start_state, *end = end_state;
+    *milliseconds = 1e3 * (double) (end->tv_sec - start->tv_sec) + 1e-6 * (double) (end->tv_nsec - start->tv_nsec);
+    return PAN_OK;
+}
+
 const pan_driver *pan_host_driver(void) {
     static const pan_driver driver = {
         .open = open_host,
@@ -83,6 +118,14 @@ const pan_driver *pan_host_driver(void) {
         .copy_to_host = copy,
         .copy = copy,
         .zero = zero,
+        .count = count_host,
+        .gemm_name = pan_gemm_name,
+        .create_event = create_event,
+        .destroy_event = destroy_event,
+        .record_event = record_event,
+        .wait_event = wait_event,
+        .synchronize_event = synchronize,
+        .elapsed = elapsed,
     };
     return &driver;
 }

@@ -60,3 +60,16 @@ pan_status pan_backend_status(pan_backend backend) {
     }
     return backend == PAN_BACKEND_CUDA && pan_cuda_driver() == NULL ? PAN_NO_DEVICE : PAN_OK;
 }
+
+pan_status pan_device_count(pan_backend backend, int32_t *count) {
+    if (count == NULL) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "device_count: count is NULL");
+    }
+    *count = 0;
+    if (backend < 0 || backend >= PAN_BACKEND_COUNT) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "device_count: backend is %d; expected 0 to %d", backend,
+                        PAN_BACKEND_COUNT - 1);
+    }
+    const pan_driver *driver = backend == PAN_BACKEND_CUDA ? pan_cuda_driver() : pan_host_driver();
+    return driver == NULL ? PAN_OK : driver->count(count);
+}

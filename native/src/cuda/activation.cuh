@@ -2,6 +2,11 @@
 #ifndef PAN_CUDA_ACTIVATION_CUH
 #define PAN_CUDA_ACTIVATION_CUH
 
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <type_traits>
+
 #include "panthera.h"
 
 // f(x) and f'(x). What a caller does not use is not computed: activate() is inlined.
@@ -51,6 +56,19 @@ template <pan_activation KIND> __device__ inline activation_value activate(float
         return {x < 0.0f ? 0.0f : x, x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x};
     } else {
         return {x, 1.0f};
+    }
+}
+
+// Calls run(kind) with the kind as a compile-time constant.
+template <typename Run> pan_status with_activation(pan_activation kind, Run run) {
+    switch (kind) {
+    case PAN_ACTIVATION_GELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU>{});
+    case PAN_ACTIVATION_GELU_TANH: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU_TANH>{});
+    case PAN_ACTIVATION_SILU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SILU>{});
+    case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID>{});
+    case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE>{});
+    case PAN_ACTIVATION_RELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_RELU>{});
+    default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY>{});
     }
 }
 

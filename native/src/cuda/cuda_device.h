@@ -1,56 +1,136 @@
-// What the CUDA kernels share: streams, failures and launches.
+// What the CUDA kernels share: devices, streams, failures and launches.
 #ifndef PAN_CUDA_CUDA_DEVICE_H
 #define PAN_CUDA_CUDA_DEVICE_H
 
 #include <cuda_runtime.h>
 
-#include "../core/cuda_interface.h"
+#include <atomic>
+#include <mutex>
 
-// The `state` of a pan_stream.
-struct cuda_stream {
-    int ordinal;
-    cudaStream_t handle;
-};
+#include "../core/cuda_interface.h"
 
 // libpanthera's pan_fail(), received when the backend was opened.
 extern pan_fail_function *pan_cuda_fail;
 
-// Makes the stream's device current on the calling thread, which may have used another one.
-inline cudaError_t use_stream(const pan_stream *stream, cudaStream_t *handle) {
-    const auto *state = static_cast<const cuda_stream *>(stream->state);
-    *handle = state->handle;
-    return cudaSetDevice(state->ordinal);
+struct cuda_stream;
+struct cublas_handle;
+
+// The `state` of a pan_device.
+struct cuda_device {
+    int ordinal;
+    int multiprocessors;
+    int shared_bytes;           // most that a block can be given
+    cudaMemPool_t pool;         // NULL where the driver has none
+    cudaStream_t memory_stream; // allocations and frees happen on it
+    cudaEvent_t memory_event;   // its work so far
+    std::mutex lock;            // of `streams` and of what is done for all of them
+    cuda_stream *streams;       // a list of those alive
+    std::atomic<bool> lost;     // the device has failed for good
+};
+
+// Something that a kernel found wrong with the numbers in an array, and where: a kind in the upper bits, an index in the
+// lower ones. One word, so that threads that write at once leave the report of one of them.
+using cuda_report = unsigned long long;
+constexpr int REPORT_INDEX_BITS = 48;
+enum report_kind { REPORT_NONE, REPORT_EMBEDDING_ID, REPORT_LABEL };
+
+__host__ __device__ inline cuda_report make_report(report_kind kind, int64_t index) {
+    return static_cast<cuda_report>(kind) << REPORT_INDEX_BITS | static_cast<cuda_report>(index);
 }
 
-// Work for `grid` blocks of `block` threads each.
+// A ring of pinned memory through which the host's uploads go.
+struct upload_ring {
+    static constexpr int SLOTS = 16;
+    static constexpr size_t SLOT_BYTES = 256 << 10;
+    unsigned char *memory; // NULL until the first upload
+    cudaEvent_t copied[SLOTS];
+    int next;
+};
+
+// The `state` of a pan_stream.
+struct cuda_stream {
+    cuda_device *device;
+    cudaStream_t handle;
+    cudaEvent_t fence;   // the stream's work so far, for the memory stream
+    cuda_report *report; // in pinned memory, which kernels write
+    upload_ring uploads;
+    cublas_handle *cublas; // NULL: the library's own products
+    bool capturing;
+    // What was launched last, for messages.
+    const char *last_op;
+    int64_t last_rows, last_channels;
+    cuda_stream *previous, *next;
+};
+
+inline cuda_stream *state_of(const pan_stream *stream) {
+    return static_cast<cuda_stream *>(stream->state);
+}
+
+// Records a failure of a call as a PAN_DEVICE_ERROR, and whether the device is lost. Success is PAN_OK.
+pan_status cuda_checked(cuda_device *device, const char *op, cudaError_t error);
+
+// Work for `grid` blocks of `block` threads each, which share `shared` bytes of dynamic memory.
 struct launch_shape {
     dim3 grid;
     dim3 block;
+    size_t shared = 0;
 };
+
+// Most blocks in the second and third dimension of a grid.
+constexpr int64_t MAX_GRID_YZ = 65535;
+// What a block may use of shared memory without asking.
+constexpr size_t DEFAULT_SHARED_BYTES = 48 << 10;
+
+pan_status cuda_launch_failed(cuda_stream *stream, const char *op, int64_t rows, int64_t channels, cudaError_t error);
 
 // Launches a kernel on a stream. A refused launch is reported here; a failure while it runs, when the stream is next
 // synchronised. `op`, `rows` and `channels` name the work in the text.
 template <typename... Parameters, typename... Arguments>
 pan_status launch(const pan_stream *stream, const char *op, int64_t rows, int64_t channels, launch_shape shape,
                   void (*kernel)(Parameters...), Arguments... arguments) {
-    cudaStream_t handle;
-    cudaError_t error = use_stream(stream, &handle);
+    cuda_stream *state = state_of(stream);
+    cudaError_t error = cudaSetDevice(state->device->ordinal);
+    if (error == cudaSuccess && shape.shared > DEFAULT_SHARED_BYTES) {
+        error =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared));
+    }
     if (error == cudaSuccess) {
-        kernel<<<shape.grid, shape.block, 0, handle>>>(arguments...);
-        error = cudaGetLastError();
+        cudaLaunchConfig_t config = {};
+        config.gridDim = shape.grid;
+        config.blockDim = shape.block;
+        config.dynamicSmemBytes = shape.shared;
+        config.stream = state->handle;
+        error = cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
     }
-    if (error != cudaSuccess) {
-        return pan_cuda_fail(PAN_DEVICE_ERROR, "%s: launch for %lld x %lld failed: %s (%d)", op,
-                             static_cast<long long>(rows), static_cast<long long>(channels), cudaGetErrorString(error),
-                             static_cast<int>(error));
-    }
-    return PAN_OK;
+    state->last_op = op;
+    state->last_rows = rows;
+    state->last_channels = channels;
+    return error == cudaSuccess ? PAN_OK : cuda_launch_failed(state, op, rows, channels, error);
 }
 
-// Bodies of the ops that exist. A slot without a body is an op that this backend lacks.
-pan_status cuda_gate_forward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b, const void *c,
-                             void *y);
-pan_status cuda_gate_backward(pan_stream *stream, const pan_gate_desc *desc, const void *a, const void *b,
-                              const void *dy, void *da, void *db);
+// Leaves the function with the status of a failing call.
+#define CUDA_TRY(call)                        \
+    do {                                      \
+        const pan_status try_status = (call); \
+        if (try_status != PAN_OK) {           \
+            return try_status;                \
+        }                                     \
+    } while (0)
+
+// A block's dynamic shared memory, as an array of `type`.
+#ifdef __CUDACC__
+#define DYNAMIC_SHARED(type, name)                                         \
+    extern __shared__ __align__(16) unsigned char dynamic_shared_memory[]; \
+    type *const name = reinterpret_cast<type *>(dynamic_shared_memory)
+#else
+#define DYNAMIC_SHARED(type, name) type *const name = reinterpret_cast<type *>(emulated_shared)
+#endif
+
+// The bodies: one for every line of the op table.
+#define PAN_OP(name) __typeof__(pan_##name) cuda_##name;
+#define PAN_SIZE(name) __typeof__(pan_##name) cuda_##name;
+#include "../core/ops.def"
+#undef PAN_OP
+#undef PAN_SIZE
 
 #endif

@@ -1,36 +1,56 @@
-// The CUDA driver functions of core/backend.h, and the entry point of this library.
+// The entry point of this library, and what a device is.
 #include <cstdio>
 #include <new>
 
-#include "cuda_device.h"
+#include "driver.h"
 
 pan_fail_function *pan_cuda_fail;
 
 namespace {
 
-struct cuda_device {
-    int ordinal;
-};
-
 // Oldest compute capability for which there is machine code.
 constexpr int OLDEST_CAPABILITY = 80;
 
-pan_status device_error(const char *op, cudaError_t error) {
-    cudaGetLastError(); // the next launch would take a failure left behind for its own
-    return pan_cuda_fail(PAN_DEVICE_ERROR, "%s: %s (%s, %d)", op, cudaGetErrorString(error), cudaGetErrorName(error),
-                         static_cast<int>(error));
+// An error that every later call repeats, because the device's context is gone.
+bool is_lasting(const cuda_device *device) {
+    const cudaError_t state = cudaStreamQuery(device->memory_stream);
+    return state != cudaSuccess && state != cudaErrorNotReady;
 }
 
-pan_status checked(const char *op, cudaError_t error) {
-    return error == cudaSuccess ? PAN_OK : device_error(op, error);
+} // namespace
+
+pan_status cuda_checked(cuda_device *device, const char *op, cudaError_t error) {
+    if (error == cudaSuccess) {
+        return PAN_OK;
+    }
+    cudaGetLastError(); // the next launch would take a failure left behind for its own
+    if (device != nullptr && is_lasting(device)) {
+        device->lost = true;
+    }
+    const bool lost = device != nullptr && device->lost;
+    return pan_cuda_fail(PAN_DEVICE_ERROR, "%s: %s (%s, %d)%s", op, cudaGetErrorString(error), cudaGetErrorName(error),
+                         static_cast<int>(error), lost ? "; the device accepts no more work from this process" : "");
+}
+
+pan_status cuda_launch_failed(cuda_stream *stream, const char *op, int64_t rows, int64_t channels, cudaError_t error) {
+    char text[160];
+    std::snprintf(text, sizeof text, "%s: launch for %lld x %lld", op, static_cast<long long>(rows),
+                  static_cast<long long>(channels));
+    return cuda_checked(stream->device, text, error);
+}
+
+namespace {
+
+pan_status count_devices(int32_t *devices) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    *devices = count;
+    return cuda_checked(nullptr, "device_count", error);
 }
 
 pan_status check_index(const pan_device_options *options) {
-    int count = 0;
-    const cudaError_t error = cudaGetDeviceCount(&count);
-    if (error != cudaSuccess) {
-        return device_error("device_open", error);
-    }
+    int32_t count = 0;
+    CUDA_TRY(count_devices(&count));
     if (options->index < 0 || options->index >= count) {
         return pan_cuda_fail(PAN_NO_DEVICE, "device_open: there is no CUDA device %d; this machine has %d, from 0 on",
                              options->index, count);
@@ -38,18 +58,11 @@ pan_status check_index(const pan_device_options *options) {
     return PAN_OK;
 }
 
-pan_status open_device(const pan_device_options *options, void **state, pan_device_info *info) {
-    pan_status status = check_index(options);
-    if (status != PAN_OK) {
-        return status;
-    }
+pan_status describe_device(int ordinal, cuda_device *device, pan_device_info *info) {
     cudaDeviceProp properties;
-    cudaError_t error = cudaGetDeviceProperties(&properties, options->index);
-    if (error == cudaSuccess) {
-        error = cudaSetDevice(options->index);
-    }
+    const cudaError_t error = cudaGetDeviceProperties(&properties, ordinal);
     if (error != cudaSuccess) {
-        return device_error("device_open", error);
+        return cuda_checked(nullptr, "device_open", error);
     }
     info->compute_capability = 10 * properties.major + properties.minor;
     info->total_bytes = static_cast<int64_t>(properties.totalGlobalMem);
@@ -59,108 +72,34 @@ pan_status open_device(const pan_device_options *options, void **state, pan_devi
                              info->name, properties.major, properties.minor, OLDEST_CAPABILITY / 10,
                              OLDEST_CAPABILITY % 10);
     }
-    auto *device = new (std::nothrow) cuda_device{options->index};
-    if (device == nullptr) {
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "device_open: no memory for the device");
-    }
-    *state = device;
+    device->ordinal = ordinal;
+    device->multiprocessors = properties.multiProcessorCount;
+    device->shared_bytes = static_cast<int>(properties.sharedMemPerBlockOptin);
     return PAN_OK;
 }
 
 void close_device(void *state) {
-    delete static_cast<cuda_device *>(state);
+    auto *device = static_cast<cuda_device *>(state);
+    close_memory(device);
+    delete device;
 }
 
-pan_status allocate(void *state, int64_t bytes, void **address) {
-    const int ordinal = static_cast<cuda_device *>(state)->ordinal;
-    cudaError_t error = cudaSetDevice(ordinal);
-    if (error == cudaSuccess) {
-        error = cudaMalloc(address, static_cast<size_t>(bytes));
+pan_status open_device(const pan_device_options *options, void **state, pan_device_info *info) {
+    CUDA_TRY(check_index(options));
+    auto *device = new (std::nothrow) cuda_device{};
+    if (device == nullptr) {
+        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "device_open: no memory for the device");
     }
-    if (error == cudaErrorMemoryAllocation) {
-        cudaGetLastError(); // as in device_error()
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "memory_allocate: no %lld bytes on CUDA device %d",
-                             static_cast<long long>(bytes), ordinal);
+    pan_status status = describe_device(options->index, device, info);
+    if (status == PAN_OK) {
+        status = open_memory(device);
     }
-    return checked("memory_allocate", error);
-}
-
-pan_status release(void *state, void *address) {
-    cudaError_t error = cudaSetDevice(static_cast<cuda_device *>(state)->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaFree(address);
+    if (status != PAN_OK) {
+        close_device(device);
+        return status;
     }
-    return checked("memory_free", error);
-}
-
-pan_status create_stream(void *state, void **stream_state) {
-    auto *stream = new (std::nothrow) cuda_stream{static_cast<cuda_device *>(state)->ordinal, nullptr};
-    if (stream == nullptr) {
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "stream_create: no memory for the stream");
-    }
-    cudaError_t error = cudaSetDevice(stream->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamCreateWithFlags(&stream->handle, cudaStreamNonBlocking);
-    }
-    if (error != cudaSuccess) {
-        delete stream;
-        return device_error("stream_create", error);
-    }
-    *stream_state = stream;
+    *state = device;
     return PAN_OK;
-}
-
-void destroy_stream(void *stream_state) {
-    auto *stream = static_cast<cuda_stream *>(stream_state);
-    if (cudaSetDevice(stream->ordinal) == cudaSuccess) {
-        cudaStreamDestroy(stream->handle);
-    }
-    delete stream;
-}
-
-// Waits; a failure of earlier work, after which CUDA accepts no more, is reported here and by every later call.
-pan_status synchronize(void *stream_state) {
-    const auto *stream = static_cast<cuda_stream *>(stream_state);
-    cudaError_t error = cudaSetDevice(stream->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamSynchronize(stream->handle);
-    }
-    return checked("stream_synchronize", error);
-}
-
-pan_status copy_async(const char *op, void *stream_state, void *target, const void *source, int64_t bytes,
-                      cudaMemcpyKind kind) {
-    const auto *stream = static_cast<cuda_stream *>(stream_state);
-    cudaError_t error = cudaSetDevice(stream->ordinal);
-    if (error == cudaSuccess && bytes > 0) {
-        error = cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), kind, stream->handle);
-    }
-    // The host's memory must be free to change, or complete, when the call returns.
-    if (error == cudaSuccess && kind != cudaMemcpyDeviceToDevice) {
-        error = cudaStreamSynchronize(stream->handle);
-    }
-    return checked(op, error);
-}
-
-pan_status copy_to_device(void *stream_state, void *target, const void *source, int64_t bytes) {
-    return copy_async("copy_to_device", stream_state, target, source, bytes, cudaMemcpyHostToDevice);
-}
-
-pan_status copy_to_host(void *stream_state, void *target, const void *source, int64_t bytes) {
-    return copy_async("copy_to_host", stream_state, target, source, bytes, cudaMemcpyDeviceToHost);
-}
-
-pan_status copy(void *stream_state, void *target, const void *source, int64_t bytes) {
-    return copy_async("copy", stream_state, target, source, bytes, cudaMemcpyDeviceToDevice);
-}
-
-pan_status zero(void *stream_state, void *target, int64_t bytes) {
-    const auto *stream = static_cast<cuda_stream *>(stream_state);
-    cudaError_t error = cudaSetDevice(stream->ordinal);
-    if (error == cudaSuccess && bytes > 0) {
-        error = cudaMemsetAsync(target, 0, static_cast<size_t>(bytes), stream->handle);
-    }
-    return checked("zero", error);
 }
 
 // By assignment, because C++ would tie designated initialisers to the order of the op table.
@@ -168,17 +107,32 @@ constexpr pan_cuda_backend make_backend() {
     pan_cuda_backend made{};
     made.driver.open = open_device;
     made.driver.close = close_device;
-    made.driver.allocate = allocate;
-    made.driver.release = release;
-    made.driver.create_stream = create_stream;
-    made.driver.destroy_stream = destroy_stream;
-    made.driver.synchronize = synchronize;
-    made.driver.copy_to_device = copy_to_device;
-    made.driver.copy_to_host = copy_to_host;
-    made.driver.copy = copy;
-    made.driver.zero = zero;
-    made.ops.gate_forward = cuda_gate_forward;
-    made.ops.gate_backward = cuda_gate_backward;
+    made.driver.count = count_devices;
+    made.driver.gemm_name = cuda_gemm_name;
+    made.driver.allocate = cuda_allocate;
+    made.driver.release = cuda_release;
+    made.driver.create_stream = cuda_create_stream;
+    made.driver.destroy_stream = cuda_destroy_stream;
+    made.driver.synchronize = cuda_synchronize;
+    made.driver.copy_to_device = cuda_copy_to_device;
+    made.driver.copy_to_host = cuda_copy_to_host;
+    made.driver.copy = cuda_copy;
+    made.driver.zero = cuda_zero;
+    made.driver.create_event = cuda_create_event;
+    made.driver.destroy_event = cuda_destroy_event;
+    made.driver.record_event = cuda_record_event;
+    made.driver.wait_event = cuda_wait_event;
+    made.driver.synchronize_event = cuda_synchronize_event;
+    made.driver.elapsed = cuda_elapsed;
+    made.driver.begin_capture = cuda_begin_capture;
+    made.driver.end_capture = cuda_end_capture;
+    made.driver.launch_graph = cuda_launch_graph;
+    made.driver.destroy_graph = cuda_destroy_graph;
+#define PAN_OP(name) made.ops.name = cuda_##name;
+#define PAN_SIZE(name) made.ops.name = cuda_##name;
+#include "../core/ops.def"
+#undef PAN_OP
+#undef PAN_SIZE
     return made;
 }
 

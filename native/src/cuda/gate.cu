@@ -1,13 +1,9 @@
 // Gating: an activation, a product and a sum in one pass over strided rows.
-#include <type_traits>
-
 #include "activation.cuh"
-#include "cuda_device.h"
+#include "block.cuh"
 
 namespace {
 
-constexpr int BLOCK_THREADS = 256;
-constexpr int64_t MAX_GRID_ROWS = 65535;   // limit of gridDim.y
 constexpr int64_t MAX_GRID_COLUMNS = 1024; // further columns are taken by the same blocks
 
 // WIDTH neighbouring floats, moved by one instruction.
@@ -30,11 +26,11 @@ template <int WIDTH, typename Body> __device__ void for_each_pack(const gate_row
     }
 }
 
-template <int WIDTH> __device__ pack<WIDTH> read(const float *x) {
+template <int WIDTH> __device__ pack<WIDTH> read_pack(const float *x) {
     return *reinterpret_cast<const pack<WIDTH> *>(x);
 }
 
-template <int WIDTH> __device__ void write(float *x, const pack<WIDTH> &value) {
+template <int WIDTH> __device__ void write_pack(float *x, const pack<WIDTH> &value) {
     *reinterpret_cast<pack<WIDTH> *>(x) = value;
 }
 
@@ -42,17 +38,17 @@ template <pan_activation KIND, int WIDTH>
 __global__ void __launch_bounds__(BLOCK_THREADS)
     forward_kernel(gate_rows shape, const float *a, const float *b, const float *c, float *y) {
     for_each_pack<WIDTH>(shape, [=](int64_t row, int64_t channel) {
-        const auto a_pack = read<WIDTH>(a + row * shape.a_stride + channel);
-        const auto b_pack = read<WIDTH>(b + row * shape.b_stride + channel);
+        const auto a_pack = read_pack<WIDTH>(a + row * shape.a_stride + channel);
+        const auto b_pack = read_pack<WIDTH>(b + row * shape.b_stride + channel);
         pack<WIDTH> result{};
         if (c != nullptr) {
-            result = read<WIDTH>(c + row * shape.c_stride + channel);
+            result = read_pack<WIDTH>(c + row * shape.c_stride + channel);
         }
         for (int i = 0; i < WIDTH; i++) {
             const float gated = activate<KIND>(a_pack.lane[i]).value * b_pack.lane[i];
             result.lane[i] = c != nullptr ? gated + result.lane[i] : gated;
         }
-        write<WIDTH>(y + row * shape.y_stride + channel, result);
+        write_pack<WIDTH>(y + row * shape.y_stride + channel, result);
     });
 }
 
@@ -60,9 +56,9 @@ template <pan_activation KIND, int WIDTH>
 __global__ void __launch_bounds__(BLOCK_THREADS)
     backward_kernel(gate_rows shape, const float *a, const float *b, const float *dy, float *da, float *db) {
     for_each_pack<WIDTH>(shape, [=](int64_t row, int64_t channel) {
-        const auto a_pack = read<WIDTH>(a + row * shape.a_stride + channel);
-        const auto b_pack = read<WIDTH>(b + row * shape.b_stride + channel);
-        const auto dy_pack = read<WIDTH>(dy + row * shape.y_stride + channel);
+        const auto a_pack = read_pack<WIDTH>(a + row * shape.a_stride + channel);
+        const auto b_pack = read_pack<WIDTH>(b + row * shape.b_stride + channel);
+        const auto dy_pack = read_pack<WIDTH>(dy + row * shape.y_stride + channel);
         pack<WIDTH> a_gradient, b_gradient;
         for (int i = 0; i < WIDTH; i++) {
             const activation_value f = activate<KIND>(a_pack.lane[i]);
@@ -70,10 +66,10 @@ __global__ void __launch_bounds__(BLOCK_THREADS)
             b_gradient.lane[i] = f.value * dy_pack.lane[i];
         }
         if (da != nullptr) {
-            write<WIDTH>(da + row * shape.a_stride + channel, a_gradient);
+            write_pack<WIDTH>(da + row * shape.a_stride + channel, a_gradient);
         }
         if (db != nullptr) {
-            write<WIDTH>(db + row * shape.b_stride + channel, b_gradient);
+            write_pack<WIDTH>(db + row * shape.b_stride + channel, b_gradient);
         }
     });
 }
@@ -108,23 +104,10 @@ launch_shape shape_of(const gate_rows &shape) {
     const int64_t columns = (shape.packs + across - 1) / across;
     const int64_t rows = (shape.rows + down - 1) / down;
     // One long row needs more blocks side by side to fill the device.
-    const int64_t most = shape.rows == 1 ? MAX_GRID_ROWS : MAX_GRID_COLUMNS;
+    const int64_t most = shape.rows == 1 ? MAX_GRID_YZ : MAX_GRID_COLUMNS;
     return {dim3(static_cast<unsigned>(columns < most ? columns : most),
-                 static_cast<unsigned>(rows < MAX_GRID_ROWS ? rows : MAX_GRID_ROWS)),
+                 static_cast<unsigned>(rows < MAX_GRID_YZ ? rows : MAX_GRID_YZ)),
             dim3(across, down)};
-}
-
-// Calls run(kind) with the kind as a compile-time constant.
-template <typename Run> pan_status with_activation(pan_activation kind, Run run) {
-    switch (kind) {
-    case PAN_ACTIVATION_GELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU>{});
-    case PAN_ACTIVATION_GELU_TANH: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_GELU_TANH>{});
-    case PAN_ACTIVATION_SILU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SILU>{});
-    case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID>{});
-    case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE>{});
-    case PAN_ACTIVATION_RELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_RELU>{});
-    default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY>{});
-    }
 }
 
 } // namespace

@@ -1,0 +1,235 @@
+// Streams and copies.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "driver.h"
+
+namespace {
+
+pan_status no_memory(const char *op) {
+    return pan_cuda_fail(PAN_OUT_OF_MEMORY, "%s: no memory for the stream", op);
+}
+
+// What kernels found wrong with their numbers since the last look.
+pan_status take_report(cuda_stream *stream) {
+    const cuda_report found = *static_cast<volatile cuda_report *>(stream->report);
+    if (found == 0) {
+        return PAN_OK;
+    }
+    *static_cast<volatile cuda_report *>(stream->report) = 0;
+    const auto index = static_cast<long long>(found & ((1ull << REPORT_INDEX_BITS) - 1));
+    return found >> REPORT_INDEX_BITS == REPORT_EMBEDDING_ID
+               ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "embedding: id number %lld is not in [0, vocab_size)", index)
+               : pan_cuda_fail(PAN_INVALID_ARGUMENT, "vocabulary_loss: label number %lld is not in [0, vocab_size)",
+                               index);
+}
+
+// Names what was launched last: it or something before it has failed.
+pan_status wait(cuda_stream *stream, const char *op) {
+    const cudaError_t error = cudaStreamSynchronize(stream->handle);
+    if (error == cudaSuccess) {
+        return take_report(stream);
+    }
+    char text[200];
+    std::snprintf(text, sizeof text, "%s: after %s of %lld x %lld", op,
+                  stream->last_op == nullptr ? "no op" : stream->last_op, static_cast<long long>(stream->last_rows),
+                  static_cast<long long>(stream->last_channels));
+    return cuda_checked(stream->device, text, error);
+}
+
+// A recording cannot wait, nor copy what the host will have when it is repeated.
+pan_status refuse_in_capture(const cuda_stream *stream, const char *op) {
+    return stream->capturing ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "%s: the stream is recording", op) : PAN_OK;
+}
+
+cudaError_t open_uploads(upload_ring *ring) {
+    void *memory = nullptr;
+    cudaError_t error = cudaHostAlloc(&memory, upload_ring::SLOTS * upload_ring::SLOT_BYTES, cudaHostAllocPortable);
+    for (int i = 0; i < upload_ring::SLOTS && error == cudaSuccess; i++) {
+        if (ring->copied[i] == nullptr) {
+            error = cudaEventCreateWithFlags(&ring->copied[i], cudaEventDisableTiming);
+        }
+    }
+    if (error == cudaSuccess) {
+        ring->memory = static_cast<unsigned char *>(memory);
+    } else if (memory != nullptr) {
+        cudaFreeHost(memory);
+    }
+    return error;
+}
+
+void close_uploads(upload_ring *ring) {
+    for (cudaEvent_t copied : ring->copied) {
+        if (copied != nullptr) {
+            cudaEventDestroy(copied);
+        }
+    }
+    if (ring->memory != nullptr) {
+        cudaFreeHost(ring->memory);
+    }
+}
+
+// Waits only where the ring is full of uploads that the device has not got to.
+cudaError_t upload(cuda_stream *stream, unsigned char *target, const unsigned char *source, size_t bytes) {
+    upload_ring *ring = &stream->uploads;
+    const int slot = ring->next;
+    cudaError_t error = cudaEventSynchronize(ring->copied[slot]);
+    if (error != cudaSuccess) {
+        return error;
+    }
+    unsigned char *staged = ring->memory + static_cast<size_t>(slot) * upload_ring::SLOT_BYTES;
+    std::memcpy(staged, source, bytes);
+    error = cudaMemcpyAsync(target, staged, bytes, cudaMemcpyHostToDevice, stream->handle);
+    if (error == cudaSuccess) {
+        error = cudaEventRecord(ring->copied[slot], stream->handle);
+    }
+    ring->next = (slot + 1) % upload_ring::SLOTS;
+    return error;
+}
+
+cudaError_t open_stream(cuda_stream *stream) {
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
+    if (error == cudaSuccess) {
+        error = cudaStreamCreateWithFlags(&stream->handle, cudaStreamNonBlocking);
+    }
+    if (error == cudaSuccess) {
+        error = cudaEventCreateWithFlags(&stream->fence, cudaEventDisableTiming);
+    }
+    if (error == cudaSuccess) {
+        void *report = nullptr;
+        error = cudaHostAlloc(&report, sizeof *stream->report, cudaHostAllocPortable | cudaHostAllocMapped);
+        if (error == cudaSuccess) {
+            stream->report = static_cast<cuda_report *>(report);
+            *stream->report = 0;
+        }
+    }
+    // Memory that was allocated before may still be on its way.
+    if (error == cudaSuccess) {
+        error = cudaEventRecord(stream->device->memory_event, stream->device->memory_stream);
+    }
+    return error == cudaSuccess ? cudaStreamWaitEvent(stream->handle, stream->device->memory_event, 0) : error;
+}
+
+void link(cuda_stream *stream) {
+    stream->next = stream->device->streams;
+    if (stream->next != nullptr) {
+        stream->next->previous = stream;
+    }
+    stream->device->streams = stream;
+}
+
+void unlink(cuda_stream *stream) {
+    if (stream->next != nullptr) {
+        stream->next->previous = stream->previous;
+    }
+    if (stream->previous != nullptr) {
+        stream->previous->next = stream->next;
+    } else if (stream->device->streams == stream) {
+        stream->device->streams = stream->next;
+    }
+}
+
+void free_stream(cuda_stream *stream) {
+    close_cublas(stream);
+    close_uploads(&stream->uploads);
+    if (stream->report != nullptr) {
+        cudaFreeHost(stream->report);
+    }
+    if (stream->fence != nullptr) {
+        cudaEventDestroy(stream->fence);
+    }
+    if (stream->handle != nullptr) {
+        cudaStreamDestroy(stream->handle);
+    }
+    cudaGetLastError(); // of a lost device: the next call would take it for its own
+    delete stream;
+}
+
+pan_status copy_within(const char *op, cuda_stream *stream, void *target, const void *source, int64_t bytes) {
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
+    if (error == cudaSuccess && bytes > 0) {
+        error = source == nullptr ? cudaMemsetAsync(target, 0, static_cast<size_t>(bytes), stream->handle)
+                                  : cudaMemcpyAsync(target, source, static_cast<size_t>(bytes),
+                                                    cudaMemcpyDeviceToDevice, stream->handle);
+    }
+    return cuda_checked(stream->device, op, error);
+}
+
+} // namespace
+
+pan_status cuda_create_stream(void *state, void **stream_state) {
+    auto *stream = new (std::nothrow) cuda_stream{};
+    if (stream == nullptr) {
+        return no_memory("stream_create");
+    }
+    auto *device = static_cast<cuda_device *>(state);
+    stream->device = device;
+    std::lock_guard<std::mutex> lock(device->lock);
+    const cudaError_t error = open_stream(stream);
+    if (error != cudaSuccess) {
+        free_stream(stream);
+        return error == cudaErrorMemoryAllocation ? no_memory("stream_create")
+                                                  : cuda_checked(device, "stream_create", error);
+    }
+    const pan_status status = open_cublas(stream);
+    if (status != PAN_OK) {
+        free_stream(stream);
+        return status;
+    }
+    link(stream);
+    *stream_state = stream;
+    return PAN_OK;
+}
+
+void cuda_destroy_stream(void *stream_state) {
+    auto *stream = static_cast<cuda_stream *>(stream_state);
+    std::lock_guard<std::mutex> lock(stream->device->lock);
+    cudaSetDevice(stream->device->ordinal);
+    unlink(stream);
+    free_stream(stream);
+}
+
+pan_status cuda_synchronize(void *stream_state) {
+    auto *stream = static_cast<cuda_stream *>(stream_state);
+    CUDA_TRY(refuse_in_capture(stream, "stream_synchronize"));
+    CUDA_TRY(cuda_checked(stream->device, "stream_synchronize", cudaSetDevice(stream->device->ordinal)));
+    return wait(stream, "stream_synchronize");
+}
+
+pan_status cuda_copy_to_device(void *stream_state, void *target, const void *source, int64_t bytes) {
+    auto *stream = static_cast<cuda_stream *>(stream_state);
+    CUDA_TRY(refuse_in_capture(stream, "copy_to_device"));
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
+    if (error == cudaSuccess && stream->uploads.memory == nullptr) {
+        error = open_uploads(&stream->uploads);
+    }
+    const auto *from = static_cast<const unsigned char *>(source);
+    auto *to = static_cast<unsigned char *>(target);
+    for (int64_t done = 0; done < bytes && error == cudaSuccess;) {
+        const int64_t part = std::min<int64_t>(bytes - done, upload_ring::SLOT_BYTES);
+        error = upload(stream, to + done, from + done, static_cast<size_t>(part));
+        done += part;
+    }
+    return cuda_checked(stream->device, "copy_to_device", error);
+}
+
+pan_status cuda_copy_to_host(void *stream_state, void *target, const void *source, int64_t bytes) {
+    auto *stream = static_cast<cuda_stream *>(stream_state);
+    CUDA_TRY(refuse_in_capture(stream, "copy_to_host"));
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
+    if (error == cudaSuccess && bytes > 0) {
+        error = cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream->handle);
+    }
+    CUDA_TRY(cuda_checked(stream->device, "copy_to_host", error));
+    return wait(stream, "copy_to_host");
+}
+
+pan_status cuda_copy(void *stream_state, void *target, const void *source, int64_t bytes) {
+    return copy_within("copy", static_cast<cuda_stream *>(stream_state), target, source, bytes);
+}
+
+pan_status cuda_zero(void *stream_state, void *target, int64_t bytes) {
+    return copy_within("zero", static_cast<cuda_stream *>(stream_state), target, nullptr, bytes);
+}
