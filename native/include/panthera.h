@@ -182,13 +182,17 @@ PAN_API const char *pan_device_gemm_name(const pan_device *device);
 
 PAN_API pan_status pan_stream_create(pan_device *device, pan_stream **stream);
 
-/** Waits for the stream's work and frees it. */
+/**
+ * Waits for the stream's work and frees it, whatever the status: a failure of the device that no call has reported yet. A
+ * recording that has not ended is dropped.
+ */
 PAN_API pan_status pan_stream_destroy(pan_stream *stream);
 
 /**
  * Waits until all work of the stream is done, and reports what went wrong with it: a failure of the device
  * (PAN_DEVICE_ERROR, then of every later call that uses the device, which must be closed), or an id or label out of range
- * on CUDA (PAN_INVALID_ARGUMENT, once; other work of the stream was done).
+ * on CUDA (PAN_INVALID_ARGUMENT, once, by the first of the device's streams that waits here or in pan_copy_to_host(); the
+ * work itself was done).
  */
 PAN_API pan_status pan_stream_synchronize(pan_stream *stream);
 
@@ -197,10 +201,11 @@ PAN_API pan_status pan_event_create(pan_device *device, pan_event **event);
 
 PAN_API pan_status pan_event_destroy(pan_event *event);
 
-/** Marks the place behind the stream's work so far, in place of an earlier mark. */
+/** Marks the place behind the stream's work so far, in place of an earlier mark. A recording stream is refused. */
 PAN_API pan_status pan_event_record(pan_event *event, pan_stream *stream);
 
-/** Lets work that the stream is given from now on wait for the event's mark, without waiting here. No mark: nothing. */
+/** Lets work that the stream is given from now on wait for the event's mark, without waiting here. No mark: nothing.
+ *  A recording stream is refused. */
 PAN_API pan_status pan_stream_wait(pan_stream *stream, pan_event *event);
 
 /** Waits until the work before the event's mark is done. No mark: returns at once. */
@@ -217,12 +222,14 @@ PAN_API pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *m
 PAN_API pan_status pan_capture_begin(pan_stream *stream);
 
 /**
- * Ends the recording. A failure, also of a recorded call, leaves no graph and a stream that can be used as before.
+ * Ends the recording; calls that were refused are not part of it. A failure leaves no graph and a stream that can be used
+ * as before.
  * The graph refers to the arrays of the recorded calls, which must outlive it; it is destroyed before its device is closed.
  */
 PAN_API pan_status pan_capture_end(pan_stream *stream, pan_graph **graph);
 
-/** Repeats the recorded work as part of a stream of the same device, with what its arrays and state blocks hold then. */
+/** Repeats the recorded work as part of a stream of the same device, with what its arrays and state blocks hold then.
+ *  A recording stream is refused. */
 PAN_API pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream);
 
 PAN_API pan_status pan_graph_destroy(pan_graph *graph);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Of many failures of one kind the first ones tell enough. */
 enum { PRINTED_FAILURES = 60 };
@@ -121,8 +122,17 @@ void close_target(target *target) {
     }
 }
 
+bool tests_cuda_alone(void) {
+    const char *backend = getenv("PANTHERA_TEST_BACKEND");
+    return backend != NULL && strcmp(backend, "cuda") == 0;
+}
+
 int open_targets(target *targets) {
     int count = 0;
+    if (tests_cuda_alone()) {
+        targets[count++] = open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0);
+        return count;
+    }
     targets[count++] = open_target(PAN_BACKEND_REFERENCE, PAN_ISA_BEST, 1);
     for (pan_isa isa = PAN_ISA_BASELINE; isa <= pan_isa_available(); isa++) {
         for (int32_t threads = 1; threads <= 3; threads++) {
@@ -139,4 +149,25 @@ void close_targets(target *targets, int count) {
     for (int i = 0; i < count; i++) {
         close_target(&targets[i]);
     }
+}
+
+void *new_memory(const target *target, int64_t bytes) {
+    void *memory = NULL;
+    CHECK_OK(pan_memory_allocate(target->device, bytes > 0 ? bytes : 1, &memory));
+    return memory;
+}
+
+void free_memory(const target *target, void *memory) {
+    CHECK_OK(pan_memory_free(target->device, memory));
+}
+
+void *copy_in(const target *target, const void *host, int64_t bytes) {
+    void *device = new_memory(target, bytes);
+    CHECK_OK(pan_copy_to_device(target->stream, device, host, bytes));
+    return device;
+}
+
+void copy_out(const target *target, void *device, void *host, int64_t bytes) {
+    CHECK_OK(pan_copy_to_host(target->stream, host, device, bytes));
+    free_memory(target, device);
 }

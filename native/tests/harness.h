@@ -61,8 +61,22 @@ void forget_stream(const pan_stream *stream);
 target open_target(pan_backend backend, pan_isa isa, int32_t threads);
 void close_target(target *target);
 
-/* Every backend of this machine but the f64 reference: each tier with 1, 2 and 3 threads, the f32 reference, CUDA. */
+/* Whether the environment variable PANTHERA_TEST_BACKEND is "cuda": then other backends need not be tested, and a CUDA
+ * device that cannot be opened is a failure. */
+bool tests_cuda_alone(void);
+
+/* Every backend of this machine but the f64 reference: each tier with 1, 2 and 3 threads, the f32 reference, CUDA.
+ * If tests_cuda_alone(), CUDA. */
 int open_targets(target *targets);
 void close_targets(target *targets, int count);
+
+/* A copy of host memory on the device, which copy_out() frees after it has copied it back. An op's arguments can be
+ * places in it: of a struct of arrays one copy is enough, and copy->array is an address that the host only computes. */
+void *copy_in(const target *target, const void *host, int64_t bytes);
+void copy_out(const target *target, void *device, void *host, int64_t bytes);
+
+/* Uninitialised memory of the device, which pan_memory_free() frees; of no bytes too. */
+void *new_memory(const target *target, int64_t bytes);
+void free_memory(const target *target, void *memory);
 
 #endif

@@ -75,49 +75,70 @@ static void check_memory(pan_device *device) {
     CHECK(address == unchanged, "a failing memory_allocate wrote the address");
 }
 
-static void check_alignment(pan_device *device) {
+/* Memory of odd sizes is aligned and can be written to its end. */
+static void check_alignment(const target *target) {
     static const int64_t sizes[] = {1, 63, 64, 65, 4096, (2 << 20) + 1};
     for (int i = 0; i < COUNT(sizes); i++) {
         void *address = NULL;
-        CHECK_OK(pan_memory_allocate(device, sizes[i], &address));
-        CHECK((uintptr_t) address % PAN_ALIGNMENT == 0, "%lld bytes at %p", (long long) sizes[i], address);
-        memset(address, 1, (size_t) sizes[i]);
-        CHECK_OK(pan_memory_free(device, address));
+        unsigned char last = 1;
+        CHECK_OK(pan_memory_allocate(target->device, sizes[i], &address));
+        CHECK((uintptr_t) address % PAN_ALIGNMENT == 0, "%s: %lld bytes at %p", target->name, (long long) sizes[i],
+              address);
+        CHECK_OK(pan_zero(target->stream, address, sizes[i]));
+        CHECK_OK(pan_copy_to_host(target->stream, &last, (unsigned char *) address + sizes[i] - 1, 1));
+        CHECK(last == 0, "%s: the last of %lld bytes is %d, not 0", target->name, (long long) sizes[i], last);
+        CHECK_OK(pan_memory_free(target->device, address));
     }
 }
 
-static void check_copies(pan_stream *stream) {
-    unsigned char a[16] = {1, 2, 3}, b[16] = {0};
-    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(NULL, a, b, 4));
-    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, NULL, b, 4));
-    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, a, NULL, 4));
-    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, a, b, -1));
-    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(NULL, a, b, 4));
-    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, NULL, b, 4));
-    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, a, NULL, 4));
-    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, a, b, INT64_MIN));
-    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(NULL, a, b, 4));
-    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, NULL, b, 4));
-    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, a, NULL, 4));
-    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, a, b, -1));
-    REFUSED("zero", PAN_INVALID_ARGUMENT, pan_zero(NULL, a, 4));
+typedef struct two_blocks {
+    unsigned char a[16], b[16];
+} two_blocks;
+
+/* `d` lies on the device. */
+static void refuse_copies(pan_stream *stream, two_blocks *d) {
+    unsigned char host[16] = {0};
+    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(NULL, d->a, host, 4));
+    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, NULL, host, 4));
+    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, d->a, NULL, 4));
+    REFUSED("copy_to_device", PAN_INVALID_ARGUMENT, pan_copy_to_device(stream, d->a, host, -1));
+    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(NULL, host, d->b, 4));
+    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, NULL, d->b, 4));
+    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, host, NULL, 4));
+    REFUSED("copy_to_host", PAN_INVALID_ARGUMENT, pan_copy_to_host(stream, host, d->b, INT64_MIN));
+    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(NULL, d->a, d->b, 4));
+    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, NULL, d->b, 4));
+    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, d->a, NULL, 4));
+    REFUSED("copy", PAN_INVALID_ARGUMENT, pan_copy(stream, d->a, d->b, -1));
+    REFUSED("zero", PAN_INVALID_ARGUMENT, pan_zero(NULL, d->a, 4));
     REFUSED("zero", PAN_INVALID_ARGUMENT, pan_zero(stream, NULL, 4));
-    REFUSED("zero", PAN_INVALID_ARGUMENT, pan_zero(stream, a, -1));
-    CHECK(a[0] == 1 && b[0] == 0, "a refused copy copied");
-    CHECK_OK(pan_copy(stream, NULL, NULL, 0));
-    CHECK_OK(pan_zero(stream, NULL, 0));
-    CHECK_OK(pan_copy(stream, b, a, sizeof a));
-    CHECK(memcmp(a, b, sizeof a) == 0, "a copy did not copy");
-    CHECK_OK(pan_zero(stream, b + 1, 2));
-    CHECK(b[0] == 1 && b[1] == 0 && b[2] == 0, "zero did not zero");
+    REFUSED("zero", PAN_INVALID_ARGUMENT, pan_zero(stream, d->a, -1));
+    CHECK(host[0] == 0, "a refused copy copied");
+}
+
+static void check_copies(const target *target) {
+    two_blocks h = {.a = {1, 2, 3}};
+    two_blocks *d = copy_in(target, &h, sizeof h);
+    refuse_copies(target->stream, d);
+    CHECK_OK(pan_copy_to_host(target->stream, &h, d, sizeof h));
+    CHECK(h.a[0] == 1 && h.b[0] == 0, "%s: a refused copy copied", target->name);
+    CHECK_OK(pan_copy_to_device(target->stream, NULL, NULL, 0));
+    CHECK_OK(pan_copy_to_host(target->stream, NULL, NULL, 0));
+    CHECK_OK(pan_copy(target->stream, NULL, NULL, 0));
+    CHECK_OK(pan_zero(target->stream, NULL, 0));
+    CHECK_OK(pan_copy(target->stream, d->b, d->a, sizeof h.a));
+    CHECK_OK(pan_zero(target->stream, d->b + 1, 2));
+    copy_out(target, d, &h, sizeof h);
+    CHECK(h.a[1] == 2 && h.b[0] == 1 && h.b[3] == 0, "%s: a copy did not copy", target->name);
+    CHECK(h.b[1] == 0 && h.b[2] == 0, "%s: zero did not zero", target->name);
 }
 
 /* A device with streams or memory alive does not close. */
-static void check_lifetimes(void) {
+static void check_lifetimes(const pan_device_options *options) {
     pan_device *device = NULL;
     pan_stream *stream = NULL;
     void *address = NULL;
-    CHECK_OK(pan_device_open(&GOOD, &device));
+    CHECK_OK(pan_device_open(options, &device));
     CHECK_OK(pan_stream_create(device, &stream));
     REFUSED("device_close", PAN_INVALID_ARGUMENT, pan_device_close(device));
     CHECK_OK(pan_memory_allocate(device, 100, &address));
@@ -144,14 +165,15 @@ static void check_streams(pan_device *device) {
 int main(void) {
     CHECK(strcmp(pan_last_error(), "") == 0, "an error before any call: %s", pan_last_error());
     check_open();
-    target cpu = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2);
-    check_queries(cpu.device);
-    check_memory(cpu.device);
-    check_alignment(cpu.device);
-    check_copies(cpu.stream);
-    check_streams(cpu.device);
-    close_target(&cpu);
-    check_lifetimes();
+    target target = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
+                                       : open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2);
+    check_queries(target.device);
+    check_memory(target.device);
+    check_alignment(&target);
+    check_copies(&target);
+    check_streams(target.device);
+    close_target(&target);
+    check_lifetimes(&target.options);
     check_ops();
     return report();
 }

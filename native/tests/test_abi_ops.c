@@ -237,7 +237,11 @@ static void check_handles(trial *trial) {
 
 /* ---- ids and labels ---- */
 
+/* Where the host cannot see the numbers (CUDA), test_device looks at what becomes of bad ones. */
 static void check_integers(const target *target, call *call) {
+    if (target->options.backend == PAN_BACKEND_CUDA) {
+        return;
+    }
     for (int v = 0; v < call->view_count; v++) {
         const view *view = &call->views[v];
         bool label = strcmp(view->name, "labels") == 0;
@@ -309,51 +313,65 @@ static void check_op(const target *target, call *call) {
 }
 
 typedef struct devices {
-    target reference, cpu;
+    target reference, tested;
 } devices;
 
 static void check_case(const op_case *op, void *context) {
     devices *devices = context;
     call *call = fullest_call(op, &devices->reference);
     check_op(&devices->reference, call);
-    check_op(&devices->cpu, call);
+    check_op(&devices->tested, call);
     free_call(call);
 }
 
-/* What one op alone can have wrong. */
-static void check_particulars(const target *target) {
+/* What one op alone can have wrong. Arrays lie on the device, as in a call that is good. */
+typedef struct scratch {
+    float x[64], y[64];
+    pan_random_state random;
+    int32_t ids[4];
+} scratch;
+
+static void check_arithmetic_particulars(const target *target, scratch *d) {
     pan_stream *stream = target->stream;
-    float x[64] = {0}, y[64] = {0};
-    pan_random_state random = {0};
-    pan_dropout_desc dropout = {.struct_size = sizeof dropout, .rows = 4, .channels = 8, .rows_per_example = 3};
-    CHECK(pan_dropout(stream, &dropout, &random, x, y) == PAN_INVALID_ARGUMENT, "rows_per_example 3 of 4 rows");
-    pan_reduce_desc reduce = {
-        .struct_size = sizeof reduce, .kind = PAN_REDUCE_NONFINITE, .outer = 2, .count = 3, .inner = 1};
-    CHECK(pan_reduce_backward(stream, &reduce, x, y, y + 32) == PAN_INVALID_ARGUMENT, "a count has a gradient");
-    pan_embedding_desc embedding = {
-        .struct_size = sizeof embedding, .batch = 1, .length = 3, .channels = 2, .vocab_size = 4, .positions = 2};
-    int32_t ids[3] = {0};
-    CHECK(pan_embedding_forward(stream, &embedding, ids, x, x + 16, y) == PAN_INVALID_ARGUMENT,
-          "3 positions of a table of 2");
     pan_arithmetic_desc arithmetic = {
         .struct_size = sizeof arithmetic, .rank = 2, .shape = {2, 3}, .a_stride = {3, 1}, .b_stride = {3, 1}};
     for (int32_t rank = -1; rank <= PAN_MAX_RANK + 1; rank += PAN_MAX_RANK + 2) {
         pan_arithmetic_desc bad = arithmetic;
         bad.rank = rank;
-        CHECK(pan_arithmetic_forward(stream, &bad, x, x, y) == PAN_INVALID_ARGUMENT, "rank %d", rank);
+        CHECK(pan_arithmetic_forward(stream, &bad, d->x, d->x, d->y) == PAN_INVALID_ARGUMENT, "%s: rank %d",
+              target->name, rank);
     }
     static const int64_t strides[][2] = {{1, 1}, {6, 2}, {-3, 1}, {3, -1}};
     for (int i = 0; i < COUNT(strides); i++) {
         pan_arithmetic_desc bad = arithmetic;
         memcpy(bad.b_stride, strides[i], sizeof strides[i]);
-        CHECK(pan_arithmetic_forward(stream, &bad, x, x, y) == PAN_INVALID_ARGUMENT, "b_stride %lld, %lld",
-              (long long) strides[i][0], (long long) strides[i][1]);
+        CHECK(pan_arithmetic_forward(stream, &bad, d->x, d->x, d->y) == PAN_INVALID_ARGUMENT, "%s: b_stride %lld, %lld",
+              target->name, (long long) strides[i][0], (long long) strides[i][1]);
     }
+}
+
+static void check_particulars(const target *target) {
+    pan_stream *stream = target->stream;
+    scratch h = {0}, *d = copy_in(target, &h, sizeof h);
+    pan_dropout_desc dropout = {.struct_size = sizeof dropout, .rows = 4, .channels = 8, .rows_per_example = 3};
+    CHECK(pan_dropout(stream, &dropout, &d->random, d->x, d->y) == PAN_INVALID_ARGUMENT,
+          "%s: rows_per_example 3 of 4 rows", target->name);
+    pan_reduce_desc reduce = {
+        .struct_size = sizeof reduce, .kind = PAN_REDUCE_NONFINITE, .outer = 2, .count = 3, .inner = 1};
+    CHECK(pan_reduce_backward(stream, &reduce, d->x, d->y, d->y + 32) == PAN_INVALID_ARGUMENT,
+          "%s: a count has a gradient", target->name);
+    pan_embedding_desc embedding = {
+        .struct_size = sizeof embedding, .batch = 1, .length = 3, .channels = 2, .vocab_size = 4, .positions = 2};
+    CHECK(pan_embedding_forward(stream, &embedding, d->ids, d->x, d->x + 16, d->y) == PAN_INVALID_ARGUMENT,
+          "%s: 3 positions of a table of 2", target->name);
+    check_arithmetic_particulars(target, d);
+    free_memory(target, d);
 }
 
 /* An output may lie where one operand does; not where another one, of another layout, does too. */
 static void check_shared_addresses(const target *target) {
-    float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[8] = {0};
+    scratch h = {.x = {1, 2, 3, 4, 5, 6, 7, 8}}, *d = copy_in(target, &h, sizeof h);
+    float *const x = d->x, *const y = d->y;
     pan_arithmetic_desc arithmetic = {
         .struct_size = sizeof arithmetic, .rank = 3, .shape = {2, 2, 2}, .a_stride = {4, 2, 1}, .b_stride = {4, 2, 1}};
     CHECK_OK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, x));
@@ -362,7 +380,7 @@ static void check_shared_addresses(const target *target) {
         memcpy(arithmetic.b_stride, strides[i], sizeof strides[i]);
         CHECK_OK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, y));
         CHECK(pan_arithmetic_forward(target->stream, &arithmetic, x, x, x) == PAN_INVALID_ARGUMENT,
-              "y over a dense a and a b of strides %lld, %lld, %lld", (long long) strides[i][0],
+              "%s: y over a dense a and a b of strides %lld, %lld, %lld", target->name, (long long) strides[i][0],
               (long long) strides[i][1], (long long) strides[i][2]);
     }
     pan_gate_desc gate = {.struct_size = sizeof gate,
@@ -373,9 +391,12 @@ static void check_shared_addresses(const target *target) {
                           .c_stride = INT64_MAX, /* ignored without c */
                           .y_stride = 2};
     CHECK_OK(pan_gate_forward(target->stream, &gate, x, x, NULL, y));
-    CHECK(pan_gate_forward(target->stream, &gate, x, x, NULL, x) == PAN_INVALID_ARGUMENT, "y over an a and a b apart");
+    CHECK(pan_gate_forward(target->stream, &gate, x, x, NULL, x) == PAN_INVALID_ARGUMENT,
+          "%s: y over an a and a b apart", target->name);
     pan_softmax_desc softmax = {.struct_size = sizeof softmax, .rows = 1, .columns = 8};
-    CHECK(pan_softmax_backward(target->stream, &softmax, x, x, x) == PAN_INVALID_ARGUMENT, "dx over y");
+    CHECK(pan_softmax_backward(target->stream, &softmax, x, x, x) == PAN_INVALID_ARGUMENT, "%s: dx over y",
+          target->name);
+    free_memory(target, d);
 }
 
 /* Counts and indices are written as int32. */
@@ -389,64 +410,77 @@ static void check_vocabulary_sizes(const target *target) {
                                          .hidden_stride = 1};
         int64_t bytes = 0;
         CHECK(pan_vocabulary_loss_forward_workspace_size(target->stream, &desc, &bytes) == PAN_INVALID_ARGUMENT,
-              "%lld rows of a vocabulary of %lld", (long long) desc.rows, (long long) desc.vocab_size);
+              "%s: %lld rows of a vocabulary of %lld", target->name, (long long) desc.rows,
+              (long long) desc.vocab_size);
     }
 }
 
+enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
+
+/* An attention's arrays, and more workspace than it needs. */
+typedef struct attention_memory {
+    _Alignas(PAN_ALIGNMENT) unsigned char workspace[1 << 20];
+    float q[SIZE], k[SIZE], v[SIZE], o[SIZE], lse[LENGTH * HEADS];
+    int32_t row_starts[2];
+} attention_memory;
+
+/* `d` lies on the device. */
+static void refuse_attention(const target *target, const pan_attention_desc *desc, attention_memory *d,
+                             const int32_t *row_starts, int64_t workspace_bytes, pan_status expected,
+                             const char *what) {
+    const pan_status status = pan_attention_forward(target->stream, desc, NULL, row_starts, d->q, d->k, d->v, d->o,
+                                                    d->lse, d->workspace, workspace_bytes);
+    CHECK(status == expected, "%s: %s: %s", target->name, what, pan_status_name(status));
+}
+
 static void check_attention_particulars(const target *target) {
-    enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
-    float q[SIZE] = {0}, k[SIZE] = {0}, v[SIZE] = {0}, o[SIZE] = {0}, lse[LENGTH * HEADS];
-    _Alignas(PAN_ALIGNMENT) static unsigned char workspace[1 << 20];
-    pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
-    pan_attention_desc desc = {.struct_size = sizeof desc,
-                               .scale = 1.0f,
-                               .batch = 1,
-                               .heads = HEADS,
-                               .length = LENGTH,
-                               .head_dim = HEAD_DIM,
-                               .q = layout,
-                               .k = layout,
-                               .v = layout,
-                               .o = layout};
-    int32_t row_starts[2] = {0, LENGTH};
-    CHECK(pan_attention_forward(target->stream, &desc, NULL, row_starts, q, k, v, o, lse, workspace,
-                                sizeof workspace) == PAN_UNSUPPORTED,
-          "row_starts are accepted");
+    const int64_t bytes = sizeof((attention_memory *) NULL)->workspace;
+    attention_memory *d = new_memory(target, sizeof *d);
+    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
+    const pan_attention_desc good = {.struct_size = sizeof good,
+                                     .scale = 1.0f,
+                                     .batch = 1,
+                                     .heads = HEADS,
+                                     .length = LENGTH,
+                                     .head_dim = HEAD_DIM,
+                                     .q = layout,
+                                     .k = layout,
+                                     .v = layout,
+                                     .o = layout};
+    pan_attention_desc desc = good;
+    refuse_attention(target, &desc, d, d->row_starts, bytes, PAN_UNSUPPORTED, "row_starts");
     desc.dropout_probability = 0.5f;
-    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
-              PAN_INVALID_ARGUMENT,
-          "dropout without a random state");
-    desc.dropout_probability = 0.0f;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "dropout without a random state");
+    desc = good;
     desc.window = -1;
-    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
-              PAN_INVALID_ARGUMENT,
-          "a window of -1");
-    desc.window = 0;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a window of -1");
+    desc = good;
     desc.q.length_stride = HEAD_DIM;
-    CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, sizeof workspace) ==
-              PAN_INVALID_ARGUMENT,
-          "a layout in which positions overlap");
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a layout in which positions overlap");
     const int64_t huge = INT64_C(1) << 40;
-    desc.q = (pan_head_layout){huge, huge, huge};
+    desc = good;
+    desc.q = desc.k = desc.v = desc.o = (pan_head_layout){huge, huge, huge};
     desc.head_dim = 1;
     for (int i = 0; i < 2; i++) {
         desc.length = i == 0 ? huge : 1;
         desc.heads = i == 0 ? 1 : huge;
-        desc.k = desc.v = desc.o = desc.q;
-        CHECK(pan_attention_forward(target->stream, &desc, NULL, NULL, q, k, v, o, lse, workspace, INT64_MAX) ==
-                  PAN_INVALID_ARGUMENT,
-              "2^40 %s, 2^40 elements apart", i == 0 ? "positions" : "heads");
+        refuse_attention(target, &desc, d, NULL, INT64_MAX, PAN_INVALID_ARGUMENT,
+                         i == 0 ? "2^40 positions, 2^40 elements apart" : "2^40 heads, 2^40 elements apart");
     }
+    free_memory(target, d);
 }
 
 void check_ops(void) {
     devices devices = {.reference = open_target(PAN_BACKEND_REFERENCE_F64, PAN_ISA_BEST, 1),
-                       .cpu = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2)};
+                       .tested = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
+                                                    : open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2)};
     for_each_case(check_case, &devices);
-    check_particulars(&devices.cpu);
-    check_shared_addresses(&devices.cpu);
-    check_vocabulary_sizes(&devices.cpu);
-    check_attention_particulars(&devices.cpu);
-    close_target(&devices.cpu);
+    check_particulars(&devices.tested);
+    check_shared_addresses(&devices.tested);
+    check_vocabulary_sizes(&devices.tested);
+    check_attention_particulars(&devices.tested);
+    /* Refused calls left nothing behind. */
+    CHECK_OK(pan_stream_synchronize(devices.tested.stream));
+    close_target(&devices.tested);
     close_target(&devices.reference);
 }

@@ -31,8 +31,8 @@ static void *use_stream(void *context) {
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < user->count; i++) {
             outcome result = run_call(&user->target, user->calls[i], (run_options){0});
-            CHECK(same_outcome(user->calls[i], &result, &user->expected[i]), "%s: other bits beside other threads",
-                  user->calls[i]->op->op);
+            CHECK(same_outcome(user->calls[i], &result, &user->expected[i]), "%s, %s: other bits beside other threads",
+                  user->calls[i]->op->op, user->target.name);
             free_outcome(&result);
         }
     }
@@ -52,7 +52,8 @@ static void add_call(const op_case *op, void *context) {
 
 int main(void) {
     target reference = open_target(PAN_BACKEND_REFERENCE_F64, PAN_ISA_BEST, 1);
-    target shared = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 3);
+    target shared = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
+                                       : open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 3);
     calls calls = {.reference = &reference};
     for_each_case(add_call, &calls);
     outcome expected[MAX_CALLS];

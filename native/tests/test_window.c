@@ -43,13 +43,14 @@ static void run(const target *target, attention *a) {
     CHECK_OK(pan_attention_forward_workspace_size(target->stream, &a->desc, &forward_bytes));
     CHECK_OK(pan_attention_backward_workspace_size(target->stream, &a->desc, &backward_bytes));
     const int64_t bytes = forward_bytes > backward_bytes ? forward_bytes : backward_bytes;
-    void *workspace = NULL;
-    CHECK_OK(pan_memory_allocate(target->device, bytes, &workspace));
+    void *workspace = new_memory(target, bytes);
+    attention *d = copy_in(target, a, sizeof *a);
     CHECK_OK(
-        pan_attention_forward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, workspace, bytes));
-    CHECK_OK(pan_attention_backward(target->stream, &a->desc, NULL, NULL, a->q, a->k, a->v, a->o, a->lse, a->d_o, a->dq,
-                                    a->dk, a->dv, workspace, bytes));
-    CHECK_OK(pan_memory_free(target->device, workspace));
+        pan_attention_forward(target->stream, &a->desc, NULL, NULL, d->q, d->k, d->v, d->o, d->lse, workspace, bytes));
+    CHECK_OK(pan_attention_backward(target->stream, &a->desc, NULL, NULL, d->q, d->k, d->v, d->o, d->lse, d->d_o, d->dq,
+                                    d->dk, d->dv, workspace, bytes));
+    copy_out(target, d, a, sizeof *a);
+    free_memory(target, workspace);
 }
 
 /* Whether the rows outside [begin, end) are the same to the last bit, and those inside are not all. */

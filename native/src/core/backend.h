@@ -20,8 +20,9 @@ typedef struct pan_driver {
     void (*close)(void *state);
     pan_status (*allocate)(void *state, int64_t bytes, void **address);
     pan_status (*release)(void *state, void *address);
+    pan_status (*write)(void *state, void *target, const void *source, int64_t bytes); /* done on return; no stream's */
     pan_status (*create_stream)(void *state, void **stream_state);
-    void (*destroy_stream)(void *stream_state); /* synchronised by the caller */
+    pan_status (*destroy_stream)(void *stream_state); /* after its work is done; whatever the status, it is gone */
     pan_status (*synchronize)(void *stream_state);
     pan_status (*copy_to_device)(void *stream_state, void *target, const void *source, int64_t bytes);
     pan_status (*copy_to_host)(void *stream_state, void *target, const void *source, int64_t bytes);

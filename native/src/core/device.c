@@ -188,8 +188,7 @@ pan_status pan_stream_destroy(pan_stream *stream) {
         return pan_fail(PAN_INVALID_ARGUMENT, "stream_destroy: stream is NULL");
     }
     pan_device *device = stream->device;
-    pan_status status = device->driver->synchronize(stream->state);
-    device->driver->destroy_stream(stream->state);
+    pan_status status = device->driver->destroy_stream(stream->state);
     __atomic_sub_fetch(&device->live_streams, 1, __ATOMIC_ACQ_REL);
     free(stream);
     return status;

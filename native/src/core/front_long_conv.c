@@ -59,19 +59,10 @@ static void unit_root(int64_t numerator, int64_t denominator, float root[2]) {
 
 /* Copies to new memory of the device. */
 static pan_status upload(pan_device *device, const void *host, int64_t bytes, void **address) {
-    const pan_driver *driver = device->driver;
-    void *stream_state = NULL;
-    PAN_TRY(driver->allocate(device->state, bytes, address));
-    pan_status status = driver->create_stream(device->state, &stream_state);
-    if (status == PAN_OK) {
-        status = driver->copy_to_device(stream_state, *address, host, bytes);
-        if (status == PAN_OK) {
-            status = driver->synchronize(stream_state);
-        }
-        driver->destroy_stream(stream_state);
-    }
+    PAN_TRY(device->driver->allocate(device->state, bytes, address));
+    pan_status status = device->driver->write(device->state, *address, host, bytes);
     if (status != PAN_OK) {
-        driver->release(device->state, *address);
+        device->driver->release(device->state, *address);
     }
     return status;
 }

@@ -46,10 +46,7 @@ static pan_status create_stream(void *state, void **stream_state) {
     return PAN_OK;
 }
 
-static void destroy_stream(void *stream_state) {
-    (void) stream_state;
-}
-
+/* There is never work to wait for. */
 static pan_status synchronize(void *stream_state) {
     (void) stream_state;
     return PAN_OK;
@@ -111,8 +108,9 @@ const pan_driver *pan_host_driver(void) {
         .close = close_host,
         .allocate = allocate,
         .release = release,
+        .write = copy,
         .create_stream = create_stream,
-        .destroy_stream = destroy_stream,
+        .destroy_stream = synchronize,
         .synchronize = synchronize,
         .copy_to_device = copy,
         .copy_to_host = copy,

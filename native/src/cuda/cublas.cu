@@ -97,6 +97,7 @@ const library &cublas() {
 struct cublas_handle {
     void *handle;
     void *workspace;
+    void *recorded; // the workspace of the graph that is being recorded
 };
 
 const char *cuda_gemm_name() {
@@ -123,6 +124,33 @@ pan_status open_cublas(cuda_stream *stream) {
                              stream->device->ordinal);
     }
     return PAN_OK;
+}
+
+// A graph may run beside other work of its stream, or when that is gone: its products have a workspace of their own.
+pan_status begin_cublas_capture(cuda_stream *stream) {
+    cublas_handle *own = stream->cublas;
+    if (own == nullptr) {
+        return PAN_OK;
+    }
+    const cudaError_t error = cudaMalloc(&own->recorded, WORKSPACE_BYTES);
+    if (error != cudaSuccess) {
+        cudaGetLastError();
+        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "capture_begin: no %lld bytes for the graph's cuBLAS workspace",
+                             static_cast<long long>(WORKSPACE_BYTES));
+    }
+    cublas().functions.set_workspace(own->handle, own->recorded, WORKSPACE_BYTES);
+    return PAN_OK;
+}
+
+void *end_cublas_capture(cuda_stream *stream) {
+    cublas_handle *own = stream->cublas;
+    if (own == nullptr) {
+        return nullptr;
+    }
+    void *recorded = own->recorded;
+    own->recorded = nullptr;
+    cublas().functions.set_workspace(own->handle, own->workspace, WORKSPACE_BYTES);
+    return recorded;
 }
 
 void close_cublas(cuda_stream *stream) {

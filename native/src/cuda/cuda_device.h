@@ -15,6 +15,16 @@ extern pan_fail_function *pan_cuda_fail;
 struct cuda_stream;
 struct cublas_handle;
 
+// Something that a kernel found wrong with the numbers in an array, and where: a kind in the upper bits, an index in the
+// lower ones. One word, so that threads that write at once leave the report of one of them.
+using cuda_report = unsigned long long;
+constexpr int REPORT_INDEX_BITS = 48;
+enum report_kind { REPORT_NONE, REPORT_EMBEDDING_ID, REPORT_LABEL };
+
+__host__ __device__ inline cuda_report make_report(report_kind kind, int64_t index) {
+    return static_cast<cuda_report>(kind) << REPORT_INDEX_BITS | static_cast<cuda_report>(index);
+}
+
 // The `state` of a pan_device.
 struct cuda_device {
     int ordinal;
@@ -25,18 +35,9 @@ struct cuda_device {
     cudaEvent_t memory_event;   // its work so far
     std::mutex lock;            // of `streams` and of what is done for all of them
     cuda_stream *streams;       // a list of those alive
-    std::atomic<bool> lost;     // the device has failed for good
+    cuda_report *report;    // in pinned memory, which kernels write; the device's, because a graph outlives its stream
+    std::atomic<bool> lost; // the device has failed for good
 };
-
-// Something that a kernel found wrong with the numbers in an array, and where: a kind in the upper bits, an index in the
-// lower ones. One word, so that threads that write at once leave the report of one of them.
-using cuda_report = unsigned long long;
-constexpr int REPORT_INDEX_BITS = 48;
-enum report_kind { REPORT_NONE, REPORT_EMBEDDING_ID, REPORT_LABEL };
-
-__host__ __device__ inline cuda_report make_report(report_kind kind, int64_t index) {
-    return static_cast<cuda_report>(kind) << REPORT_INDEX_BITS | static_cast<cuda_report>(index);
-}
 
 // A ring of pinned memory through which the host's uploads go.
 struct upload_ring {
@@ -51,8 +52,7 @@ struct upload_ring {
 struct cuda_stream {
     cuda_device *device;
     cudaStream_t handle;
-    cudaEvent_t fence;   // the stream's work so far, for the memory stream
-    cuda_report *report; // in pinned memory, which kernels write
+    cudaEvent_t fence; // the stream's work so far, for the memory stream
     upload_ring uploads;
     cublas_handle *cublas; // NULL: the library's own products
     bool capturing;
@@ -68,6 +68,11 @@ inline cuda_stream *state_of(const pan_stream *stream) {
 
 // Records a failure of a call as a PAN_DEVICE_ERROR, and whether the device is lost. Success is PAN_OK.
 pan_status cuda_checked(cuda_device *device, const char *op, cudaError_t error);
+
+// A recording cannot wait, nor copy what the host will have when it is repeated, nor be tied to other streams.
+inline pan_status refuse_in_capture(const cuda_stream *stream, const char *op) {
+    return stream->capturing ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "%s: the stream is recording", op) : PAN_OK;
+}
 
 // Work for `grid` blocks of `block` threads each, which share `shared` bytes of dynamic memory.
 struct launch_shape {

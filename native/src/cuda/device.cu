@@ -111,6 +111,7 @@ constexpr pan_cuda_backend make_backend() {
     made.driver.gemm_name = cuda_gemm_name;
     made.driver.allocate = cuda_allocate;
     made.driver.release = cuda_release;
+    made.driver.write = cuda_write;
     made.driver.create_stream = cuda_create_stream;
     made.driver.destroy_stream = cuda_destroy_stream;
     made.driver.synchronize = cuda_synchronize;
@@ -149,6 +150,11 @@ extern "C" PAN_API const pan_cuda_backend *pan_cuda_backend_open(uint32_t abi_ve
     }
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorInsufficientDriver) {
+        std::snprintf(reason, reason_size, "the NVIDIA driver is too old: install one for CUDA %d.%d or later",
+                      CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+        return nullptr;
+    }
     if (error != cudaSuccess || count == 0) {
         std::snprintf(reason, reason_size, "no usable NVIDIA device: %s (%d)",
                       error == cudaSuccess ? "the driver lists none" : cudaGetErrorString(error),

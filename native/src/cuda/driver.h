@@ -9,10 +9,11 @@ pan_status open_memory(cuda_device *device);
 void close_memory(cuda_device *device);
 pan_status cuda_allocate(void *state, int64_t bytes, void **address);
 pan_status cuda_release(void *state, void *address);
+pan_status cuda_write(void *state, void *target, const void *source, int64_t bytes);
 
 // stream.cu
 pan_status cuda_create_stream(void *state, void **stream_state);
-void cuda_destroy_stream(void *stream_state);
+pan_status cuda_destroy_stream(void *stream_state);
 pan_status cuda_synchronize(void *stream_state);
 pan_status cuda_copy_to_device(void *stream_state, void *target, const void *source, int64_t bytes);
 pan_status cuda_copy_to_host(void *stream_state, void *target, const void *source, int64_t bytes);
@@ -30,10 +31,14 @@ pan_status cuda_begin_capture(void *stream_state);
 pan_status cuda_end_capture(void *stream_state, void **graph_state);
 pan_status cuda_launch_graph(void *graph_state, void *stream_state);
 void cuda_destroy_graph(void *graph_state);
+void abandon_capture(cuda_stream *stream);
 
 // cublas.cu: a handle with a workspace of its own, where the library is there.
 pan_status open_cublas(cuda_stream *stream);
 void close_cublas(cuda_stream *stream);
+// Around a recording; what the end returns is the graph's, to be freed with cudaFree(), and may be NULL.
+pan_status begin_cublas_capture(cuda_stream *stream);
+void *end_cublas_capture(cuda_stream *stream);
 const char *cuda_gemm_name();
 
 #endif

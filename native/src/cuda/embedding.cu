@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(BLOCK_THREADS) table_gradient_kernel(table_gra
 pan_status cuda_embedding_forward(pan_stream *stream, const pan_embedding_desc *desc, const int32_t *ids,
                                   const float *table, const float *position_table, void *y) {
     return for_each_row(stream, "embedding_forward", desc->batch * desc->length, desc->channels,
-                        embedding_row{{ids, desc->vocab_size, state_of(stream)->report},
+                        embedding_row{{ids, desc->vocab_size, state_of(stream)->device->report},
                                       table,
                                       position_table,
                                       static_cast<float *>(y),
@@ -146,9 +146,10 @@ pan_status cuda_embedding_backward(pan_stream *stream, const pan_embedding_desc 
         const int64_t across = ceil_div(desc->channels, OWN_CHANNELS);
         const dim3 grid(blocks_for(ceil_div(desc->vocab_size, OWN_TOKENS)),
                         static_cast<unsigned>(across < MAX_GRID_YZ ? across : MAX_GRID_YZ));
-        CUDA_TRY(launch(
-            stream, op, rows, desc->channels, {grid, dim3(BLOCK_THREADS)}, table_gradient_kernel,
-            table_gradient{{ids, desc->vocab_size, state_of(stream)->report}, rows, desc->channels, dy, dtable}));
+        CUDA_TRY(
+            launch(stream, op, rows, desc->channels, {grid, dim3(BLOCK_THREADS)}, table_gradient_kernel,
+                   table_gradient{
+                       {ids, desc->vocab_size, state_of(stream)->device->report}, rows, desc->channels, dy, dtable}));
     }
     return dposition_table == nullptr
                ? PAN_OK

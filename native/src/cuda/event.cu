@@ -13,6 +13,7 @@ struct cuda_event {
 struct cuda_graph {
     cuda_device *device;
     cudaGraphExec_t handle;
+    void *workspace; // of its cuBLAS products; may be NULL
 };
 
 } // namespace
@@ -46,6 +47,7 @@ void cuda_destroy_event(void *event_state) {
 
 pan_status cuda_record_event(void *event_state, void *stream_state) {
     const auto *event = static_cast<cuda_event *>(event_state);
+    CUDA_TRY(refuse_in_capture(static_cast<cuda_stream *>(stream_state), "event_record"));
     cudaError_t error = cudaSetDevice(event->device->ordinal);
     if (error == cudaSuccess) {
         error = cudaEventRecord(event->handle, static_cast<cuda_stream *>(stream_state)->handle);
@@ -55,6 +57,7 @@ pan_status cuda_record_event(void *event_state, void *stream_state) {
 
 pan_status cuda_wait_event(void *stream_state, void *event_state) {
     const auto *event = static_cast<cuda_event *>(event_state);
+    CUDA_TRY(refuse_in_capture(static_cast<cuda_stream *>(stream_state), "stream_wait"));
     cudaError_t error = cudaSetDevice(event->device->ordinal);
     if (error == cudaSuccess) {
         error = cudaStreamWaitEvent(static_cast<cuda_stream *>(stream_state)->handle, event->handle, 0);
@@ -80,19 +83,22 @@ pan_status cuda_elapsed(void *start_state, void *end_state, double *milliseconds
     return cuda_checked(start->device, "event_elapsed", error);
 }
 
-// Only what this thread does by mistake can spoil a recording, not what other threads do with the device meanwhile.
+// Relaxed: waiting for other streams, which an upload may do, does not spoil a recording; what would is refused by name.
 pan_status cuda_begin_capture(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
     if (stream->capturing) {
         return pan_cuda_fail(PAN_INVALID_ARGUMENT, "capture_begin: the stream is recording already");
     }
     std::lock_guard<std::mutex> lock(stream->device->lock);
-    cudaError_t error = cudaSetDevice(stream->device->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamBeginCapture(stream->handle, cudaStreamCaptureModeThreadLocal);
+    CUDA_TRY(cuda_checked(stream->device, "capture_begin", cudaSetDevice(stream->device->ordinal)));
+    CUDA_TRY(begin_cublas_capture(stream));
+    const cudaError_t error = cudaStreamBeginCapture(stream->handle, cudaStreamCaptureModeRelaxed);
+    if (error != cudaSuccess) {
+        cudaFree(end_cublas_capture(stream));
+        return cuda_checked(stream->device, "capture_begin", error);
     }
-    stream->capturing = error == cudaSuccess;
-    return cuda_checked(stream->device, "capture_begin", error);
+    stream->capturing = true;
+    return PAN_OK;
 }
 
 pan_status cuda_end_capture(void *stream_state, void **graph_state) {
@@ -107,25 +113,38 @@ pan_status cuda_end_capture(void *stream_state, void **graph_state) {
     if (error == cudaSuccess) {
         error = cudaStreamEndCapture(stream->handle, &recorded);
     }
-    CUDA_TRY(cuda_checked(stream->device, "capture_end", error));
-    auto *graph = new (std::nothrow) cuda_graph{stream->device, nullptr};
-    if (graph == nullptr) {
+    void *workspace = end_cublas_capture(stream);
+    auto *graph = new (std::nothrow) cuda_graph{stream->device, nullptr, workspace};
+    if (error == cudaSuccess && graph != nullptr) {
+        error = cudaGraphInstantiate(&graph->handle, recorded, 0);
+    }
+    if (recorded != nullptr) {
         cudaGraphDestroy(recorded);
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "capture_end: no memory for the graph");
     }
-    error = cudaGraphInstantiate(&graph->handle, recorded, 0);
-    cudaGraphDestroy(recorded);
-    if (error != cudaSuccess) {
-        delete graph;
-        return cuda_checked(stream->device, "capture_end", error);
+    if (error == cudaSuccess && graph != nullptr) {
+        *graph_state = graph;
+        return PAN_OK;
     }
-    *graph_state = graph;
-    return PAN_OK;
+    cudaFree(workspace);
+    delete graph;
+    return error != cudaSuccess ? cuda_checked(stream->device, "capture_end", error)
+                                : pan_cuda_fail(PAN_OUT_OF_MEMORY, "capture_end: no memory for the graph");
+}
+
+// Ends a recording whose stream is about to go.
+void abandon_capture(cuda_stream *stream) {
+    cudaGraph_t recorded = nullptr;
+    stream->capturing = false;
+    if (cudaStreamEndCapture(stream->handle, &recorded) == cudaSuccess && recorded != nullptr) {
+        cudaGraphDestroy(recorded);
+    }
+    cudaFree(end_cublas_capture(stream));
 }
 
 pan_status cuda_launch_graph(void *graph_state, void *stream_state) {
     const auto *graph = static_cast<cuda_graph *>(graph_state);
     auto *stream = static_cast<cuda_stream *>(stream_state);
+    CUDA_TRY(refuse_in_capture(stream, "graph_launch"));
     cudaError_t error = cudaSetDevice(graph->device->ordinal);
     if (error == cudaSuccess) {
         error = cudaGraphLaunch(graph->handle, stream->handle);
@@ -135,10 +154,12 @@ pan_status cuda_launch_graph(void *graph_state, void *stream_state) {
     return cuda_checked(graph->device, "graph_launch", error);
 }
 
+// A launch may still run: the workspace waits for it.
 void cuda_destroy_graph(void *graph_state) {
     auto *graph = static_cast<cuda_graph *>(graph_state);
     if (cudaSetDevice(graph->device->ordinal) == cudaSuccess) {
         cudaGraphExecDestroy(graph->handle);
+        cudaFree(graph->workspace);
     }
     cudaGetLastError();
     delete graph;

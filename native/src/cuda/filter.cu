@@ -30,13 +30,31 @@ struct features_element {
     }
 };
 
+// The sine or cosine of frequency * x, whose product would lose digits in float: in double, less whole turns, it fits a
+// float again. Beyond 2^16 the library's functions of doubles take their time.
+constexpr double LARGE_PHASE = 65536.0;
+
+__device__ float small_phase(double phase) {
+    return static_cast<float>(phase - 2.0 * PI * rint(phase * (0.5 / PI)));
+}
+
+__device__ float sine_of(float frequency, float x) {
+    const double phase = static_cast<double>(frequency) * x;
+    return fabs(phase) < LARGE_PHASE ? sinf(small_phase(phase)) : static_cast<float>(sin(phase));
+}
+
+__device__ float cosine_of(float frequency, float x) {
+    const double phase = static_cast<double>(frequency) * x;
+    return fabs(phase) < LARGE_PHASE ? cosf(small_phase(phase)) : static_cast<float>(cos(phase));
+}
+
 struct sine_element {
     const float *x, *frequency;
     float *y;
     int64_t channels;
 
     __device__ void operator()(int64_t i) const {
-        y[i] = sinf(frequency[i % channels] * x[i]);
+        y[i] = sine_of(frequency[i % channels], x[i]);
     }
 };
 
@@ -47,7 +65,7 @@ struct sine_gradient_element {
 
     __device__ void operator()(int64_t i) const {
         const float f = frequency[i % channels];
-        dx[i] = f * cosf(f * x[i]) * dy[i];
+        dx[i] = f * cosine_of(f, x[i]) * dy[i];
     }
 };
 
@@ -57,7 +75,7 @@ struct frequency_terms {
 
     __device__ void operator()(int64_t row, int64_t channel, double (&sums)[1]) const {
         const int64_t i = row * channels + channel;
-        sums[0] += static_cast<double>(x[i]) * cosf(frequency[channel] * x[i]) * dy[i];
+        sums[0] += static_cast<double>(x[i]) * cosine_of(frequency[channel], x[i]) * dy[i];
     }
 };
 

@@ -77,6 +77,17 @@ cudaError_t allocate_from_pool(cuda_device *device, size_t bytes, void **address
     return error == cudaSuccess ? let_streams_wait(device) : error;
 }
 
+cudaError_t open_report(cuda_device *device) {
+    void *report = nullptr;
+    const cudaError_t error =
+        cudaHostAlloc(&report, sizeof *device->report, cudaHostAllocPortable | cudaHostAllocMapped);
+    if (error == cudaSuccess) {
+        device->report = static_cast<cuda_report *>(report);
+        *device->report = 0;
+    }
+    return error;
+}
+
 } // namespace
 
 pan_status open_memory(cuda_device *device) {
@@ -86,6 +97,9 @@ pan_status open_memory(cuda_device *device) {
     }
     if (error == cudaSuccess) {
         error = cudaEventCreateWithFlags(&device->memory_event, cudaEventDisableTiming);
+    }
+    if (error == cudaSuccess) {
+        error = open_report(device);
     }
     if (error == cudaErrorMemoryAllocation) {
         cudaGetLastError();
@@ -110,6 +124,10 @@ void close_memory(cuda_device *device) {
     if (device->pool != nullptr) {
         cudaMemPoolDestroy(device->pool);
     }
+    if (device->report != nullptr) {
+        cudaFreeHost(device->report);
+    }
+    cudaGetLastError(); // of a lost device: the next call would take it for its own
 }
 
 pan_status cuda_allocate(void *state, int64_t bytes, void **address) {
@@ -142,4 +160,18 @@ pan_status cuda_release(void *state, void *address) {
     }
     const pan_status status = cuda_checked(device, "memory_free", error);
     return device->lost ? PAN_OK : status;
+}
+
+pan_status cuda_write(void *state, void *target, const void *source, int64_t bytes) {
+    auto *device = static_cast<cuda_device *>(state);
+    std::lock_guard<std::mutex> lock(device->lock);
+    cudaError_t error = cudaSetDevice(device->ordinal);
+    if (error == cudaSuccess) {
+        error =
+            cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, device->memory_stream);
+    }
+    if (error == cudaSuccess) {
+        error = cudaStreamSynchronize(device->memory_stream);
+    }
+    return cuda_checked(device, "write", error);
 }

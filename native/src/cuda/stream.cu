@@ -12,13 +12,12 @@ pan_status no_memory(const char *op) {
     return pan_cuda_fail(PAN_OUT_OF_MEMORY, "%s: no memory for the stream", op);
 }
 
-// What kernels found wrong with their numbers since the last look.
-pan_status take_report(cuda_stream *stream) {
-    const cuda_report found = *static_cast<volatile cuda_report *>(stream->report);
+// What the device's kernels found wrong with their numbers since the last look.
+pan_status take_report(const cuda_device *device) {
+    const cuda_report found = __atomic_exchange_n(device->report, 0, __ATOMIC_ACQ_REL);
     if (found == 0) {
         return PAN_OK;
     }
-    *static_cast<volatile cuda_report *>(stream->report) = 0;
     const auto index = static_cast<long long>(found & ((1ull << REPORT_INDEX_BITS) - 1));
     return found >> REPORT_INDEX_BITS == REPORT_EMBEDDING_ID
                ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "embedding: id number %lld is not in [0, vocab_size)", index)
@@ -26,11 +25,10 @@ pan_status take_report(cuda_stream *stream) {
                                index);
 }
 
-// Names what was launched last: it or something before it has failed.
-pan_status wait(cuda_stream *stream, const char *op) {
-    const cudaError_t error = cudaStreamSynchronize(stream->handle);
+// A failure of a call that may be that of earlier work: it names what was launched last, which or before which it was.
+pan_status checked_after_work(const cuda_stream *stream, const char *op, cudaError_t error) {
     if (error == cudaSuccess) {
-        return take_report(stream);
+        return PAN_OK;
     }
     char text[200];
     std::snprintf(text, sizeof text, "%s: after %s of %lld x %lld", op,
@@ -39,9 +37,9 @@ pan_status wait(cuda_stream *stream, const char *op) {
     return cuda_checked(stream->device, text, error);
 }
 
-// A recording cannot wait, nor copy what the host will have when it is repeated.
-pan_status refuse_in_capture(const cuda_stream *stream, const char *op) {
-    return stream->capturing ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "%s: the stream is recording", op) : PAN_OK;
+pan_status wait(const cuda_stream *stream, const char *op) {
+    CUDA_TRY(checked_after_work(stream, op, cudaStreamSynchronize(stream->handle)));
+    return take_report(stream->device);
 }
 
 cudaError_t open_uploads(upload_ring *ring) {
@@ -97,14 +95,6 @@ cudaError_t open_stream(cuda_stream *stream) {
     if (error == cudaSuccess) {
         error = cudaEventCreateWithFlags(&stream->fence, cudaEventDisableTiming);
     }
-    if (error == cudaSuccess) {
-        void *report = nullptr;
-        error = cudaHostAlloc(&report, sizeof *stream->report, cudaHostAllocPortable | cudaHostAllocMapped);
-        if (error == cudaSuccess) {
-            stream->report = static_cast<cuda_report *>(report);
-            *stream->report = 0;
-        }
-    }
     // Memory that was allocated before may still be on its way.
     if (error == cudaSuccess) {
         error = cudaEventRecord(stream->device->memory_event, stream->device->memory_stream);
@@ -134,9 +124,6 @@ void unlink(cuda_stream *stream) {
 void free_stream(cuda_stream *stream) {
     close_cublas(stream);
     close_uploads(&stream->uploads);
-    if (stream->report != nullptr) {
-        cudaFreeHost(stream->report);
-    }
     if (stream->fence != nullptr) {
         cudaEventDestroy(stream->fence);
     }
@@ -154,7 +141,7 @@ pan_status copy_within(const char *op, cuda_stream *stream, void *target, const 
                                   : cudaMemcpyAsync(target, source, static_cast<size_t>(bytes),
                                                     cudaMemcpyDeviceToDevice, stream->handle);
     }
-    return cuda_checked(stream->device, op, error);
+    return checked_after_work(stream, op, error);
 }
 
 } // namespace
@@ -183,18 +170,29 @@ pan_status cuda_create_stream(void *state, void **stream_state) {
     return PAN_OK;
 }
 
-void cuda_destroy_stream(void *stream_state) {
+// A failure that was reported before, or that is about numbers and not about the device, is not the end's to report.
+pan_status cuda_destroy_stream(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
-    std::lock_guard<std::mutex> lock(stream->device->lock);
-    cudaSetDevice(stream->device->ordinal);
+    cuda_device *device = stream->device;
+    std::lock_guard<std::mutex> lock(device->lock);
+    const bool known = device->lost;
+    cudaError_t error = cudaSetDevice(device->ordinal);
+    if (stream->capturing) {
+        abandon_capture(stream);
+    }
+    if (error == cudaSuccess) {
+        error = cudaStreamSynchronize(stream->handle);
+    }
+    const pan_status status = checked_after_work(stream, "stream_destroy", error);
     unlink(stream);
     free_stream(stream);
+    return known ? PAN_OK : status;
 }
 
 pan_status cuda_synchronize(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
     CUDA_TRY(refuse_in_capture(stream, "stream_synchronize"));
-    CUDA_TRY(cuda_checked(stream->device, "stream_synchronize", cudaSetDevice(stream->device->ordinal)));
+    CUDA_TRY(checked_after_work(stream, "stream_synchronize", cudaSetDevice(stream->device->ordinal)));
     return wait(stream, "stream_synchronize");
 }
 
@@ -212,7 +210,7 @@ pan_status cuda_copy_to_device(void *stream_state, void *target, const void *sou
         error = upload(stream, to + done, from + done, static_cast<size_t>(part));
         done += part;
     }
-    return cuda_checked(stream->device, "copy_to_device", error);
+    return checked_after_work(stream, "copy_to_device", error);
 }
 
 pan_status cuda_copy_to_host(void *stream_state, void *target, const void *source, int64_t bytes) {
@@ -222,7 +220,7 @@ pan_status cuda_copy_to_host(void *stream_state, void *target, const void *sourc
     if (error == cudaSuccess && bytes > 0) {
         error = cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream->handle);
     }
-    CUDA_TRY(cuda_checked(stream->device, "copy_to_host", error));
+    CUDA_TRY(checked_after_work(stream, "copy_to_host", error));
     return wait(stream, "copy_to_host");
 }
 

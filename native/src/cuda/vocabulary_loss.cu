@@ -119,7 +119,8 @@ labelled_rows place_labelled_rows(const pan_vocabulary_loss_desc *desc, const in
 
 pan_status list_labelled_rows(const pan_stream *stream, const char *op, const labelled_rows &rows,
                               int32_t *labelled_count) {
-    CUDA_TRY(for_each_row(stream, op, rows.parts, rows.part_rows, count_labels{rows, state_of(stream)->report}));
+    CUDA_TRY(
+        for_each_row(stream, op, rows.parts, rows.part_rows, count_labels{rows, state_of(stream)->device->report}));
     return launch(stream, op, rows.rows, 1, {static_cast<unsigned>(rows.parts), BLOCK_THREADS}, list_kernel, rows,
                   labelled_count);
 }

@@ -8,7 +8,7 @@
  * What it cannot show: races between the blocks or streams of a device, occupancy, speed, the rounding of the device's
  * functions. Its environment variables:
  *
- *   PANTHERA_EMULATOR_DEVICES     devices; 2
+ *   PANTHERA_EMULATOR_DEVICES     devices; 2; -1: a driver that is too old
  *   PANTHERA_EMULATOR_MEMORY      bytes of each; 4 GiB
  *   PANTHERA_EMULATOR_SHARED      bytes of shared memory that a block can be given; 101376
  *   PANTHERA_EMULATOR_ORDER       forward | reverse: which thread of a warp, and which warp, goes first
@@ -30,6 +30,8 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define EMULATOR_API __attribute__((visibility("default")))
+
+#define CUDART_VERSION 13000
 
 /* ---- types ---- */
 
@@ -62,6 +64,7 @@ typedef enum cudaError {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
+    cudaErrorInsufficientDriver = 35,
     cudaErrorInvalidDevice = 101,
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorNotReady = 600,
@@ -73,7 +76,7 @@ typedef enum cudaError {
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrMemoryPoolsSupported = 115 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
 enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };

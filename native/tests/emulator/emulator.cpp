@@ -96,7 +96,6 @@ cudaError_t allocate(void **address, size_t bytes, int device) {
     if (posix_memalign(address, 256, bytes) != 0) {
         return answer(cudaErrorMemoryAllocation);
     }
-    std::memset(*address, 0xff, bytes);
     allocations[reinterpret_cast<uintptr_t>(*address)] = {device, bytes};
     if (device >= 0) {
         used[device] += bytes;
@@ -159,7 +158,7 @@ cudaError_t give(cudaStream_t stream, std::function<void()> work) {
 
 cudaError_t cudaGetDeviceCount(int *count) {
     *count = device_count();
-    return cudaSuccess;
+    return *count < 0 ? cudaErrorInsufficientDriver : cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
@@ -196,7 +195,7 @@ cudaError_t cudaMalloc(void **address, size_t bytes) {
 
 cudaError_t cudaFree(void *address) {
     guard lock(one_at_a_time);
-    return release(address);
+    return address == nullptr ? answer(cudaSuccess) : release(address);
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t *pool, const cudaMemPoolProps *properties) {
@@ -219,7 +218,14 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
 
 cudaError_t cudaMallocFromPoolAsync(void **address, size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
     guard lock(one_at_a_time);
-    return stream->capture != nullptr ? invalidate(stream) : allocate(address, bytes, pool->device);
+    if (stream->capture != nullptr) {
+        return invalidate(stream);
+    }
+    const cudaError_t error = allocate(address, bytes, pool->device);
+    if (error == cudaSuccess) {
+        std::memset(*address, 0xff, bytes); /* NaN, where somebody reads before anybody writes */
+    }
+    return error;
 }
 
 cudaError_t cudaFreeAsync(void *address, cudaStream_t stream) {
