@@ -36,6 +36,18 @@ public record AdamWState(DeviceBuffer block) implements StepState {
         return new AdamWState(device.allocate(DataType.BYTE, pan_adamw_state.sizeof()));
     }
 
+    /**
+     * Lets the stream's steps from here on change nothing if a number that the device computes is not zero; the next
+     * {@link #write} ends it. So a step can depend on its own gradients without a look at them by the host.
+     *
+     * @param flag (1) of F32, F64 or I32, read when the stream gets here; a floating-point zero must be positive
+     */
+    public void skipUnlessZero(DeviceStream stream, DeviceBuffer flag) {
+        // The field is an integer that means "skip" unless all of its bits are 0, which +0 has of
+        // any type.
+        stream.copy(block.view(pan_adamw_state.skip$offset(), flag.type(), 1), flag);
+    }
+
     /** Sets what the stream's steps from here on do. */
     public void write(DeviceStream stream, Step values) {
         synchronized (stream) {

@@ -10,7 +10,11 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A place where kernels run, with its own worker threads and memory. Any number of threads may share a device, each
- * with a {@link DeviceStream} of its own. Closing it is an error while a stream, a plan or an owning buffer of it is open.
+ * with a {@link DeviceStream} of its own. Closing it is an error while a stream, an event, a graph, a plan or an owning
+ * buffer of it is open.
+ *
+ * <p>A CUDA device that has failed ({@link KernelException.DeviceFailure}) stays so: calls that use it throw the same again.
+ * What is open on it can still be closed, and then the device.
  */
 public final class Device implements AutoCloseable {
 
@@ -82,9 +86,11 @@ public final class Device implements AutoCloseable {
         }
     }
 
-    /** Name for messages, for example {@code cpu:avx512}. */
+    /** Name for messages, for example {@code cpu:avx512} or {@code cuda:0 (NVIDIA H100)}. */
     public String name() {
-        return opened.name();
+        return opened.backend() == Backend.CUDA
+                ? "cuda:" + opened.index() + " (" + opened.name() + ")"
+                : opened.name();
     }
 
     /** Where this device's kernels run. */
@@ -100,6 +106,11 @@ public final class Device implements AutoCloseable {
     /** Facts about this device, as of now. */
     public synchronized DeviceInfo info() {
         return query(open("device_query"));
+    }
+
+    /** What computes this device's matrix products, for example {@code oneDNN 3.13.0} or {@code cuBLAS 13.0.2}. */
+    public synchronized String gemmName() {
+        return NativeText.of(PantheraAbi.pan_device_gemm_name(open("device_gemm_name")));
     }
 
     /** Bytes of this device's owning buffers that are open. */
@@ -119,6 +130,16 @@ public final class Device implements AutoCloseable {
             MemorySegment stream = arena.allocate(ValueLayout.ADDRESS);
             check("stream_create", PantheraAbi.pan_stream_create(device, stream), "", name());
             return new DeviceStream(this, stream.get(ValueLayout.ADDRESS, 0));
+        }
+    }
+
+    /** A new event without a mark, to be closed before the device. */
+    public synchronized DeviceEvent newEvent() {
+        MemorySegment device = open("event_create");
+        try (var arena = Arena.ofConfined()) {
+            MemorySegment event = arena.allocate(ValueLayout.ADDRESS);
+            check("event_create", PantheraAbi.pan_event_create(device, event), "", name());
+            return new DeviceEvent(this, event.get(ValueLayout.ADDRESS, 0));
         }
     }
 
@@ -168,7 +189,8 @@ public final class Device implements AutoCloseable {
     /**
      * Joins the workers and frees the device. A second call does nothing.
      *
-     * @throws KernelException.InvalidArgument if a stream, a plan or an owning buffer is still open; the device stays open
+     * @throws KernelException.InvalidArgument if a stream, an event, a graph, a plan or an owning buffer is still open; the
+     *     device stays open
      */
     @Override
     public synchronized void close() {

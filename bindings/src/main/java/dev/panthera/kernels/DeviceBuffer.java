@@ -15,6 +15,10 @@ import org.jspecify.annotations.Nullable;
 public final class DeviceBuffer implements AutoCloseable {
 
     private final @Nullable Device device;
+
+    /** All bytes, with the lifetime of the owner; on CUDA Java must not reach into it, so it never leaves this class. */
+    private final MemorySegment memory;
+
     private final MemorySegment segment;
     private final DataType type;
     private final long elements;
@@ -23,25 +27,30 @@ public final class DeviceBuffer implements AutoCloseable {
 
     private DeviceBuffer(
             @Nullable Device device,
-            MemorySegment segment,
+            MemorySegment memory,
             DataType type,
             long elements,
             @Nullable Arena owned) {
         this.device = device;
-        this.segment = segment;
+        this.memory = memory;
         this.type = type;
         this.elements = elements;
         this.owned = owned;
         this.host = device == null || device.backend().isHost();
+        // A slice without bytes keeps address and lifetime, and Java reads of it throw.
+        this.segment = host ? memory : memory.asSlice(0, 0);
     }
 
-    /** Takes over a block from the device. On CUDA the segment has no bytes, so that Java reads throw. */
+    /** Takes over a block from the device. */
     static DeviceBuffer ofOwned(
             Device device, MemorySegment address, DataType type, long elements) {
         Arena arena = Arena.ofShared();
-        long reachable = device.backend().isHost() ? elements * type.bytes() : 0;
         return new DeviceBuffer(
-                device, address.reinterpret(reachable, arena, null), type, elements, arena);
+                device,
+                address.reinterpret(elements * type.bytes(), arena, null),
+                type,
+                elements,
+                arena);
     }
 
     /**
@@ -150,8 +159,8 @@ public final class DeviceBuffer implements AutoCloseable {
     }
 
     /**
-     * Frees the memory if this buffer owns it; all views of it become unusable. A second call does nothing. Work on a
-     * CUDA stream that uses the memory must be done.
+     * Frees the memory if this buffer owns it; all views of it become unusable. A second call does nothing. Work that a
+     * CUDA stream was given before may still use the memory, which is not reused until then.
      *
      * @throws IllegalStateException if a call of another thread is using the memory
      */
@@ -174,11 +183,8 @@ public final class DeviceBuffer implements AutoCloseable {
     }
 
     private DeviceBuffer range(long byteOffset, DataType newType, long count) {
-        MemorySegment part =
-                host
-                        ? segment.asSlice(byteOffset, count * newType.bytes())
-                        : MemorySegment.ofAddress(segment.address() + byteOffset);
-        return new DeviceBuffer(device, part, newType, count, null);
+        return new DeviceBuffer(
+                device, memory.asSlice(byteOffset, count * newType.bytes()), newType, count, null);
     }
 
     private MemorySegment hostSegment(String method) {

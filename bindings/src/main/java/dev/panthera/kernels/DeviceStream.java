@@ -3,11 +3,13 @@ package dev.panthera.kernels;
 import dev.panthera.kernels.abi.PantheraAbi;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Set;
 
 /**
- * An ordered queue of work on one device. On the CPU a call is done when it returns; on CUDA it is asynchronous, and
- * buffers must stay open until {@link #synchronize}. A stream is meant for one thread at a time: calls from several
- * threads are safe, but wait for each other. A call allocates no native memory.
+ * An ordered queue of work on one device. On the CPU a call is done when it returns; on CUDA it is asynchronous: a failure
+ * may show in a later call, in {@link #synchronize} at the latest. A stream is meant for one thread at a time: calls from
+ * several threads are safe, but wait for each other. A call allocates no native memory.
  */
 public final class DeviceStream implements AutoCloseable {
 
@@ -36,10 +38,75 @@ public final class DeviceStream implements AutoCloseable {
     /**
      * Waits until all work of this stream is done.
      *
-     * @throws KernelException of the first failure of asynchronous work since the last call
+     * @throws KernelException.DeviceFailure if the device has failed, now or before
+     * @throws KernelException.InvalidArgument on CUDA, if a call since the last synchronization met an id or label out of
+     *     range, which it ignored
      */
     public synchronized void synchronize() {
         call("stream_synchronize", "").finish(PantheraAbi.pan_stream_synchronize(handle));
+    }
+
+    /**
+     * Lets the work that this stream is given from now on wait until the work before an event's mark is done, without
+     * waiting here. Without a mark nothing happens.
+     *
+     * @throws KernelException.InvalidArgument if the event was closed or belongs to another device
+     */
+    public synchronized void waitFor(DeviceEvent event) {
+        KernelCall wait = call("stream_wait", "");
+        event.runOn(wait, mark -> PantheraAbi.pan_stream_wait(handle, mark));
+    }
+
+    /**
+     * Records work instead of doing it: whatever {@code work} gives to this stream becomes part of the graph, and is done
+     * each time the graph is launched. Recorded calls must neither wait for the stream nor copy from or to the host, and must
+     * allocate no device memory: what changes from launch to launch is written to buffers and {@link StepState}s in between.
+     *
+     * <p>The recording ends with this call, however it ends. While it lasts, calls of other threads wait for it.
+     *
+     * @return the graph, to be closed before the device
+     * @throws KernelException.Unsupported on a backend other than CUDA
+     * @throws KernelException if a call of this stream failed meanwhile, even if {@code work} has caught that; the stream can
+     *     be used as before
+     */
+    public synchronized DeviceGraph capture(Runnable work) {
+        call("capture_begin", "").finish(PantheraAbi.pan_capture_begin(handle));
+        // Matrix products work in memory of the stream, and kernels report wrong ids there.
+        call.beginRecording(arena.scope());
+        boolean recorded = false;
+        try {
+            work.run();
+            KernelException hidden = call.recordingFailure();
+            if (hidden != null) {
+                throw hidden;
+            }
+            recorded = true;
+        } finally {
+            if (!recorded) {
+                abandonCapture();
+            }
+        }
+        return endCapture();
+    }
+
+    private DeviceGraph endCapture() {
+        Set<MemorySegment.Scope> used = call.endRecording();
+        try (var graphArena = Arena.ofConfined()) {
+            MemorySegment graph = graphArena.allocate(ValueLayout.ADDRESS);
+            call("capture_end", "").finish(PantheraAbi.pan_capture_end(handle, graph));
+            return new DeviceGraph(device, graph.get(ValueLayout.ADDRESS, 0), used);
+        }
+    }
+
+    /** Ends the recording after a failure, which the caller is about to throw: what else goes wrong here follows from it. */
+    private void abandonCapture() {
+        call.endRecording();
+        try (var graphArena = Arena.ofConfined()) {
+            MemorySegment graph = graphArena.allocate(ValueLayout.ADDRESS);
+            if (PantheraAbi.pan_capture_end(handle, graph) == PantheraAbi.PAN_OK()) {
+                PantheraAbi.pan_graph_destroy(graph.get(ValueLayout.ADDRESS, 0));
+            }
+        }
     }
 
     /**
@@ -166,11 +233,19 @@ public final class DeviceStream implements AutoCloseable {
         }
     }
 
-    /** Waits for the work and frees the stream. A second call does nothing. */
+    /**
+     * Waits for the work and frees the stream. A second call does nothing.
+     *
+     * @throws KernelException of the work that was waited for; the stream is closed all the same
+     * @throws KernelException.InvalidArgument in the midst of {@link #capture}; the stream stays open
+     */
     @Override
     public synchronized void close() {
         if (!closed) {
             call("stream_destroy", "");
+            if (call.isRecording()) {
+                throw call.invalid("the stream is recording; close it after capture has returned");
+            }
             closed = true;
             int status = PantheraAbi.pan_stream_destroy(handle);
             arena.close();

@@ -19,7 +19,8 @@ public record EmbeddingKernel(
         long batch, long length, long channels, long vocabSize, long positions) {
 
     /**
-     * Computes y. An id out of range throws on the CPU and leaves y unspecified.
+     * Computes y. An id out of range throws on the CPU and leaves y unspecified; on CUDA it counts as
+     * zeros, and {@link DeviceStream#synchronize} throws.
      *
      * @param ids           (batch, length) of I32, in [0, vocabSize)
      * @param table         (vocabSize, channels), a parameter

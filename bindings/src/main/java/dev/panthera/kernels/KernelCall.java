@@ -5,6 +5,8 @@ import dev.panthera.kernels.abi.pan_adamw_state;
 import dev.panthera.kernels.abi.pan_random_state;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashSet;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,12 @@ final class KernelCall {
     private String op = "";
     private Object shape = "";
 
+    /** Lifetimes of what the calls use while the stream records them; null while it does not. */
+    private @Nullable Set<MemorySegment.Scope> recorded;
+
+    /** The first call that failed while the stream records, whatever became of its exception. */
+    private @Nullable KernelException recordingFailure;
+
     KernelCall(Device device, MemorySegment stream, MemorySegment scratch) {
         this.device = device;
         this.stream = stream;
@@ -38,9 +46,35 @@ final class KernelCall {
         shape = newShape;
     }
 
+    /** From here on {@link #endRecording} knows what the calls use, the stream's own memory included. */
+    void beginRecording(MemorySegment.Scope streamMemory) {
+        recorded = new HashSet<>(Set.of(streamMemory));
+        recordingFailure = null;
+    }
+
+    boolean isRecording() {
+        return recorded != null;
+    }
+
+    /** A failure without which something else would have been recorded; null if every call so far was recorded. */
+    @Nullable KernelException recordingFailure() {
+        return recordingFailure;
+    }
+
+    /** What must be open whenever the recorded calls are repeated. */
+    Set<MemorySegment.Scope> endRecording() {
+        Set<MemorySegment.Scope> used = recorded == null ? Set.of() : recorded;
+        recorded = null;
+        return used;
+    }
+
     /** The pan_stream. */
     MemorySegment stream() {
         return stream;
+    }
+
+    Device device() {
+        return device;
     }
 
     /** Where the descriptor is written; what it holds is left over from the call before. */
@@ -146,7 +180,7 @@ final class KernelCall {
     /** Ends the call. */
     void finish(int status) {
         if (status != PantheraAbi.PAN_OK()) {
-            throw KernelException.ofStatus(status, op, shape.toString(), device.name());
+            throw failed(KernelException.ofStatus(status, op, shape.toString(), device.name()));
         }
     }
 
@@ -157,8 +191,24 @@ final class KernelCall {
     }
 
     KernelException invalid(String what) {
-        return new KernelException.InvalidArgument(
-                op, op + ": " + what, shape.toString(), device.name());
+        return failed(
+                new KernelException.InvalidArgument(
+                        op, op + ": " + what, shape.toString(), device.name()));
+    }
+
+    private KernelException failed(KernelException failure) {
+        if (recorded != null && recordingFailure == null) {
+            recordingFailure = failure;
+        }
+        return failure;
+    }
+
+    /** A native object that the call uses, which must outlive what is recorded. */
+    MemorySegment used(MemorySegment object) {
+        if (recorded != null) {
+            recorded.add(object.scope());
+        }
+        return object;
     }
 
     private MemorySegment usable(String name, DeviceBuffer buffer) {
@@ -179,6 +229,6 @@ final class KernelCall {
                     "%s belongs to another thread, as memory of a confined Arena does"
                             .formatted(name));
         }
-        return memory;
+        return used(memory);
     }
 }

@@ -10,26 +10,28 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Tables of one {@link LongConvKernel} on one device. Read-only: threads may share it, each with a stream of its own.
- * Close it after the last call that uses it, on CUDA after that call's stream was synchronized, and before the device.
+ * Close it after the last call that uses it, on CUDA after that call's stream was synchronized, and before the device. A
+ * {@link DeviceGraph} that has recorded such a call cannot be launched from then on.
  */
 public final class LongConvPlan implements AutoCloseable {
 
     private final LongConvKernel kernel;
     private final Device device;
+    private final Arena life = Arena.ofShared();
+
+    /** The pan_long_conv_plan, with the lifetime of this object. */
     private final MemorySegment handle;
 
-    /** Calls hold the read lock, so that the plan is not freed under them. */
+    /** Calls hold the read lock, so that the plan is not freed under them; it is taken after the stream's monitor. */
     private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
     /** What a spectrum must have at least; -1 before the first call that needs to know. */
     private volatile long neededBytes = -1;
 
-    private boolean closed;
-
     LongConvPlan(LongConvKernel kernel, Device device, MemorySegment handle) {
         this.kernel = kernel;
         this.device = device;
-        this.handle = handle;
+        this.handle = handle.reinterpret(life, null);
     }
 
     /** What is computed. */
@@ -227,9 +229,10 @@ public final class LongConvPlan implements AutoCloseable {
     public void close() {
         lock.writeLock().lock();
         try {
-            if (!closed) {
-                closed = true;
-                PantheraAbi.pan_long_conv_plan_destroy(handle);
+            if (handle.scope().isAlive()) {
+                MemorySegment plan = MemorySegment.ofAddress(handle.address());
+                life.close();
+                PantheraAbi.pan_long_conv_plan_destroy(plan);
             }
         } finally {
             lock.writeLock().unlock();
@@ -253,33 +256,34 @@ public final class LongConvPlan implements AutoCloseable {
         if (neededBytes < 0) {
             neededBytes = spectrumBytes(stream);
         }
-        lock.readLock().lock();
-        try {
-            requireOpen();
-            synchronized (stream) {
+        synchronized (stream) {
+            lock.readLock().lock();
+            try {
+                requireOpen();
                 KernelCall call = stream.call(op, kernel);
+                call.used(handle);
                 call.finish(body.applyAsInt(call));
+            } finally {
+                lock.readLock().unlock();
             }
-        } finally {
-            lock.readLock().unlock();
         }
     }
 
     private long size(String op, DeviceStream stream, ToIntFunction<KernelCall> body) {
-        lock.readLock().lock();
-        try {
-            requireOpen();
-            synchronized (stream) {
+        synchronized (stream) {
+            lock.readLock().lock();
+            try {
+                requireOpen();
                 KernelCall call = stream.call(op, kernel);
                 return call.finishSize(body.applyAsInt(call));
+            } finally {
+                lock.readLock().unlock();
             }
-        } finally {
-            lock.readLock().unlock();
         }
     }
 
     private void requireOpen() {
-        if (closed) {
+        if (!handle.scope().isAlive()) {
             throw new KernelException.InvalidArgument(
                     "long_conv",
                     "long_conv: the plan was closed",

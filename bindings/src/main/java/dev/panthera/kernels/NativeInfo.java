@@ -1,6 +1,9 @@
 package dev.panthera.kernels;
 
 import dev.panthera.kernels.abi.PantheraAbi;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
@@ -63,6 +66,23 @@ public final class NativeInfo {
         return PantheraAbi.pan_backend_status(backend.code()) == PantheraAbi.PAN_OK()
                 ? Optional.empty()
                 : Optional.of(NativeText.of(PantheraAbi.pan_last_error()));
+    }
+
+    /**
+     * How many devices of a backend there are, from index 0 on; 0 where it cannot be used.
+     *
+     * @throws KernelException if they cannot be counted
+     */
+    public static int deviceCount(Backend backend) {
+        NativeLibrary.load();
+        try (var arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+            int status = PantheraAbi.pan_device_count(backend.code(), count);
+            if (status != PantheraAbi.PAN_OK()) {
+                throw KernelException.ofStatus(status, "device_count", backend.toString(), "");
+            }
+            return count.get(ValueLayout.JAVA_INT, 0);
+        }
     }
 
     /** The ops of the library in its order, with the backends that have them. */

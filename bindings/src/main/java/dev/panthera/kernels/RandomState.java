@@ -15,7 +15,12 @@ public record RandomState(DeviceBuffer block) implements StepState {
     /** A block with seed and step 0. */
     public static RandomState allocate(Device device, DeviceStream stream) {
         var state = new RandomState(device.allocate(DataType.BYTE, pan_random_state.sizeof()));
-        state.write(stream, 0, 0);
+        try {
+            state.write(stream, 0, 0);
+        } catch (RuntimeException | Error failure) {
+            state.close();
+            throw failure;
+        }
         return state;
     }
 

@@ -40,7 +40,7 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
 
     /**
      * Computes the loss, the predictions and what backward needs. A label out of range throws on the CPU and leaves the
-     * outputs unspecified.
+     * outputs unspecified; on CUDA it is ignored, and {@link DeviceStream#synchronize} throws.
      *
      * @param hidden        (rows, channels)
      * @param weight        (vocabSize, channels), a parameter

@@ -19,6 +19,10 @@
  * {@link dev.panthera.kernels.Device#parameterType()}. Gradients of activations are written, those of parameters are
  * ADDED to what the buffer holds. No output may overlap another array unless its description says so.
  *
+ * <p>On CUDA the calls of a stream are asynchronous. {@link dev.panthera.kernels.DeviceEvent}s let streams wait for each other
+ * and measure time, and {@link dev.panthera.kernels.DeviceStream#capture} records calls as a
+ * {@link dev.panthera.kernels.DeviceGraph} that repeats them.
+ *
  * <p>Every null, type and length is checked before native code runs, every size and stride by the native library:
  * whatever is wrong is a {@link dev.panthera.kernels.KernelException}. The contract of each op, with formulas and
  * sources, is in {@code native/include/panthera.h}.

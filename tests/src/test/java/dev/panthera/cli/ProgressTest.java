@@ -25,7 +25,7 @@ class ProgressTest {
                         new PrintStream(bytes, true, UTF_8),
                         live,
                         () -> now);
-        progress.started(new RunInfo("cpu:avx2", 2, 1_234_567, 4096, 100, null, 0));
+        progress.started(new RunInfo("cpu:avx2, threads: 2", 1_234_567, 4096, 100, null, 0));
         return progress;
     }
 

@@ -2,7 +2,9 @@ package dev.panthera.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.kernels.Backend;
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.kernels.NativeInfo;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.Presets;
@@ -251,6 +253,27 @@ class TrainCommandTest {
         assertThat(Cli.run("mixers").succeeded().out())
                 .contains(Mixers.names())
                 .contains(Mixers.stateMixerNames());
+    }
+
+    @Test
+    void autoSaysWhatItChoseAndWhy() {
+        var problem = NativeInfo.backendProblem(Backend.CUDA);
+        Path run = folder.resolve("run");
+        String expected = problem.map(reason -> "; no CUDA: " + reason).orElse("on cuda:0 (");
+        assertThat(train(run, "--device", "auto").succeeded().outLines().getFirst())
+                .contains(expected);
+        assertThat(Cli.run("eval", run.toString(), "--device", "auto").succeeded().out())
+                .contains(expected);
+    }
+
+    @Test
+    void aDeviceThatIsNotThereIsRefusedWithTheReason() {
+        var problem = NativeInfo.backendProblem(Backend.CUDA);
+        String device = problem.isPresent() ? "cuda:0" : "cuda:999";
+        Path run = folder.resolve("run");
+        train(run, "--device", device)
+                .refused("--device " + device, problem.orElse("CUDA devices; use "));
+        assertThat(run).doesNotExist();
     }
 
     @Test

@@ -44,6 +44,12 @@ public final class ChildJvm {
         return new ChildJvm(command(mainClass, arguments), scratch);
     }
 
+    /** The same with a variable in its environment. */
+    ChildJvm withEnvironment(String name, String value) {
+        builder.environment().put(name, value);
+        return this;
+    }
+
     /** As {@link #of}, unable to write files larger than so many KiB. */
     static ChildJvm withFileLimit(
             int kibibytes, Path scratch, String mainClass, String... arguments) throws IOException {

@@ -175,7 +175,7 @@ class DeviceBufferTest {
         var other = Device.cpu(1);
         var buffer = other.allocate(DataType.F32, 1);
         var otherStream = other.newStream();
-        assertRefused(other::close, "1 streams, 1 allocations and 0 plans");
+        assertRefused(other::close, "1 streams, 1 allocations, 0 plans");
         buffer.close();
         otherStream.close();
         other.close();

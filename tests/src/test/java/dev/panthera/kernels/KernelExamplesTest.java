@@ -3,15 +3,15 @@ package dev.panthera.kernels;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.panthera.testing.EveryBackend;
 import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** One small example per kernel against plain loops: arguments arrive where they belong. */
 class KernelExamplesTest {
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void linearMapsEveryRow(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new LinearKernel(2, 2, 3);
@@ -33,7 +33,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void linearLeavesTheGapsBetweenStridedRows(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var y = f.of(9.0, 9, 9, 9);
@@ -44,7 +44,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void embeddingAddsPositions(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new EmbeddingKernel(2, 2, 2, 3, 3);
@@ -62,7 +62,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void layerNormNormalisesTheSumWithTheResidual(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new NormKernel(NormKind.LAYER, 0, 1, 4);
@@ -106,7 +106,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void rmsNormHasNoMean(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new NormKernel(NormKind.RMS, 0, 1, 2);
@@ -119,7 +119,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void activationsWorkInPlace(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var x = f.of(0.0, 2.0, -1);
@@ -133,7 +133,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void arithmeticBroadcasts(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel =
@@ -155,7 +155,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void gatesMultiplyAndAdd(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new GateKernel(Activation.IDENTITY, 1, 2);
@@ -171,7 +171,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void dropoutDependsOnTheStateAndTheKeyAlone(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             double[] first = dropped(f, f.randomState(1, 1), 1);
@@ -192,7 +192,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void softmaxSumsToOne(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new SoftmaxKernel(2, 2);
@@ -206,7 +206,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void reductionsWorkOnTheMiddleDimension(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new ReduceKernel(Reduction.MEAN, 2, 2, 2);
@@ -224,7 +224,7 @@ class KernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void adamWFollowsItsFormula(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var parameters = f.of(1.0, -2);

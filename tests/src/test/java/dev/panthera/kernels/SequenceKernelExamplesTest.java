@@ -3,8 +3,8 @@ package dev.panthera.kernels;
 import static dev.panthera.kernels.KernelExamplesTest.assertClose;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.testing.EveryBackend;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** Attention and vocabulary loss against plain loops. */
 class SequenceKernelExamplesTest {
@@ -16,7 +16,7 @@ class SequenceKernelExamplesTest {
     private static final double STEP = 1e-3;
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void attentionIsCausalAndPerHead(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             double[] packed = f.noise(LENGTH * ROW);
@@ -36,7 +36,7 @@ class SequenceKernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void attentionGradientsAreThoseOfTheFormula(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             double[] packed = f.noise(LENGTH * ROW);
@@ -67,7 +67,7 @@ class SequenceKernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void attentionDropsWeightsByTheRandomState(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var qkv = f.of(f.noise(LENGTH * ROW));
@@ -83,7 +83,7 @@ class SequenceKernelExamplesTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "CUDA", mode = EnumSource.Mode.EXCLUDE)
+    @EveryBackend
     void theVocabularyLossIgnoresUnlabelledRows(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var kernel = new VocabularyLossKernel(3, 1, 2);

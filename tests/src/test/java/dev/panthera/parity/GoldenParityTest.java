@@ -6,12 +6,13 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.Device;
+import dev.panthera.testing.CudaTest;
+import dev.panthera.testing.Goldens;
 import dev.panthera.testing.Rig;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
-import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,6 +39,14 @@ class GoldenParityTest {
     Stream<DynamicNode> casesPassOnTheReferenceDevices() {
         return Stream.of(DataType.F32, DataType.F64)
                 .map(type -> onDevice("reference " + type, () -> Device.reference(type), COMPUTED));
+    }
+
+    /** The recorded trajectories take the emulator half a minute; CudaTrainingTest has shorter ones. */
+    @TestFactory
+    @CudaTest
+    DynamicNode casesPassOnCuda() {
+        return onDevice(
+                "cuda", () -> Device.cuda(0), List.of("kernels", "losses", "mixers", "models"));
     }
 
     @TestFactory
@@ -75,20 +84,12 @@ class GoldenParityTest {
     }
 
     private static Stream<Path> goldens(String group) {
-        try (var files = Files.list(folder(group))) {
+        try (var files = Files.list(Goldens.folder(group))) {
             List<Path> sorted = files.sorted().toList();
             assertThat(sorted).as(group).isNotEmpty();
             return sorted.stream();
         } catch (IOException failure) {
             throw new UncheckedIOException(failure);
-        }
-    }
-
-    static Path folder(String group) {
-        try {
-            return Path.of(GoldenParityTest.class.getResource("/goldens/" + group).toURI());
-        } catch (URISyntaxException failure) {
-            throw new IllegalStateException(failure);
         }
     }
 }

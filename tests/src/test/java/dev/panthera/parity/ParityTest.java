@@ -8,6 +8,8 @@ import dev.panthera.io.SafetensorsFile;
 import dev.panthera.io.SafetensorsWriter;
 import dev.panthera.io.StoredTensor;
 import dev.panthera.task.TaskConfig;
+import dev.panthera.testing.Goldens;
+import dev.panthera.train.DeviceChoice;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -30,6 +32,7 @@ class ParityTest {
 
     @TempDir private Path folder;
 
+    /** @param lines those behind the first, which names the device */
     private record Run(int exitCode, List<String> lines) {
 
         String lineOf(String name) {
@@ -292,7 +295,7 @@ class ParityTest {
 
     private static Path golden(String name) {
         int slash = name.indexOf('/');
-        return GoldenParityTest.folder(name.substring(0, slash))
+        return Goldens.folder(name.substring(0, slash))
                 .resolve(name.substring(slash + 1) + ".safetensors");
     }
 
@@ -302,7 +305,13 @@ class ParityTest {
 
     private static Run run(Path directory) {
         var out = new ByteArrayOutputStream();
-        int exitCode = Parity.run(directory, new PrintStream(out, true, StandardCharsets.UTF_8));
-        return new Run(exitCode, out.toString(StandardCharsets.UTF_8).lines().toList());
+        int exitCode =
+                Parity.run(
+                        directory,
+                        new DeviceChoice("cpu", 0),
+                        new PrintStream(out, true, StandardCharsets.UTF_8));
+        List<String> lines = out.toString(StandardCharsets.UTF_8).lines().toList();
+        assertThat(lines.getFirst()).matches("on cpu:\\w+, threads: \\d+");
+        return new Run(exitCode, lines.subList(1, lines.size()));
     }
 }

@@ -52,7 +52,7 @@ final class LargeStep {
                 new TrainConfig(model, data, 1, 1e-3, 0.1, 2, TrainConfig.Protocol.VALIDATION, 1);
         try (var session =
                         new Session(
-                                new DeviceChoice("cpu", 2).open(),
+                                new DeviceChoice("cpu", 2).open().device(),
                                 model.config(data),
                                 config.seed(),
                                 data.trainPositions());

@@ -66,6 +66,8 @@ final class TinyRuns {
                     TrainConfig.Protocol.VALIDATION,
                     7);
 
+    private static final DeviceChoice CPU = new DeviceChoice("cpu", 2);
+
     private static final List<String> TIMES = List.of("seconds", "tokens_per_second");
 
     private TinyRuns() {}
@@ -85,7 +87,7 @@ final class TinyRuns {
     }
 
     static RunOptions options(Path folder, boolean resume, BooleanSupplier stopRequested) {
-        return new RunOptions(new DeviceChoice("cpu", 2), folder, resume, stopRequested);
+        return new RunOptions(CPU, folder, resume, stopRequested);
     }
 
     /** A new run in a folder, to its end. */
@@ -95,16 +97,17 @@ final class TinyRuns {
 
     /** A new run that is asked to stop after so many steps. */
     static TrainResult runUntil(int steps, TrainConfig config, Path folder) {
-        return runUntil(steps, config, folder, false);
+        return runUntil(steps, config, CPU, folder, false);
     }
 
     /** Goes on with a run until so many steps after that. */
     static TrainResult resumeUntil(int steps, TrainConfig config, Path folder) {
-        return runUntil(steps, config, folder, true);
+        return runUntil(steps, config, CPU, folder, true);
     }
 
-    private static TrainResult runUntil(
-            int steps, TrainConfig config, Path folder, boolean resume) {
+    /** A new or resumed run on a device that is asked to stop after so many steps. */
+    static TrainResult runUntil(
+            int steps, TrainConfig config, DeviceChoice device, Path folder, boolean resume) {
         var made = new int[1];
         var counter =
                 new TrainListener() {
@@ -113,7 +116,8 @@ final class TinyRuns {
                         made[0]++;
                     }
                 };
-        return Trainer.run(config, options(folder, resume, () -> made[0] >= steps), counter);
+        return Trainer.run(
+                config, new RunOptions(device, folder, resume, () -> made[0] >= steps), counter);
     }
 
     /** Goes on with a run to its end. */
@@ -136,9 +140,13 @@ final class TinyRuns {
 
     /** A session for a configuration, with room for its training and its test batches. */
     static Session session(TrainConfig config, int threads) {
+        return session(config, new DeviceChoice("cpu", threads));
+    }
+
+    static Session session(TrainConfig config, DeviceChoice device) {
         var data = config.data();
         return new Session(
-                new DeviceChoice("cpu", threads).open(),
+                device.open().device(),
                 config.model().config(data),
                 config.seed(),
                 Math.max(data.trainPositions(), data.testPositions()));

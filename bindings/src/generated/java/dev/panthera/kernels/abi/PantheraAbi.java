@@ -719,6 +719,67 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_device_count {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_device_count");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_device_count(pan_backend backend, int32_t *count)
+     * }
+     */
+    public static FunctionDescriptor pan_device_count$descriptor() {
+        return pan_device_count.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_device_count(pan_backend backend, int32_t *count)
+     * }
+     */
+    public static MethodHandle pan_device_count$handle() {
+        return pan_device_count.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_device_count(pan_backend backend, int32_t *count)
+     * }
+     */
+    public static MemorySegment pan_device_count$address() {
+        return pan_device_count.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_device_count(pan_backend backend, int32_t *count)
+     * }
+     */
+    public static int pan_device_count(int backend, MemorySegment count) {
+        var mh$ = pan_device_count.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_device_count", backend, count);
+            }
+            return (int)mh$.invokeExact(backend, count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_isa_available {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT    );
@@ -1077,6 +1138,66 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_device_gemm_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_device_gemm_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *pan_device_gemm_name(const pan_device *device)
+     * }
+     */
+    public static FunctionDescriptor pan_device_gemm_name$descriptor() {
+        return pan_device_gemm_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *pan_device_gemm_name(const pan_device *device)
+     * }
+     */
+    public static MethodHandle pan_device_gemm_name$handle() {
+        return pan_device_gemm_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *pan_device_gemm_name(const pan_device *device)
+     * }
+     */
+    public static MemorySegment pan_device_gemm_name$address() {
+        return pan_device_gemm_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *pan_device_gemm_name(const pan_device *device)
+     * }
+     */
+    public static MemorySegment pan_device_gemm_name(MemorySegment device) {
+        var mh$ = pan_device_gemm_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_device_gemm_name", device);
+            }
+            return (MemorySegment)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_stream_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,
@@ -1251,6 +1372,613 @@ public class PantheraAbi extends PantheraSymbols {
                 traceDowncall("pan_stream_synchronize", stream);
             }
             return (int)mh$.invokeExact(stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_event_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_event_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_event_create(pan_device *device, pan_event **event)
+     * }
+     */
+    public static FunctionDescriptor pan_event_create$descriptor() {
+        return pan_event_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_event_create(pan_device *device, pan_event **event)
+     * }
+     */
+    public static MethodHandle pan_event_create$handle() {
+        return pan_event_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_event_create(pan_device *device, pan_event **event)
+     * }
+     */
+    public static MemorySegment pan_event_create$address() {
+        return pan_event_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_event_create(pan_device *device, pan_event **event)
+     * }
+     */
+    public static int pan_event_create(MemorySegment device, MemorySegment event) {
+        var mh$ = pan_event_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_event_create", device, event);
+            }
+            return (int)mh$.invokeExact(device, event);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_event_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_event_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_event_destroy(pan_event *event)
+     * }
+     */
+    public static FunctionDescriptor pan_event_destroy$descriptor() {
+        return pan_event_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_event_destroy(pan_event *event)
+     * }
+     */
+    public static MethodHandle pan_event_destroy$handle() {
+        return pan_event_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_event_destroy(pan_event *event)
+     * }
+     */
+    public static MemorySegment pan_event_destroy$address() {
+        return pan_event_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_event_destroy(pan_event *event)
+     * }
+     */
+    public static int pan_event_destroy(MemorySegment event) {
+        var mh$ = pan_event_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_event_destroy", event);
+            }
+            return (int)mh$.invokeExact(event);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_event_record {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_event_record");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_event_record(pan_event *event, pan_stream *stream)
+     * }
+     */
+    public static FunctionDescriptor pan_event_record$descriptor() {
+        return pan_event_record.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_event_record(pan_event *event, pan_stream *stream)
+     * }
+     */
+    public static MethodHandle pan_event_record$handle() {
+        return pan_event_record.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_event_record(pan_event *event, pan_stream *stream)
+     * }
+     */
+    public static MemorySegment pan_event_record$address() {
+        return pan_event_record.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_event_record(pan_event *event, pan_stream *stream)
+     * }
+     */
+    public static int pan_event_record(MemorySegment event, MemorySegment stream) {
+        var mh$ = pan_event_record.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_event_record", event, stream);
+            }
+            return (int)mh$.invokeExact(event, stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_stream_wait {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_stream_wait");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_stream_wait(pan_stream *stream, pan_event *event)
+     * }
+     */
+    public static FunctionDescriptor pan_stream_wait$descriptor() {
+        return pan_stream_wait.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_stream_wait(pan_stream *stream, pan_event *event)
+     * }
+     */
+    public static MethodHandle pan_stream_wait$handle() {
+        return pan_stream_wait.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_stream_wait(pan_stream *stream, pan_event *event)
+     * }
+     */
+    public static MemorySegment pan_stream_wait$address() {
+        return pan_stream_wait.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_stream_wait(pan_stream *stream, pan_event *event)
+     * }
+     */
+    public static int pan_stream_wait(MemorySegment stream, MemorySegment event) {
+        var mh$ = pan_stream_wait.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_stream_wait", stream, event);
+            }
+            return (int)mh$.invokeExact(stream, event);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_event_synchronize {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_event_synchronize");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_event_synchronize(pan_event *event)
+     * }
+     */
+    public static FunctionDescriptor pan_event_synchronize$descriptor() {
+        return pan_event_synchronize.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_event_synchronize(pan_event *event)
+     * }
+     */
+    public static MethodHandle pan_event_synchronize$handle() {
+        return pan_event_synchronize.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_event_synchronize(pan_event *event)
+     * }
+     */
+    public static MemorySegment pan_event_synchronize$address() {
+        return pan_event_synchronize.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_event_synchronize(pan_event *event)
+     * }
+     */
+    public static int pan_event_synchronize(MemorySegment event) {
+        var mh$ = pan_event_synchronize.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_event_synchronize", event);
+            }
+            return (int)mh$.invokeExact(event);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_event_elapsed {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_event_elapsed");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds)
+     * }
+     */
+    public static FunctionDescriptor pan_event_elapsed$descriptor() {
+        return pan_event_elapsed.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds)
+     * }
+     */
+    public static MethodHandle pan_event_elapsed$handle() {
+        return pan_event_elapsed.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds)
+     * }
+     */
+    public static MemorySegment pan_event_elapsed$address() {
+        return pan_event_elapsed.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds)
+     * }
+     */
+    public static int pan_event_elapsed(MemorySegment start, MemorySegment end, MemorySegment milliseconds) {
+        var mh$ = pan_event_elapsed.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_event_elapsed", start, end, milliseconds);
+            }
+            return (int)mh$.invokeExact(start, end, milliseconds);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_capture_begin {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_capture_begin");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_begin(pan_stream *stream)
+     * }
+     */
+    public static FunctionDescriptor pan_capture_begin$descriptor() {
+        return pan_capture_begin.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_begin(pan_stream *stream)
+     * }
+     */
+    public static MethodHandle pan_capture_begin$handle() {
+        return pan_capture_begin.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_begin(pan_stream *stream)
+     * }
+     */
+    public static MemorySegment pan_capture_begin$address() {
+        return pan_capture_begin.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_capture_begin(pan_stream *stream)
+     * }
+     */
+    public static int pan_capture_begin(MemorySegment stream) {
+        var mh$ = pan_capture_begin.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_capture_begin", stream);
+            }
+            return (int)mh$.invokeExact(stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_capture_end {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_capture_end");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_end(pan_stream *stream, pan_graph **graph)
+     * }
+     */
+    public static FunctionDescriptor pan_capture_end$descriptor() {
+        return pan_capture_end.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_end(pan_stream *stream, pan_graph **graph)
+     * }
+     */
+    public static MethodHandle pan_capture_end$handle() {
+        return pan_capture_end.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_capture_end(pan_stream *stream, pan_graph **graph)
+     * }
+     */
+    public static MemorySegment pan_capture_end$address() {
+        return pan_capture_end.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_capture_end(pan_stream *stream, pan_graph **graph)
+     * }
+     */
+    public static int pan_capture_end(MemorySegment stream, MemorySegment graph) {
+        var mh$ = pan_capture_end.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_capture_end", stream, graph);
+            }
+            return (int)mh$.invokeExact(stream, graph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_graph_launch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_graph_launch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream)
+     * }
+     */
+    public static FunctionDescriptor pan_graph_launch$descriptor() {
+        return pan_graph_launch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream)
+     * }
+     */
+    public static MethodHandle pan_graph_launch$handle() {
+        return pan_graph_launch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream)
+     * }
+     */
+    public static MemorySegment pan_graph_launch$address() {
+        return pan_graph_launch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_graph_launch(pan_graph *graph, pan_stream *stream)
+     * }
+     */
+    public static int pan_graph_launch(MemorySegment graph, MemorySegment stream) {
+        var mh$ = pan_graph_launch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_graph_launch", graph, stream);
+            }
+            return (int)mh$.invokeExact(graph, stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_graph_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_graph_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_destroy(pan_graph *graph)
+     * }
+     */
+    public static FunctionDescriptor pan_graph_destroy$descriptor() {
+        return pan_graph_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_destroy(pan_graph *graph)
+     * }
+     */
+    public static MethodHandle pan_graph_destroy$handle() {
+        return pan_graph_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_graph_destroy(pan_graph *graph)
+     * }
+     */
+    public static MemorySegment pan_graph_destroy$address() {
+        return pan_graph_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_graph_destroy(pan_graph *graph)
+     * }
+     */
+    public static int pan_graph_destroy(MemorySegment graph) {
+        var mh$ = pan_graph_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_graph_destroy", graph);
+            }
+            return (int)mh$.invokeExact(graph);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

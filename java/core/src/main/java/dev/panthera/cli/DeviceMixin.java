@@ -8,7 +8,7 @@ final class DeviceMixin {
     @Option(
             names = "--device",
             paramLabel = "cpu|cuda:N|auto",
-            description = "Where to compute. Default: cpu")
+            description = "Where to compute; auto is CUDA if it works. Default: cpu")
     private String device = "cpu";
 
     @Option(

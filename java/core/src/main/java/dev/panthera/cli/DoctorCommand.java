@@ -47,7 +47,8 @@ final class DoctorCommand implements Callable<Integer> {
             fact("instructions", "%s", instructions(device.info().isa()));
         }
         fact("GEMM", "%s", NativeInfo.gemmName());
-        fact("cuda", "%s", NativeInfo.backendProblem(Backend.CUDA).orElseGet(DoctorCommand::cuda));
+        printCuda();
+        fact("operations", "%s", operations());
         if (ops) {
             printOps();
         }
@@ -72,16 +73,45 @@ final class DoctorCommand implements Callable<Integer> {
                         used == best ? "" : " (capped by PANTHERA_MAX_ISA)");
     }
 
-    private static String cuda() {
-        try (var device = Device.cuda(0)) {
+    private void printCuda() {
+        var problem = NativeInfo.backendProblem(Backend.CUDA);
+        if (problem.isPresent()) {
+            fact("cuda", "%s", problem.get());
+            return;
+        }
+        for (int i = 0; i < NativeInfo.deviceCount(Backend.CUDA); i++) {
+            fact("cuda:" + i, "%s", cuda(i));
+        }
+    }
+
+    /** A device that is busy or too old has its reason for a description; the others are still of use. */
+    private static String cuda(int index) {
+        try (var device = Device.cuda(index)) {
             var info = device.info();
             return Text.format(
-                    "%s, compute capability %d.%d, %.0f GiB",
+                    "%s, compute capability %d.%d, %.0f GiB, GEMM by %s",
                     info.name(),
                     info.computeCapability() / 10,
                     info.computeCapability() % 10,
-                    info.totalBytes() / (double) (1L << 30));
+                    info.totalBytes() / (double) (1L << 30),
+                    device.gemmName());
+        } catch (KernelException refused) {
+            return "cannot be used: " + refused.getMessage();
         }
+    }
+
+    private static String operations() {
+        var all = NativeInfo.ops();
+        return SHOWN.stream()
+                        .map(backend ->
+                                Text.format(
+                                        "%s %d",
+                                        lowerCase(backend),
+                                        all.stream()
+                                                .filter(op -> op.backends().contains(backend))
+                                                .count()))
+                        .collect(Collectors.joining(", "))
+                + Text.format(" of %d (--ops lists them)", all.size());
     }
 
     private void printOps() {

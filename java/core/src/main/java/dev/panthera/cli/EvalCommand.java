@@ -52,7 +52,15 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Path file = Checkpoint.locate(checkpoint);
-        Evaluation evaluation = Evaluator.evaluate(file, device.choice(), otherData(file));
+        DataOptions data = otherData(file);
+        try (var chosen = device.choice().open()) {
+            String where = chosen.description();
+            print(file, Evaluator.evaluate(file, chosen.device(), data), where);
+        }
+        return Panthera.OK;
+    }
+
+    private void print(Path file, Evaluation evaluation, String where) {
         if (json) {
             streams.line(
                     "%s",
@@ -61,11 +69,11 @@ final class EvalCommand implements Callable<Integer> {
                             .with("loss", evaluation.loss())
                             .with("examples", evaluation.examples())
                             .with("slices", evaluation.slices())
-                            .with("checkpoint", file.toString()));
+                            .with("checkpoint", file.toString())
+                            .with("device", where));
         } else {
-            print(evaluation);
+            print(evaluation, where);
         }
-        return Panthera.OK;
     }
 
     private @Nullable DataOptions otherData(Path file) {
@@ -81,12 +89,13 @@ final class EvalCommand implements Callable<Integer> {
         return draft.toConfig().data();
     }
 
-    private void print(Evaluation evaluation) {
+    private void print(Evaluation evaluation, String where) {
         streams.line(
-                "accuracy %s  loss %.4f  (%s examples)",
+                "accuracy %s  loss %.4f  (%s examples)  on %s",
                 Text.percent(evaluation.accuracy()),
                 evaluation.loss(),
-                Text.grouped(evaluation.examples()));
+                Text.grouped(evaluation.examples()),
+                where);
         evaluation
                 .slices()
                 .forEach((slice, accuracies) ->

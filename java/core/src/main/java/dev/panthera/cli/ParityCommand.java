@@ -4,6 +4,7 @@ import dev.panthera.parity.Parity;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** {@code panthera parity}: our results against recorded ones. */
@@ -21,12 +22,14 @@ final class ParityCommand implements Callable<Integer> {
             description = "Folder of golden safetensors files, searched with its folders.")
     private Path folder;
 
+    @Mixin private DeviceMixin device = new DeviceMixin();
+
     ParityCommand(Streams streams) {
         this.streams = streams;
     }
 
     @Override
     public Integer call() {
-        return Parity.run(folder, streams.out());
+        return Parity.run(folder, device.choice(), streams.out());
     }
 }

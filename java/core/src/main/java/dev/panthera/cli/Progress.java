@@ -46,14 +46,12 @@ final class Progress implements TrainListener {
     public void started(RunInfo info) {
         epochStart = nanoTime.getAsLong();
         shownAt = epochStart;
-        String threads = info.threads() == 0 ? "" : Text.format(", threads: %d", info.threads());
         Streams.line(
                 out,
-                "%s parameters, %d steps an epoch, on %s%s",
+                "%s parameters, %d steps an epoch, on %s",
                 Text.grouped(info.parameters()),
                 info.stepsPerEpoch(),
-                info.device(),
-                threads);
+                info.device());
         if (info.resumedEpoch() > 0) {
             Streams.line(out, "resumed after %d epochs", info.resumedEpoch());
         }

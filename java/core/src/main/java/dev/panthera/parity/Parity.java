@@ -2,7 +2,10 @@ package dev.panthera.parity;
 
 import dev.panthera.UserException;
 import dev.panthera.kernels.Device;
+import dev.panthera.kernels.KernelException;
 import dev.panthera.parity.Outcome.Verdict;
+import dev.panthera.train.DeviceChoice;
+import dev.panthera.train.DeviceTrouble;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
@@ -29,21 +32,29 @@ public final class Parity {
     private Parity() {}
 
     /**
-     * Runs all cases below a folder on the CPU.
+     * Runs all cases below a folder.
      *
      * @param directory searched recursively; a single safetensors file is one case
-     * @param out gets a table with a line for each case, and their counts as the last line
+     * @param choice where to compute
+     * @param out gets the device, a table with a line for each case, and their counts as the last line
      * @return {@link #PASSED} or {@link #FAILED}; unknown cases do not count as failed
-     * @throws UserException if the folder cannot be read
+     * @throws UserException if the folder cannot be read, or the device cannot be used or has failed
      */
-    public static int run(Path directory, PrintStream out) {
+    public static int run(Path directory, DeviceChoice choice, PrintStream out) {
         List<Path> files = cases(directory);
-        try (var device = Device.cpu()) {
-            return run(directory, files, device, out);
+        try (var chosen = choice.open()) {
+            out.println("on " + chosen.description());
+            return run(directory, files, chosen.device(), out);
+        } catch (KernelException.DeviceFailure lost) {
+            throw DeviceTrouble.explain(lost);
         }
     }
 
-    /** As {@link #run(Path, PrintStream)} on another device. */
+    /**
+     * As {@link #run(Path, DeviceChoice, PrintStream)} on an open device, of which nothing is printed.
+     *
+     * @throws KernelException.DeviceFailure if the device has failed, with which no further case can be run
+     */
     public static int run(Path directory, Device device, PrintStream out) {
         return run(directory, cases(directory), device, out);
     }
@@ -96,7 +107,7 @@ public final class Parity {
         return name.substring(0, name.length() - Golden.SUFFIX.length());
     }
 
-    /** A case that cannot be read or that throws has failed; the others go on. */
+    /** A case that cannot be read or that throws has failed; the others go on, unless the device is gone. */
     private static Outcome outcome(String name, Path file, Device device) {
         try {
             Golden golden = Golden.read(file);
@@ -110,6 +121,8 @@ public final class Parity {
             return Outcome.without(name, Verdict.UNKNOWN, String.valueOf(unknown.getMessage()));
         } catch (DeviationException deviation) {
             return Outcome.without(name, Verdict.DEVIATION, String.valueOf(deviation.getMessage()));
+        } catch (KernelException.DeviceFailure lost) {
+            throw lost;
         } catch (RuntimeException failure) {
             String message = failure.getMessage();
             return Outcome.without(

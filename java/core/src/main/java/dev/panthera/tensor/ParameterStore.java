@@ -49,8 +49,13 @@ public final class ParameterStore implements AutoCloseable {
         trainableElements = trainable;
         trainableParameters = counted;
         values = device.allocate(type, Math.max(1, total));
+        try {
+            gradients = trainable == 0 ? null : device.allocate(type, trainable);
+        } catch (RuntimeException | Error failure) {
+            values.close();
+            throw failure;
+        }
         stream.zero(values);
-        gradients = trainable == 0 ? null : device.allocate(type, trainable);
         bind(stream, ordered);
         zeroGradients(stream);
     }

@@ -16,6 +16,10 @@ import org.jspecify.annotations.Nullable;
  * Runs the operations of a step and remembers them for {@link #backward}. One tape serves a model for many steps:
  * {@link #begin} starts a step, {@link #end} gives its memory back, whatever an exception left of it. Not for use by
  * several threads.
+ *
+ * <p>From its inputs to its gradients a step stays on the device: the host reads nothing and, from the second step of the
+ * same shapes on, writes and allocates nothing, so that the step can be captured
+ * ({@link DeviceStream#capture}). {@link #checkEachOperation} is the exception.
  */
 public final class Tape {
 
@@ -162,11 +166,7 @@ public final class Tape {
                     loss + " is no scalar: backward() starts from one value");
         }
         Storage seed = arena.allocate(type, 1);
-        if (type == DataType.F64) {
-            stream.copyToDevice(seed.buffer(), new double[] {1});
-        } else {
-            stream.copyToDevice(seed.buffer(), new float[] {1});
-        }
+        stream.copy(seed.buffer(), arena.constant(stream, type, 1, 1));
         start(loss, seed);
     }
 

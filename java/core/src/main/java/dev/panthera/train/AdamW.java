@@ -27,6 +27,7 @@ public final class AdamW implements AutoCloseable {
         }
     }
 
+    private final OwnedResources owned = new OwnedResources();
     private final Options options;
     private final ParameterStore parameters;
     private final AdamWKernel kernel;
@@ -39,11 +40,15 @@ public final class AdamW implements AutoCloseable {
         this.options = options;
         this.parameters = parameters;
         kernel = new AdamWKernel(parameters.trainableElements());
-        state = AdamWState.allocate(device);
-        firstMoment =
-                device.allocate(parameters.trainable().type(), parameters.trainableElements());
-        secondMoment =
-                device.allocate(parameters.trainable().type(), parameters.trainableElements());
+        var type = parameters.trainable().type();
+        try {
+            state = owned.own(AdamWState.allocate(device));
+            firstMoment = owned.own(device.allocate(type, parameters.trainableElements()));
+            secondMoment = owned.own(device.allocate(type, parameters.trainableElements()));
+        } catch (RuntimeException | Error failure) {
+            owned.closeAfter(failure);
+            throw failure;
+        }
         stream.zero(firstMoment);
         stream.zero(secondMoment);
     }
@@ -70,6 +75,12 @@ public final class AdamW implements AutoCloseable {
 
     /** One step down the gradients of the parameters. */
     public void step(DeviceStream stream, double learningRate) {
+        begin(stream, learningRate);
+        apply(stream);
+    }
+
+    /** Says what the next {@link #apply} does. Counts the step. */
+    void begin(DeviceStream stream, double learningRate) {
         steps++;
         state.write(
                 stream,
@@ -81,6 +92,15 @@ public final class AdamW implements AutoCloseable {
                         options.weightDecay(),
                         steps,
                         false));
+    }
+
+    /** Lets the next {@link #apply} change nothing if a number is not zero that the device computes before. */
+    void skipUnlessZero(DeviceStream stream, DeviceBuffer flag) {
+        state.skipUnlessZero(stream, flag);
+    }
+
+    /** Makes the step that {@link #begin} has described, without any copy from the host. */
+    void apply(DeviceStream stream) {
         kernel.step(
                 stream,
                 state,
@@ -92,8 +112,6 @@ public final class AdamW implements AutoCloseable {
 
     @Override
     public void close() {
-        state.block().close();
-        firstMoment.close();
-        secondMoment.close();
+        owned.close();
     }
 }

@@ -1,6 +1,8 @@
 package dev.panthera.train;
 
 import dev.panthera.UserException;
+import dev.panthera.kernels.Device;
+import dev.panthera.kernels.KernelException;
 import dev.panthera.task.Batch;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
@@ -20,14 +22,23 @@ public final class Evaluator {
         this.session = session;
     }
 
+    /** As {@link #evaluate(Path, Device, DataOptions)} on a device that is opened for it. */
+    public static Evaluation evaluate(
+            Path checkpoint, DeviceChoice choice, @Nullable DataOptions data) {
+        try (var chosen = choice.open()) {
+            return evaluate(checkpoint, chosen.device(), data);
+        }
+    }
+
     /**
      * Evaluates a checkpoint on its test split.
      *
      * @param checkpoint file, or folder of a run
+     * @param device where to compute; it is closed at the end
      * @param data whose test split is used; null: that of the run
+     * @throws UserException if the checkpoint does not fit the data, or the device is full or has failed
      */
-    public static Evaluation evaluate(
-            Path checkpoint, DeviceChoice choice, @Nullable DataOptions data) {
+    public static Evaluation evaluate(Path checkpoint, Device device, @Nullable DataOptions data) {
         var file = Checkpoint.locate(checkpoint);
         TrainConfig config = Checkpoint.readConfig(file);
         DataOptions used = data == null ? config.data() : data;
@@ -35,12 +46,14 @@ public final class Evaluator {
         try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
                 var session =
                         new Session(
-                                choice.open(),
+                                device,
                                 config.model().config(config.data()),
                                 config.seed(),
                                 used.testPositions())) {
             Checkpoint.readParameters(file, session);
             return new Evaluator(session).evaluate(dataset);
+        } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
+            throw DeviceTrouble.explain(trouble);
         }
     }
 

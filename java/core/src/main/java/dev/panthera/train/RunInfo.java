@@ -6,8 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Facts of a run that are known before its first step.
  *
- * @param device name of the device, for example {@code cpu:avx512}
- * @param threads of a CPU device; 0 elsewhere
+ * @param device where it computes, for example {@code cpu:avx512, threads: 2}, and why not on CUDA if that was wished for
  * @param parameters trainable, tied ones counted once
  * @param stateBytes of the model's recurrent state for the longest test rows
  * @param stepsPerEpoch training steps
@@ -16,7 +15,6 @@ import org.jspecify.annotations.Nullable;
  */
 public record RunInfo(
         String device,
-        int threads,
         long parameters,
         long stateBytes,
         int stepsPerEpoch,

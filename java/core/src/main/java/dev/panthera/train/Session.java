@@ -17,13 +17,10 @@ import dev.panthera.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayDeque;
-import java.util.Deque;
-import org.jspecify.annotations.Nullable;
 
 /** A model on a device with what one step needs: parameters, step memory, and room for a batch. */
 final class Session implements AutoCloseable {
-    private final Deque<AutoCloseable> owned = new ArrayDeque<>();
+    private final OwnedResources owned = new OwnedResources();
     private final Device device;
     private final DeviceStream stream;
     private final StepArena arena;
@@ -43,47 +40,25 @@ final class Session implements AutoCloseable {
      * @param positions most tokens of a batch
      */
     Session(Device device, ModelConfig config, long seed, long positions) {
-        this.device = own(device);
+        this.device = owned.own(device);
         try {
-            stream = own(device.newStream());
-            arena = own(new StepArena(device));
-            random = RandomState.allocate(device, stream);
-            own(random.block());
+            stream = owned.own(device.newStream());
+            arena = owned.own(new StepArena(device));
+            random = owned.own(RandomState.allocate(device, stream));
             tape = new Tape(stream, arena, random, DataType.F32);
             model = LanguageModel.of(config, seed);
             parameters =
-                    own(new ParameterStore(device, stream, DataType.F32, Parameters.of(model)));
-            inputs = own(device.allocate(DataType.I32, positions));
-            labels = own(device.allocate(DataType.I32, positions));
-            rows = own(device.allocate(DataType.I32, positions));
-            var host = own(Arena.ofShared());
+                    owned.own(
+                            new ParameterStore(device, stream, DataType.F32, Parameters.of(model)));
+            inputs = owned.own(device.allocate(DataType.I32, positions));
+            labels = owned.own(device.allocate(DataType.I32, positions));
+            rows = owned.own(device.allocate(DataType.I32, positions));
+            var host = owned.own(Arena.ofShared());
             hostRows = host.allocate(ValueLayout.JAVA_INT, positions);
             hostLabels = host.allocate(ValueLayout.JAVA_INT, positions);
         } catch (RuntimeException | Error failure) {
-            try {
-                closeOwned();
-            } catch (RuntimeException second) {
-                failure.addSuppressed(second);
-            }
+            owned.closeAfter(failure);
             throw failure;
-        }
-    }
-
-    private <T extends AutoCloseable> T own(T resource) {
-        owned.push(resource);
-        return resource;
-    }
-
-    private void closeOwned() {
-        while (!owned.isEmpty()) {
-            try {
-                owned.pop().close();
-            } catch (RuntimeException failure) {
-                throw failure;
-            } catch (Exception impossible) {
-                throw new AssertionError(
-                        "closing device memory throws unchecked exceptions only", impossible);
-            }
         }
     }
 
@@ -124,27 +99,53 @@ final class Session implements AutoCloseable {
     }
 
     /**
-     * Ids of a batch, {@code (batch, length)}, and its labelled positions with their labels, {@code (1, count)}; null where
-     * nothing is labelled. Overwritten by the next batch.
+     * Ids of a batch, {@code (batch, length)}, and its labelled positions with their labels, {@code (1, capacity)}.
+     * Overwritten by the next batch.
      */
     record Labelled(Tensor inputs, Tensor rows, Tensor labels) {}
 
-    @Nullable Labelled loadLabelled(Batch batch) {
-        long count = 0;
-        for (long i = 0; i < batch.labels().byteSize() / Integer.BYTES; i++) {
+    /** As {@link #loadLabelled(Batch, int)} with room for exactly the labels that there are, or for one if there are none. */
+    Labelled loadLabelled(Batch batch) {
+        int count = collectLabels(batch);
+        return uploadLabelled(batch, count, Math.max(1, count));
+    }
+
+    /**
+     * Brings a batch to the device.
+     *
+     * @param capacity length of the list of labelled positions, at least as many as there are. What is left of it are
+     *     positions without a label: batches with different numbers of labels then have tensors of the same shapes.
+     */
+    Labelled loadLabelled(Batch batch, int capacity) {
+        int count = collectLabels(batch);
+        if (count > capacity) {
+            throw new IllegalArgumentException(
+                    "%d positions have labels; there is room for %d".formatted(count, capacity));
+        }
+        return uploadLabelled(batch, count, capacity);
+    }
+
+    private int collectLabels(Batch batch) {
+        int count = 0;
+        for (int i = 0; i < batch.rows() * batch.length(); i++) {
             int label = batch.labels().getAtIndex(ValueLayout.JAVA_INT, i);
             if (label != TaskConfig.IGNORE) {
-                hostRows.setAtIndex(ValueLayout.JAVA_INT, count, (int) i);
+                hostRows.setAtIndex(ValueLayout.JAVA_INT, count, i);
                 hostLabels.setAtIndex(ValueLayout.JAVA_INT, count++, label);
             }
         }
-        if (count == 0) {
-            return null;
+        return count;
+    }
+
+    private Labelled uploadLabelled(Batch batch, int count, int capacity) {
+        for (int i = count; i < capacity; i++) {
+            hostRows.setAtIndex(ValueLayout.JAVA_INT, i, 0);
+            hostLabels.setAtIndex(ValueLayout.JAVA_INT, i, TaskConfig.IGNORE);
         }
         return new Labelled(
                 upload(inputs, batch, batch.inputs()),
-                upload(rows, 1, (int) count, hostRows),
-                upload(labels, 1, (int) count, hostLabels));
+                upload(rows, 1, capacity, hostRows),
+                upload(labels, 1, capacity, hostLabels));
     }
 
     private Tensor upload(DeviceBuffer target, Batch batch, MemorySegment values) {
@@ -160,6 +161,6 @@ final class Session implements AutoCloseable {
     @Override
     public void close() {
         tape.end();
-        closeOwned();
+        owned.close();
     }
 }

@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import dev.panthera.UserException;
 import dev.panthera.io.AtomicFile;
+import dev.panthera.kernels.KernelException;
 import dev.panthera.task.Batch;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
@@ -22,6 +23,7 @@ public final class Trainer {
     private final TrainConfig config;
     private final RunOptions options;
     private final TrainListener listener;
+    private final String device;
     private final Session session;
     private final TrainingStep step;
     private final Dataset train;
@@ -34,6 +36,7 @@ public final class Trainer {
             TrainConfig config,
             RunOptions options,
             TrainListener listener,
+            String device,
             Session session,
             TrainingStep step,
             Dataset train,
@@ -41,12 +44,12 @@ public final class Trainer {
         this.config = config;
         this.options = options;
         this.listener = listener;
+        this.device = device;
         this.session = session;
         this.step = step;
         this.train = train;
         this.deciding = deciding;
-        var folder = options.folder();
-        checkpoint = folder == null ? null : folder.resolve(Checkpoint.FILE);
+        checkpoint = checkpoint(options);
         if (checkpoint != null && options.resume()) {
             position = Checkpoint.resume(Checkpoint.locate(checkpoint), session, step.optimizer());
         }
@@ -56,7 +59,8 @@ public final class Trainer {
      * Trains a model.
      *
      * @throws DivergedException if loss or gradients become NaN or infinite
-     * @throws UserException if the run's folder cannot be written; the last checkpoint stays as it was
+     * @throws UserException if the run's folder cannot be written, or the device cannot be used, is full or has failed; the
+     *     last checkpoint stays as it was, and the run can go on from it on any device
      */
     public static TrainResult run(TrainConfig config, RunOptions options, TrainListener listener) {
         var data = config.data();
@@ -65,9 +69,10 @@ public final class Trainer {
         long positions = Math.max(data.trainPositions(), data.testPositions());
         try (var train = data.trainDataset(storage(data));
                 var deciding = data.testDataset(decidingSplit, RowStorage.STREAMED);
+                var chosen = options.device().open();
                 var session =
                         new Session(
-                                options.device().open(),
+                                chosen.device(),
                                 config.model().config(data),
                                 config.seed(),
                                 positions);
@@ -76,8 +81,24 @@ public final class Trainer {
                                 session,
                                 AdamW.Options.withWeightDecay(config.weightDecay()),
                                 config.seed())) {
-            return new Trainer(config, options, listener, session, step, train, deciding).run();
+            return new Trainer(
+                            config,
+                            options,
+                            listener,
+                            chosen.description(),
+                            session,
+                            step,
+                            train,
+                            deciding)
+                    .run();
+        } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
+            throw DeviceTrouble.explain(trouble, checkpoint(options));
         }
+    }
+
+    private static @Nullable Path checkpoint(RunOptions options) {
+        var folder = options.folder();
+        return folder == null ? null : folder.resolve(Checkpoint.FILE);
     }
 
     private static RowStorage storage(DataOptions data) {
@@ -116,8 +137,7 @@ public final class Trainer {
     private TrainResult run(@Nullable MetricsLog metrics) {
         listener.started(
                 new RunInfo(
-                        session.device().name(),
-                        session.device().info().threads(),
+                        device,
                         session.parameters().trainableParameters(),
                         stateBytes(),
                         train.batchesPerEpoch(),

@@ -13,31 +13,54 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One step of training: forward, loss, backward, a look at loss and gradient norm, optimizer. If either is NaN or infinite
- * the parameters are left as they are, and the same step is run again with a check behind each operation to name the first
- * that went wrong: the step's dropout comes from a counter, so the second run is the first one exactly.
+ * One step of training, in three parts: what changes from step to step goes to the device; the device computes forward, loss,
+ * backward, gradient norm and optimizer without the host; loss and norm come back. The middle part reads and writes nothing of
+ * the host and, once it has run, allocates nothing, so that it can be captured in a graph.
+ *
+ * <p>If loss or norm is NaN or infinite the device leaves the parameters as they are, and the same step is run again with a
+ * check behind each operation to name the first that went wrong: the step's dropout comes from a counter, so the second run is
+ * the first one exactly.
  */
 final class TrainingStep implements AutoCloseable {
+    /** Places of {@link #outcome}. */
+    private static final int LOSS = 0;
+
+    private static final int SQUARED_NORM = 1;
+    private static final int OUTCOMES = 2;
+
+    private final OwnedResources owned = new OwnedResources();
     private final Session session;
     private final AdamW optimizer;
     private final long seed;
     private final ReduceKernel squares;
-    private final DeviceBuffer gradientNorm;
+    private final ReduceKernel nonFinite = new ReduceKernel(Reduction.NONFINITE, 1, OUTCOMES, 1);
+    private final DeviceBuffer outcome;
+    private final DeviceBuffer nonFiniteCount;
     private final @Nullable DeviceBuffer workspace;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment readBack = arena.allocate(ValueLayout.JAVA_FLOAT);
+    private final MemorySegment readBack;
 
     TrainingStep(Session session, AdamW.Options options, long seed) {
         this.session = session;
         this.seed = seed;
         var device = session.device();
-        optimizer = new AdamW(device, session.stream(), session.parameters(), options);
+        var stream = session.stream();
         squares =
                 new ReduceKernel(
                         Reduction.SUM_OF_SQUARES, 1, session.parameters().trainableElements(), 1);
-        gradientNorm = device.allocate(DataType.F32, 1);
-        long bytes = squares.forwardWorkspaceBytes(session.stream());
-        workspace = bytes == 0 ? null : device.allocate(DataType.BYTE, bytes);
+        try {
+            optimizer = owned.own(new AdamW(device, stream, session.parameters(), options));
+            outcome = owned.own(device.allocate(DataType.F32, OUTCOMES));
+            nonFiniteCount = owned.own(device.allocate(DataType.F32, 1));
+            long bytes =
+                    Math.max(
+                            squares.forwardWorkspaceBytes(stream),
+                            nonFinite.forwardWorkspaceBytes(stream));
+            workspace = bytes == 0 ? null : owned.own(device.allocate(DataType.BYTE, bytes));
+            readBack = owned.own(Arena.ofShared()).allocate(ValueLayout.JAVA_FLOAT, OUTCOMES);
+        } catch (RuntimeException | Error failure) {
+            owned.closeAfter(failure);
+            throw failure;
+        }
     }
 
     AdamW optimizer() {
@@ -46,49 +69,57 @@ final class TrainingStep implements AutoCloseable {
 
     /** Trains on a batch and returns its loss. */
     float run(Batch batch, double learningRate) {
-        float loss = gradients(batch);
-        float squaredNorm = squaredGradientNorm();
-        if (!Float.isFinite(loss) || !Float.isFinite(squaredNorm)) {
-            throw diverged(batch, loss, squaredNorm);
-        }
-        optimizer.step(session.stream(), learningRate);
-        return loss;
+        var loaded = session.loadLabelled(batch);
+        begin(learningRate);
+        compute(loaded);
+        return finish(loaded);
     }
 
-    private float gradients(Batch batch) {
-        var tape = session.tape();
+    /** Tells the device which step comes next. */
+    void begin(double learningRate) {
         session.random().write(session.stream(), seed, optimizer.steps());
+        optimizer.begin(session.stream(), learningRate);
+    }
+
+    /** The whole step on the device. */
+    void compute(Session.Labelled loaded) {
+        var stream = session.stream();
+        gradients(loaded);
+        squares.forward(
+                stream,
+                session.parameters().gradients(),
+                outcome.slice(SQUARED_NORM, 1),
+                workspace);
+        nonFinite.forward(stream, outcome, nonFiniteCount, workspace);
+        optimizer.skipUnlessZero(stream, nonFiniteCount);
+        optimizer.apply(stream);
+    }
+
+    private void gradients(Session.Labelled loaded) {
+        var tape = session.tape();
         session.parameters().zeroGradients(session.stream());
-        var loaded = session.loadLabelled(batch);
-        if (loaded == null) {
-            return 0;
-        }
         tape.begin(Tape.Mode.TRAINING);
         var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
-        float loss = read(result.loss().values());
+        session.stream().copy(outcome.slice(LOSS, 1), result.loss().values());
         tape.backward(result.loss());
+    }
+
+    /** Waits for the step and returns its loss. */
+    float finish(Session.Labelled loaded) {
+        session.stream().copyToHost(readBack, outcome);
+        float loss = readBack.getAtIndex(ValueLayout.JAVA_FLOAT, LOSS);
+        float squaredNorm = readBack.getAtIndex(ValueLayout.JAVA_FLOAT, SQUARED_NORM);
+        if (!Float.isFinite(loss) || !Float.isFinite(squaredNorm)) {
+            throw diverged(loaded, loss, squaredNorm);
+        }
         return loss;
     }
 
-    private float squaredGradientNorm() {
-        var gradients = session.parameters().gradients();
-        if (gradients == null) {
-            return 0;
-        }
-        squares.forward(session.stream(), gradients, gradientNorm, workspace);
-        return read(gradientNorm);
-    }
-
-    private float read(DeviceBuffer scalar) {
-        session.stream().copyToHost(readBack, scalar);
-        return readBack.get(ValueLayout.JAVA_FLOAT, 0);
-    }
-
-    private DivergedException diverged(Batch batch, float loss, float squaredNorm) {
+    private DivergedException diverged(Session.Labelled loaded, float loss, float squaredNorm) {
         String where = "no single operation shows it: the gradient norm overflows";
         session.tape().checkEachOperation(true);
         try {
-            gradients(batch);
+            gradients(loaded);
         } catch (NonFiniteException e) {
             where = "first in " + e.getMessage();
         } finally {
@@ -96,16 +127,11 @@ final class TrainingStep implements AutoCloseable {
         }
         return new DivergedException(
                 "step %d: loss %s, squared gradient norm %s; %s; try a smaller --lr"
-                        .formatted(optimizer.steps() + 1, loss, squaredNorm, where));
+                        .formatted(optimizer.steps(), loss, squaredNorm, where));
     }
 
     @Override
     public void close() {
-        arena.close();
-        optimizer.close();
-        gradientNorm.close();
-        if (workspace != null) {
-            workspace.close();
-        }
+        owned.close();
     }
 }
