@@ -217,14 +217,16 @@ PAN_API pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *m
 /**
  * From here to pan_capture_end() the stream's work is recorded instead of done. Recorded calls must not wait for the
  * stream (no pan_copy_to_host(), no pan_stream_synchronize()) nor copy from the host, because a repetition would copy
- * what the host had at the time of recording; memory must be allocated before. PAN_UNSUPPORTED on host backends.
+ * what the host had at the time of recording; memory must be allocated before, and the same calls made once, because a
+ * kernel's first use may load it. PAN_UNSUPPORTED on host backends.
  */
 PAN_API pan_status pan_capture_begin(pan_stream *stream);
 
 /**
  * Ends the recording; calls that were refused are not part of it. A failure leaves no graph and a stream that can be used
  * as before.
- * The graph refers to the arrays of the recorded calls, which must outlive it; it is destroyed before its device is closed.
+ * The graph refers to the arrays and plans of the recorded calls, which must outlive it; it is destroyed before its device
+ * is closed. One thread at a time may launch it.
  */
 PAN_API pan_status pan_capture_end(pan_stream *stream, pan_graph **graph);
 

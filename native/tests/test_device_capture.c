@@ -127,6 +127,43 @@ static void check_other_streams(const target *target) {
     free_memory(target, d);
 }
 
+/* What makes and frees things of the same GPU, and what waits on other streams, does not spoil a recording. */
+static void check_beside(const target *target) {
+    work h = {0}, *d = copy_in(target, &h, sizeof h), *freed = copy_in(target, &h, sizeof h);
+    pan_long_conv_desc desc = {.struct_size = sizeof desc,
+                               .dtype = PAN_F32,
+                               .method = PAN_CONV_FFT,
+                               .batch = 1,
+                               .length = 500,
+                               .channels = 1,
+                               .taps = 500,
+                               .h_channel_stride = 500,
+                               .h_tap_stride = 1,
+                               .u_stride = 1,
+                               .y_stride = 1};
+    pan_long_conv_plan *plan = NULL;
+    pan_stream *second = NULL;
+    pan_graph *graph = NULL, *earlier = record(target->stream, d);
+    give_work(target->stream, freed);
+    CHECK_OK(pan_capture_begin(target->stream));
+    give_work(target->stream, d);
+    free_memory(target, freed);
+    CHECK_OK(pan_long_conv_plan_create(target->device, &desc, &plan));
+    CHECK_OK(pan_long_conv_plan_destroy(plan));
+    CHECK_OK(pan_stream_create(target->device, &second));
+    CHECK_OK(pan_copy_to_device(second, d, &h, sizeof h));
+    CHECK_OK(pan_stream_synchronize(second));
+    CHECK_OK(pan_stream_destroy(second));
+    CHECK_OK(pan_graph_destroy(earlier));
+    struct target other = open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0);
+    free_memory(&other, copy_in(&other, &h, sizeof h));
+    close_target(&other);
+    CHECK_OK(pan_capture_end(target->stream, &graph));
+    check_launch(target, graph, target->stream, d, 5.0f, "recorded beside other work");
+    CHECK_OK(pan_graph_destroy(graph));
+    free_memory(target, d);
+}
+
 static void check_other_device(const target *target) {
     struct target other = open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0);
     work h = {0}, *d = copy_in(target, &h, sizeof h);
@@ -158,6 +195,7 @@ void check_captures(const target *target) {
     check_ends(target);
     check_null(target);
     check_other_streams(target);
+    check_beside(target);
     check_other_device(target);
     check_lifetime(target);
 }

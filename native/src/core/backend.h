@@ -64,7 +64,7 @@ struct pan_stream {
 struct pan_event {
     pan_device *device;
     void *state;
-    int32_t marked;
+    int32_t marked; /* atomic */
 };
 
 struct pan_graph {

@@ -21,6 +21,11 @@ static pan_status check_same_device(const char *op, const char *what, const pan_
     return PAN_OK;
 }
 
+/* Another thread may have recorded the event. */
+static int32_t is_marked(const pan_event *event) {
+    return __atomic_load_n(&event->marked, __ATOMIC_ACQUIRE);
+}
+
 pan_status pan_event_create(pan_device *device, pan_event **event) {
     PAN_TRY(check_present("event_create", "device", device, "event", event));
     pan_event *created = calloc(1, sizeof *created);
@@ -50,27 +55,27 @@ pan_status pan_event_record(pan_event *event, pan_stream *stream) {
     PAN_TRY(check_present("event_record", "event", event, "stream", stream));
     PAN_TRY(check_same_device("event_record", "the event", stream->device, event->device));
     PAN_TRY(event->device->driver->record_event(event->state, stream->state));
-    event->marked = 1;
+    __atomic_store_n(&event->marked, 1, __ATOMIC_RELEASE);
     return PAN_OK;
 }
 
 pan_status pan_stream_wait(pan_stream *stream, pan_event *event) {
     PAN_TRY(check_present("stream_wait", "stream", stream, "event", event));
     PAN_TRY(check_same_device("stream_wait", "the event", stream->device, event->device));
-    return event->marked ? event->device->driver->wait_event(stream->state, event->state) : PAN_OK;
+    return is_marked(event) ? event->device->driver->wait_event(stream->state, event->state) : PAN_OK;
 }
 
 pan_status pan_event_synchronize(pan_event *event) {
     PAN_TRY(check_present("event_synchronize", "event", event, "event", event));
-    return event->marked ? event->device->driver->synchronize_event(event->state) : PAN_OK;
+    return is_marked(event) ? event->device->driver->synchronize_event(event->state) : PAN_OK;
 }
 
 pan_status pan_event_elapsed(pan_event *start, pan_event *end, double *milliseconds) {
     PAN_TRY(check_present("event_elapsed", "start", start, "end", end));
     PAN_TRY(check_present("event_elapsed", "milliseconds", milliseconds, "milliseconds", milliseconds));
     PAN_TRY(check_same_device("event_elapsed", "end", start->device, end->device));
-    if (!start->marked || !end->marked) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "event_elapsed: %s was not recorded", start->marked ? "end" : "start");
+    if (!is_marked(start) || !is_marked(end)) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "event_elapsed: %s was not recorded", is_marked(start) ? "end" : "start");
     }
     PAN_TRY(pan_event_synchronize(start));
     PAN_TRY(pan_event_synchronize(end));

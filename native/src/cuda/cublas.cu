@@ -25,14 +25,18 @@ struct cublas_functions {
 
 constexpr int DEFAULT_MATH = 0; // float products in float: TF32 would keep 10 bits
 constexpr int NO_TRANSPOSE = 0, TRANSPOSE = 1;
+constexpr int SUCCESS = 0, ALLOCATION_FAILED = 3;
+
+constexpr char OWN_NAME[] = "Panthera's tiles";
 
 // What cuBLAS asks for on Hopper, its largest. A workspace of the stream's own keeps its results repeatable and its calls
 // capturable.
-constexpr size_t WORKSPACE_BYTES = 32 << 20;
+constexpr int64_t WORKSPACE_BYTES = 32 << 20;
 
 struct library {
     cublas_functions functions;
     bool usable;
+    bool chosen; // by its path
     char name[160];
     char problem[400]; // why the library that was asked for cannot be used
 };
@@ -70,19 +74,21 @@ bool open_library(const char *path, library *l) {
     return l->usable;
 }
 
-// PANTHERA_CUBLAS: "off", or the library's path; unset: the versions that this interface is known to fit.
+// PANTHERA_CUBLAS: "off", or the library's path; unset: the versions that this interface is known to fit, that of the
+// CUDA runtime first.
 library open_any() {
     library l = {};
-    std::snprintf(l.name, sizeof l.name, "Panthera's tiles");
     const char *choice = std::getenv("PANTHERA_CUBLAS");
     if (choice != nullptr && std::strcmp(choice, "off") != 0) {
+        l.chosen = true;
         if (!open_library(choice, &l)) {
             const char *why = dlerror();
             std::snprintf(l.problem, sizeof l.problem, "PANTHERA_CUBLAS is %.150s: %.200s", choice,
                           why == nullptr ? "it lacks functions of cuBLAS" : why);
         }
-    } else if (choice == nullptr && !open_library("libcublas.so.13", &l)) {
-        open_library("libcublas.so.12", &l);
+    } else if (choice == nullptr &&
+               !open_library(CUDART_VERSION >= 13000 ? "libcublas.so.13" : "libcublas.so.12", &l)) {
+        open_library(CUDART_VERSION >= 13000 ? "libcublas.so.12" : "libcublas.so.13", &l);
     }
     return l;
 }
@@ -92,79 +98,86 @@ const library &cublas() {
     return opened;
 }
 
+std::atomic<bool> does_not_start;
+
+bool uses_cublas() {
+    return cublas().usable && !does_not_start;
+}
+
+pan_status allocate_workspace(const char *op, cuda_device *device, void **workspace) {
+    const pan_status status = cuda_allocate(device, WORKSPACE_BYTES, workspace);
+    return status == PAN_OUT_OF_MEMORY
+               ? pan_cuda_fail(status, "%s: no %lld bytes for cuBLAS on CUDA device %d; PANTHERA_CUBLAS=off needs none",
+                               op, static_cast<long long>(WORKSPACE_BYTES), device->ordinal)
+               : status;
+}
+
 } // namespace
 
-struct cublas_handle {
-    void *handle;
-    void *workspace;
-    void *recorded; // the workspace of the graph that is being recorded
-};
-
 const char *cuda_gemm_name() {
-    return cublas().name;
+    return uses_cublas() ? cublas().name : OWN_NAME;
 }
 
 pan_status open_cublas(cuda_stream *stream) {
     if (cublas().problem[0] != '\0') {
         return pan_cuda_fail(PAN_INVALID_ARGUMENT, "stream_create: %s", cublas().problem);
     }
-    if (!cublas().usable) {
+    if (!uses_cublas()) {
         return PAN_OK;
     }
     const cublas_functions &f = cublas().functions;
-    auto *made = new (std::nothrow) cublas_handle{};
-    stream->cublas = made;
-    if (made == nullptr || f.create(&made->handle) != 0 ||
-        cudaMalloc(&made->workspace, WORKSPACE_BYTES) != cudaSuccess ||
-        f.set_stream(made->handle, stream->handle) != 0 ||
-        f.set_workspace(made->handle, made->workspace, WORKSPACE_BYTES) != 0 ||
-        f.set_math_mode(made->handle, DEFAULT_MATH) != 0) {
-        cudaGetLastError();
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "stream_create: cuBLAS cannot start on CUDA device %d",
+    void *&handle = stream->parts->cublas;
+    const int status = handle == nullptr ? f.create(&handle) : SUCCESS;
+    if (status != SUCCESS && status != ALLOCATION_FAILED && !cublas().chosen) {
+        does_not_start = true; // a version that does not fit the driver, and that nobody asked for
+        return PAN_OK;
+    }
+    if (status != SUCCESS) {
+        return pan_cuda_fail(status == ALLOCATION_FAILED ? PAN_OUT_OF_MEMORY : PAN_DEVICE_ERROR,
+                             "stream_create: cuBLAS does not start on CUDA device %d (%d)", stream->device->ordinal,
+                             status);
+    }
+    CUDA_TRY(allocate_workspace("stream_create", stream->device, &stream->cublas_workspace));
+    // The stream first: it takes the workspace away.
+    if (f.set_stream(handle, stream->handle) != SUCCESS ||
+        f.set_workspace(handle, stream->cublas_workspace, WORKSPACE_BYTES) != SUCCESS ||
+        f.set_math_mode(handle, DEFAULT_MATH) != SUCCESS) {
+        return pan_cuda_fail(PAN_DEVICE_ERROR, "stream_create: cuBLAS refuses a stream of CUDA device %d",
                              stream->device->ordinal);
     }
     return PAN_OK;
 }
 
+void close_cublas(cuda_stream *stream) {
+    if (stream->cublas_workspace != nullptr) {
+        cuda_release(stream->device, stream->cublas_workspace);
+        stream->cublas_workspace = nullptr;
+    }
+}
+
+void destroy_cublas(void *handle) {
+    if (handle != nullptr) {
+        cublas().functions.destroy(handle);
+    }
+}
+
 // A graph may run beside other work of its stream, or when that is gone: its products have a workspace of their own.
 pan_status begin_cublas_capture(cuda_stream *stream) {
-    cublas_handle *own = stream->cublas;
-    if (own == nullptr) {
+    if (stream->cublas_workspace == nullptr) {
         return PAN_OK;
     }
-    const cudaError_t error = cudaMalloc(&own->recorded, WORKSPACE_BYTES);
-    if (error != cudaSuccess) {
-        cudaGetLastError();
-        return pan_cuda_fail(PAN_OUT_OF_MEMORY, "capture_begin: no %lld bytes for the graph's cuBLAS workspace",
-                             static_cast<long long>(WORKSPACE_BYTES));
-    }
-    cublas().functions.set_workspace(own->handle, own->recorded, WORKSPACE_BYTES);
+    CUDA_TRY(allocate_workspace("capture_begin", stream->device, &stream->recorded_workspace));
+    cublas().functions.set_workspace(stream->parts->cublas, stream->recorded_workspace, WORKSPACE_BYTES);
     return PAN_OK;
 }
 
 void *end_cublas_capture(cuda_stream *stream) {
-    cublas_handle *own = stream->cublas;
-    if (own == nullptr) {
-        return nullptr;
+    void *recorded = stream->recorded_workspace;
+    if (recorded != nullptr) {
+        stream->recorded_workspace = nullptr;
+        cublas().functions.set_workspace(stream->parts->cublas, stream->cublas_workspace, WORKSPACE_BYTES);
     }
-    void *recorded = own->recorded;
-    own->recorded = nullptr;
-    cublas().functions.set_workspace(own->handle, own->workspace, WORKSPACE_BYTES);
     return recorded;
-}
-
-void close_cublas(cuda_stream *stream) {
-    if (stream->cublas == nullptr) {
-        return;
-    }
-    if (stream->cublas->handle != nullptr) {
-        cublas().functions.destroy(stream->cublas->handle);
-    }
-    if (stream->cublas->workspace != nullptr) {
-        cudaFree(stream->cublas->workspace);
-    }
-    delete stream->cublas;
-    stream->cublas = nullptr;
 }
 
 // A row-major matrix is the transpose of a column-major one: C^T = op(B)^T op(A)^T.
@@ -172,7 +185,7 @@ pan_status cublas_gemm(pan_stream *stream, const char *op, const cuda_product &p
     cuda_stream *state = state_of(stream);
     const bool fits =
         p.m <= INT_MAX && p.n <= INT_MAX && p.k <= INT_MAX && p.lda <= INT_MAX && p.ldb <= INT_MAX && p.ldc <= INT_MAX;
-    if (state->cublas == nullptr || !fits) {
+    if (state->cublas_workspace == nullptr || !fits) {
         return PAN_UNSUPPORTED;
     }
     CUDA_TRY(cuda_checked(state->device, op, cudaSetDevice(state->device->ordinal)));
@@ -180,11 +193,17 @@ pan_status cublas_gemm(pan_stream *stream, const char *op, const cuda_product &p
     state->last_rows = p.m;
     state->last_channels = p.n;
     const int status = cublas().functions.sgemm(
-        state->cublas->handle, p.transpose_b ? TRANSPOSE : NO_TRANSPOSE, p.transpose_a ? TRANSPOSE : NO_TRANSPOSE,
+        state->parts->cublas, p.transpose_b ? TRANSPOSE : NO_TRANSPOSE, p.transpose_a ? TRANSPOSE : NO_TRANSPOSE,
         static_cast<int>(p.n), static_cast<int>(p.m), static_cast<int>(p.k), &p.alpha, p.b, static_cast<int>(p.ldb),
         p.a, static_cast<int>(p.lda), &p.beta, p.c, static_cast<int>(p.ldc));
-    return status == 0 ? PAN_OK
-                       : pan_cuda_fail(PAN_DEVICE_ERROR, "%s: cuBLAS refused a product of %lld x %lld x %lld (%d)", op,
-                                       static_cast<long long>(p.m), static_cast<long long>(p.n),
-                                       static_cast<long long>(p.k), status);
+    if (status == SUCCESS) {
+        return PAN_OK;
+    }
+    char text[160];
+    std::snprintf(text, sizeof text, "%s: cuBLAS refused a product of %lld x %lld x %lld (%d)", op,
+                  static_cast<long long>(p.m), static_cast<long long>(p.n), static_cast<long long>(p.k), status);
+    // Of a device that is lost, or of itself.
+    const cudaError_t error = cudaStreamQuery(state->device->memory_stream);
+    return error == cudaSuccess || error == cudaErrorNotReady ? pan_cuda_fail(PAN_DEVICE_ERROR, "%s", text)
+                                                              : cuda_checked(state->device, text, error);
 }

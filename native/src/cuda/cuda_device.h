@@ -13,7 +13,6 @@
 extern pan_fail_function *pan_cuda_fail;
 
 struct cuda_stream;
-struct cublas_handle;
 
 // Something that a kernel found wrong with the numbers in an array, and where: a kind in the upper bits, an index in the
 // lower ones. One word, so that threads that write at once leave the report of one of them.
@@ -43,9 +42,17 @@ struct cuda_device {
 struct upload_ring {
     static constexpr int SLOTS = 16;
     static constexpr size_t SLOT_BYTES = 256 << 10;
-    unsigned char *memory; // NULL until the first upload
+    unsigned char *memory;
     cudaEvent_t copied[SLOTS];
     int next;
+};
+
+// What a stream takes over from an earlier one; see parts.cu.
+struct stream_parts {
+    int ordinal;
+    void *cublas; // handle; NULL where there is none
+    upload_ring uploads;
+    stream_parts *next; // of those that are idle
 };
 
 // The `state` of a pan_stream.
@@ -53,8 +60,9 @@ struct cuda_stream {
     cuda_device *device;
     cudaStream_t handle;
     cudaEvent_t fence; // the stream's work so far, for the memory stream
-    upload_ring uploads;
-    cublas_handle *cublas; // NULL: the library's own products
+    stream_parts *parts;
+    void *cublas_workspace;   // NULL: the library's own products
+    void *recorded_workspace; // that of the graph that is being recorded
     bool capturing;
     // What was launched last, for messages.
     const char *last_op;
@@ -95,9 +103,9 @@ pan_status launch(const pan_stream *stream, const char *op, int64_t rows, int64_
                   void (*kernel)(Parameters...), Arguments... arguments) {
     cuda_stream *state = state_of(stream);
     cudaError_t error = cudaSetDevice(state->device->ordinal);
+    // Always the same value, because it is the kernel's and other threads launch it too.
     if (error == cudaSuccess && shape.shared > DEFAULT_SHARED_BYTES) {
-        error =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared));
+        error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, state->device->shared_bytes);
     }
     if (error == cudaSuccess) {
         cudaLaunchConfig_t config = {};
@@ -122,7 +130,7 @@ pan_status launch(const pan_stream *stream, const char *op, int64_t rows, int64_
         }                                     \
     } while (0)
 
-// A block's dynamic shared memory, as an array of `type`.
+// A block's dynamic shared memory, as an array of `type`. Its kernel has no other shared memory.
 #ifdef __CUDACC__
 #define DYNAMIC_SHARED(type, name)                                         \
     extern __shared__ __align__(16) unsigned char dynamic_shared_memory[]; \

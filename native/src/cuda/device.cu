@@ -80,6 +80,7 @@ pan_status describe_device(int ordinal, cuda_device *device, pan_device_info *in
 
 void close_device(void *state) {
     auto *device = static_cast<cuda_device *>(state);
+    drop_idle_parts(device->ordinal);
     close_memory(device);
     delete device;
 }

@@ -9,6 +9,8 @@ pan_status open_memory(cuda_device *device);
 void close_memory(cuda_device *device);
 pan_status cuda_allocate(void *state, int64_t bytes, void **address);
 pan_status cuda_release(void *state, void *address);
+// Lets what the memory stream does from now on wait for the stream's work so far; under the device's lock.
+cudaError_t fence_stream(const cuda_stream *stream);
 pan_status cuda_write(void *state, void *target, const void *source, int64_t bytes);
 
 // stream.cu
@@ -33,10 +35,17 @@ pan_status cuda_launch_graph(void *graph_state, void *stream_state);
 void cuda_destroy_graph(void *graph_state);
 void abandon_capture(cuda_stream *stream);
 
-// cublas.cu: a handle with a workspace of its own, where the library is there.
+// parts.cu
+pan_status take_parts(cuda_device *device, stream_parts **parts);
+void give_back_parts(stream_parts *parts);
+void drop_idle_parts(int ordinal); // unless something records
+void count_recording(int change);
+
+// cublas.cu: products of the stream by cuBLAS, where the library is there.
 pan_status open_cublas(cuda_stream *stream);
 void close_cublas(cuda_stream *stream);
-// Around a recording; what the end returns is the graph's, to be freed with cudaFree(), and may be NULL.
+void destroy_cublas(void *handle);
+// Around a recording; what the end returns is the graph's, to be freed with cuda_release(), and may be NULL.
 pan_status begin_cublas_capture(cuda_stream *stream);
 void *end_cublas_capture(cuda_stream *stream);
 const char *cuda_gemm_name();

@@ -53,6 +53,7 @@ struct position_gradient_element {
 // order, so that the sums do not depend on which block or thread is faster.
 constexpr int OWN_TOKENS = 32;
 constexpr int OWN_CHANNELS = 128;
+constexpr int AHEAD = 8; // rows that are read before they are added
 constexpr int WARPS = BLOCK_THREADS / WARP_THREADS;
 
 struct token_match {
@@ -92,6 +93,22 @@ struct table_gradient {
     float *dtable;
 };
 
+// Adds the next rows, in order; they are on their way together.
+__device__ void add_rows(const table_gradient &g, const token_match *matches, int count, int64_t channel,
+                         float (*sums)[OWN_CHANNELS]) {
+    float values[AHEAD];
+#pragma unroll
+    for (int k = 0; k < AHEAD; k++) {
+        values[k] = k < count ? g.dy[matches[k].row * g.channels + channel] : 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < AHEAD; k++) {
+        if (k < count) {
+            sums[matches[k].token][threadIdx.x] += values[k];
+        }
+    }
+}
+
 // The block's tokens and channels; all of its threads are here.
 __device__ void add_tokens(const table_gradient &g, int64_t first_token, int64_t first_channel) {
     __shared__ token_match matches[BLOCK_THREADS];
@@ -103,8 +120,8 @@ __device__ void add_tokens(const table_gradient &g, int64_t first_token, int64_t
     }
     for (int64_t first = 0; first < g.rows; first += BLOCK_THREADS) {
         const int count = collect_matches(g.ids, first, g.rows, first_token, matches);
-        for (int i = 0; i < count && adds; i++) {
-            sums[matches[i].token][threadIdx.x] += g.dy[matches[i].row * g.channels + channel];
+        for (int i = 0; i < count && adds; i += AHEAD) {
+            add_rows(g, matches + i, count - i, channel, sums);
         }
     }
     for (int token = 0; token < OWN_TOKENS && adds && first_token + token < g.ids.vocab_size; token++) {

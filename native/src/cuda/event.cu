@@ -16,6 +16,24 @@ struct cuda_graph {
     void *workspace; // of its cuBLAS products; may be NULL
 };
 
+void release_workspace(cuda_device *device, void *workspace) {
+    if (workspace != nullptr) {
+        cuda_release(device, workspace);
+    }
+}
+
+// Under the lock, because others look at `capturing` before they tie streams together.
+cudaError_t end_recording(cuda_stream *stream, cudaGraph_t *recorded) {
+    std::lock_guard<std::mutex> lock(stream->device->lock);
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
+    if (error == cudaSuccess) {
+        error = cudaStreamEndCapture(stream->handle, recorded);
+    }
+    stream->capturing = false;
+    count_recording(-1);
+    return error;
+}
+
 } // namespace
 
 pan_status cuda_create_event(void *state, void **event_state) {
@@ -84,20 +102,26 @@ pan_status cuda_elapsed(void *start_state, void *end_state, double *milliseconds
 }
 
 // Relaxed: waiting for other streams, which an upload may do, does not spoil a recording; what would is refused by name.
+// Memory that the stream's earlier work uses may be freed while it records: the memory stream waits for that work here.
 pan_status cuda_begin_capture(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
     if (stream->capturing) {
         return pan_cuda_fail(PAN_INVALID_ARGUMENT, "capture_begin: the stream is recording already");
     }
-    std::lock_guard<std::mutex> lock(stream->device->lock);
     CUDA_TRY(cuda_checked(stream->device, "capture_begin", cudaSetDevice(stream->device->ordinal)));
     CUDA_TRY(begin_cublas_capture(stream));
-    const cudaError_t error = cudaStreamBeginCapture(stream->handle, cudaStreamCaptureModeRelaxed);
+    std::unique_lock<std::mutex> lock(stream->device->lock);
+    cudaError_t error = fence_stream(stream);
+    if (error == cudaSuccess) {
+        error = cudaStreamBeginCapture(stream->handle, cudaStreamCaptureModeRelaxed);
+    }
+    stream->capturing = error == cudaSuccess;
+    lock.unlock();
     if (error != cudaSuccess) {
-        cudaFree(end_cublas_capture(stream));
+        release_workspace(stream->device, end_cublas_capture(stream));
         return cuda_checked(stream->device, "capture_begin", error);
     }
-    stream->capturing = true;
+    count_recording(1);
     return PAN_OK;
 }
 
@@ -106,13 +130,8 @@ pan_status cuda_end_capture(void *stream_state, void **graph_state) {
     if (!stream->capturing) {
         return pan_cuda_fail(PAN_INVALID_ARGUMENT, "capture_end: the stream is not recording");
     }
-    std::lock_guard<std::mutex> lock(stream->device->lock);
-    stream->capturing = false;
     cudaGraph_t recorded = nullptr;
-    cudaError_t error = cudaSetDevice(stream->device->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamEndCapture(stream->handle, &recorded);
-    }
+    cudaError_t error = end_recording(stream, &recorded);
     void *workspace = end_cublas_capture(stream);
     auto *graph = new (std::nothrow) cuda_graph{stream->device, nullptr, workspace};
     if (error == cudaSuccess && graph != nullptr) {
@@ -125,7 +144,7 @@ pan_status cuda_end_capture(void *stream_state, void **graph_state) {
         *graph_state = graph;
         return PAN_OK;
     }
-    cudaFree(workspace);
+    release_workspace(stream->device, workspace);
     delete graph;
     return error != cudaSuccess ? cuda_checked(stream->device, "capture_end", error)
                                 : pan_cuda_fail(PAN_OUT_OF_MEMORY, "capture_end: no memory for the graph");
@@ -134,11 +153,11 @@ pan_status cuda_end_capture(void *stream_state, void **graph_state) {
 // Ends a recording whose stream is about to go.
 void abandon_capture(cuda_stream *stream) {
     cudaGraph_t recorded = nullptr;
-    stream->capturing = false;
-    if (cudaStreamEndCapture(stream->handle, &recorded) == cudaSuccess && recorded != nullptr) {
+    if (end_recording(stream, &recorded) == cudaSuccess && recorded != nullptr) {
         cudaGraphDestroy(recorded);
     }
-    cudaFree(end_cublas_capture(stream));
+    cudaGetLastError(); // of a recording that was spoilt
+    release_workspace(stream->device, end_cublas_capture(stream));
 }
 
 pan_status cuda_launch_graph(void *graph_state, void *stream_state) {
@@ -154,13 +173,13 @@ pan_status cuda_launch_graph(void *graph_state, void *stream_state) {
     return cuda_checked(graph->device, "graph_launch", error);
 }
 
-// A launch may still run: the workspace waits for it.
+// A launch may still run: the workspace is freed behind it.
 void cuda_destroy_graph(void *graph_state) {
     auto *graph = static_cast<cuda_graph *>(graph_state);
     if (cudaSetDevice(graph->device->ordinal) == cudaSuccess) {
         cudaGraphExecDestroy(graph->handle);
-        cudaFree(graph->workspace);
     }
+    release_workspace(graph->device, graph->workspace);
     cudaGetLastError();
     delete graph;
 }

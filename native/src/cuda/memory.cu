@@ -26,16 +26,12 @@ pan_status make_pool(cuda_device *device) {
     return cuda_checked(nullptr, "device_open", error);
 }
 
-cudaError_t fence(const cuda_stream *stream, cudaStream_t memory_stream) {
-    const cudaError_t error = cudaEventRecord(stream->fence, stream->handle);
-    return error == cudaSuccess ? cudaStreamWaitEvent(memory_stream, stream->fence, 0) : error;
-}
-
-// A stream that records must not be tied to work outside of its graph; a graph's memory outlives it anyway.
+// A stream that records must not be tied to work outside of its graph: what it did before was waited for when the
+// recording began, and a graph's memory outlives it.
 cudaError_t fence_all(const cuda_device *device) {
     cudaError_t error = cudaSuccess;
     for (const cuda_stream *s = device->streams; s != nullptr && error == cudaSuccess; s = s->next) {
-        error = s->capturing ? cudaSuccess : fence(s, device->memory_stream);
+        error = s->capturing ? cudaSuccess : fence_stream(s);
     }
     return error;
 }
@@ -74,7 +70,13 @@ cudaError_t allocate_from_pool(cuda_device *device, size_t bytes, void **address
             error = cudaMallocFromPoolAsync(address, bytes, device->pool, device->memory_stream);
         }
     }
-    return error == cudaSuccess ? let_streams_wait(device) : error;
+    if (error == cudaSuccess) {
+        error = let_streams_wait(device);
+        if (error != cudaSuccess) {
+            cudaFreeAsync(*address, device->memory_stream);
+        }
+    }
+    return error;
 }
 
 cudaError_t open_report(cuda_device *device) {
@@ -89,6 +91,11 @@ cudaError_t open_report(cuda_device *device) {
 }
 
 } // namespace
+
+cudaError_t fence_stream(const cuda_stream *stream) {
+    const cudaError_t error = cudaEventRecord(stream->fence, stream->handle);
+    return error == cudaSuccess ? cudaStreamWaitEvent(stream->device->memory_stream, stream->fence, 0) : error;
+}
 
 pan_status open_memory(cuda_device *device) {
     cudaError_t error = cudaSetDevice(device->ordinal);

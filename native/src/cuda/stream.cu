@@ -42,36 +42,9 @@ pan_status wait(const cuda_stream *stream, const char *op) {
     return take_report(stream->device);
 }
 
-cudaError_t open_uploads(upload_ring *ring) {
-    void *memory = nullptr;
-    cudaError_t error = cudaHostAlloc(&memory, upload_ring::SLOTS * upload_ring::SLOT_BYTES, cudaHostAllocPortable);
-    for (int i = 0; i < upload_ring::SLOTS && error == cudaSuccess; i++) {
-        if (ring->copied[i] == nullptr) {
-            error = cudaEventCreateWithFlags(&ring->copied[i], cudaEventDisableTiming);
-        }
-    }
-    if (error == cudaSuccess) {
-        ring->memory = static_cast<unsigned char *>(memory);
-    } else if (memory != nullptr) {
-        cudaFreeHost(memory);
-    }
-    return error;
-}
-
-void close_uploads(upload_ring *ring) {
-    for (cudaEvent_t copied : ring->copied) {
-        if (copied != nullptr) {
-            cudaEventDestroy(copied);
-        }
-    }
-    if (ring->memory != nullptr) {
-        cudaFreeHost(ring->memory);
-    }
-}
-
 // Waits only where the ring is full of uploads that the device has not got to.
 cudaError_t upload(cuda_stream *stream, unsigned char *target, const unsigned char *source, size_t bytes) {
-    upload_ring *ring = &stream->uploads;
+    upload_ring *ring = &stream->parts->uploads;
     const int slot = ring->next;
     cudaError_t error = cudaEventSynchronize(ring->copied[slot]);
     if (error != cudaSuccess) {
@@ -87,11 +60,8 @@ cudaError_t upload(cuda_stream *stream, unsigned char *target, const unsigned ch
     return error;
 }
 
-cudaError_t open_stream(cuda_stream *stream) {
-    cudaError_t error = cudaSetDevice(stream->device->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamCreateWithFlags(&stream->handle, cudaStreamNonBlocking);
-    }
+pan_status open_stream(cuda_stream *stream) {
+    cudaError_t error = cudaStreamCreateWithFlags(&stream->handle, cudaStreamNonBlocking);
     if (error == cudaSuccess) {
         error = cudaEventCreateWithFlags(&stream->fence, cudaEventDisableTiming);
     }
@@ -99,7 +69,11 @@ cudaError_t open_stream(cuda_stream *stream) {
     if (error == cudaSuccess) {
         error = cudaEventRecord(stream->device->memory_event, stream->device->memory_stream);
     }
-    return error == cudaSuccess ? cudaStreamWaitEvent(stream->handle, stream->device->memory_event, 0) : error;
+    if (error == cudaSuccess) {
+        error = cudaStreamWaitEvent(stream->handle, stream->device->memory_event, 0);
+    }
+    return error == cudaErrorMemoryAllocation ? no_memory("stream_create")
+                                              : cuda_checked(stream->device, "stream_create", error);
 }
 
 void link(cuda_stream *stream) {
@@ -122,8 +96,9 @@ void unlink(cuda_stream *stream) {
 }
 
 void free_stream(cuda_stream *stream) {
-    close_cublas(stream);
-    close_uploads(&stream->uploads);
+    if (stream->parts != nullptr) {
+        give_back_parts(stream->parts);
+    }
     if (stream->fence != nullptr) {
         cudaEventDestroy(stream->fence);
     }
@@ -132,6 +107,16 @@ void free_stream(cuda_stream *stream) {
     }
     cudaGetLastError(); // of a lost device: the next call would take it for its own
     delete stream;
+}
+
+// Of a stream that is linked and whose work is done.
+void close_stream(cuda_stream *stream) {
+    close_cublas(stream);
+    {
+        std::lock_guard<std::mutex> lock(stream->device->lock);
+        unlink(stream);
+    }
+    free_stream(stream);
 }
 
 pan_status copy_within(const char *op, cuda_stream *stream, void *target, const void *source, int64_t bytes) {
@@ -153,19 +138,26 @@ pan_status cuda_create_stream(void *state, void **stream_state) {
     }
     auto *device = static_cast<cuda_device *>(state);
     stream->device = device;
-    std::lock_guard<std::mutex> lock(device->lock);
-    const cudaError_t error = open_stream(stream);
-    if (error != cudaSuccess) {
-        free_stream(stream);
-        return error == cudaErrorMemoryAllocation ? no_memory("stream_create")
-                                                  : cuda_checked(device, "stream_create", error);
+    pan_status status = cuda_checked(device, "stream_create", cudaSetDevice(device->ordinal));
+    if (status == PAN_OK) {
+        status = take_parts(device, &stream->parts);
     }
-    const pan_status status = open_cublas(stream);
+    if (status == PAN_OK) {
+        std::lock_guard<std::mutex> lock(device->lock);
+        status = open_stream(stream);
+        if (status == PAN_OK) {
+            link(stream);
+        }
+    }
     if (status != PAN_OK) {
         free_stream(stream);
         return status;
     }
-    link(stream);
+    status = open_cublas(stream);
+    if (status != PAN_OK) {
+        close_stream(stream);
+        return status;
+    }
     *stream_state = stream;
     return PAN_OK;
 }
@@ -173,19 +165,16 @@ pan_status cuda_create_stream(void *state, void **stream_state) {
 // A failure that was reported before, or that is about numbers and not about the device, is not the end's to report.
 pan_status cuda_destroy_stream(void *stream_state) {
     auto *stream = static_cast<cuda_stream *>(stream_state);
-    cuda_device *device = stream->device;
-    std::lock_guard<std::mutex> lock(device->lock);
-    const bool known = device->lost;
-    cudaError_t error = cudaSetDevice(device->ordinal);
+    const bool known = stream->device->lost;
     if (stream->capturing) {
         abandon_capture(stream);
     }
+    cudaError_t error = cudaSetDevice(stream->device->ordinal);
     if (error == cudaSuccess) {
         error = cudaStreamSynchronize(stream->handle);
     }
     const pan_status status = checked_after_work(stream, "stream_destroy", error);
-    unlink(stream);
-    free_stream(stream);
+    close_stream(stream);
     return known ? PAN_OK : status;
 }
 
@@ -200,9 +189,6 @@ pan_status cuda_copy_to_device(void *stream_state, void *target, const void *sou
     auto *stream = static_cast<cuda_stream *>(stream_state);
     CUDA_TRY(refuse_in_capture(stream, "copy_to_device"));
     cudaError_t error = cudaSetDevice(stream->device->ordinal);
-    if (error == cudaSuccess && stream->uploads.memory == nullptr) {
-        error = open_uploads(&stream->uploads);
-    }
     const auto *from = static_cast<const unsigned char *>(source);
     auto *to = static_cast<unsigned char *>(target);
     for (int64_t done = 0; done < bytes && error == cudaSuccess;) {

@@ -36,6 +36,8 @@ struct allocation {
     size_t bytes;
 };
 
+constexpr size_t POISONED_BYTES = 8 << 20;
+
 std::map<uintptr_t, allocation> allocations;
 std::map<int, size_t> used;
 int64_t kernels_left;
@@ -223,7 +225,8 @@ cudaError_t cudaMallocFromPoolAsync(void **address, size_t bytes, cudaMemPool_t 
     }
     const cudaError_t error = allocate(address, bytes, pool->device);
     if (error == cudaSuccess) {
-        std::memset(*address, 0xff, bytes); /* NaN, where somebody reads before anybody writes */
+        /* NaN, where somebody reads before anybody writes; the size of cuBLAS's workspace would take its time. */
+        std::memset(*address, 0xff, bytes < POISONED_BYTES ? bytes : POISONED_BYTES);
     }
     return error;
 }
