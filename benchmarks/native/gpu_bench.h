@@ -1,4 +1,4 @@
-/* A piece of work as data: its arrays and the calls that are made on them, in order. gpu_cases.c says what there is to
+/* A piece of work as data: its arrays and the calls that are made on them, in order. gpu_cases*.c say what there is to
  * measure, gpu_bench.c how it is checked and timed. */
 #ifndef PANTHERA_GPU_BENCH_H
 #define PANTHERA_GPU_BENCH_H

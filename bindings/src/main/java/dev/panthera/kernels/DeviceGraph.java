@@ -15,7 +15,7 @@ import java.util.Set;
  *     }
  * }
  * }
- * The stream, buffers and plans of the recorded calls must be open at each launch. Any thread may use a graph; launches of
+ * The buffers and plans of the recorded calls must be open at each launch; the stream that recorded them need not. Any thread may use a graph; launches of
  * several threads wait for each other. Close it before its device.
  */
 public final class DeviceGraph implements AutoCloseable {
@@ -42,8 +42,8 @@ public final class DeviceGraph implements AutoCloseable {
     /**
      * Repeats the recorded work as part of a stream.
      *
-     * @throws KernelException.InvalidArgument if this graph, the stream, or a buffer, plan or stream of the recorded calls
-     *     was closed, or the stream belongs to another device
+     * @throws KernelException.InvalidArgument if this graph, the stream, or a buffer or plan of the recorded calls was
+     *     closed, or the stream belongs to another device
      */
     public void launch(DeviceStream stream) {
         synchronized (stream) {
@@ -58,7 +58,7 @@ public final class DeviceGraph implements AutoCloseable {
                 for (MemorySegment.Scope lifetime : used) {
                     if (!lifetime.isAlive()) {
                         throw call.invalid(
-                                "a buffer, plan or stream of the recorded calls was closed; record them again");
+                                "a buffer or plan of the recorded calls was closed; record them again");
                     }
                 }
                 call.finish(PantheraAbi.pan_graph_launch(handle, call.stream()));

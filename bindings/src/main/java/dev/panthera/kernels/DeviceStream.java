@@ -71,8 +71,7 @@ public final class DeviceStream implements AutoCloseable {
      */
     public synchronized DeviceGraph capture(Runnable work) {
         call("capture_begin", "").finish(PantheraAbi.pan_capture_begin(handle));
-        // Matrix products work in memory of the stream, and kernels report wrong ids there.
-        call.beginRecording(arena.scope());
+        call.beginRecording();
         boolean recorded = false;
         try {
             work.run();

@@ -46,9 +46,9 @@ final class KernelCall {
         shape = newShape;
     }
 
-    /** From here on {@link #endRecording} knows what the calls use, the stream's own memory included. */
-    void beginRecording(MemorySegment.Scope streamMemory) {
-        recorded = new HashSet<>(Set.of(streamMemory));
+    /** From here on {@link #endRecording} knows what the calls use. */
+    void beginRecording() {
+        recorded = new HashSet<>();
         recordingFailure = null;
     }
 

@@ -139,8 +139,7 @@ class DeviceGraphTest {
         graph.launch(f.stream);
         temporary.close();
         assertRefused(
-                () -> graph.launch(f.stream),
-                "a buffer, plan or stream of the recorded calls was closed");
+                () -> graph.launch(f.stream), "a buffer or plan of the recorded calls was closed");
         graph.close();
         graph.close();
         assertRefused(() -> graph.launch(f.stream), "the graph was closed");
@@ -153,15 +152,13 @@ class DeviceGraphTest {
     }
 
     @Test
-    void theRecordingStreamMustOutliveItsGraphs() {
+    void aGraphOutlivesTheStreamThatRecordedIt() {
         var recording = f.device.newStream();
         try (var graph = recording.capture(() -> recording.copy(y, x))) {
+            recording.close();
+            f.stream.zero(y);
             graph.launch(f.stream);
             assertThat(f.read(y)).containsExactly(1, -2, 3);
-            recording.close();
-            assertRefused(
-                    () -> graph.launch(f.stream),
-                    "a buffer, plan or stream of the recorded calls was closed");
         }
     }
 
@@ -178,7 +175,7 @@ class DeviceGraphTest {
             plan.close();
             assertRefused(
                     () -> graph.launch(f.stream),
-                    "a buffer, plan or stream of the recorded calls was closed");
+                    "a buffer or plan of the recorded calls was closed");
         }
     }
 
