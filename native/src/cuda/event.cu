@@ -25,10 +25,8 @@ void release_workspace(cuda_device *device, void *workspace) {
 // Under the lock, because others look at `capturing` before they tie streams together.
 cudaError_t end_recording(cuda_stream *stream, cudaGraph_t *recorded) {
     std::lock_guard<std::mutex> lock(stream->device->lock);
-    cudaError_t error = cudaSetDevice(stream->device->ordinal);
-    if (error == cudaSuccess) {
-        error = cudaStreamEndCapture(stream->handle, recorded);
-    }
+    cudaSetDevice(stream->device->ordinal);
+    const cudaError_t error = cudaStreamEndCapture(stream->handle, recorded);
     stream->capturing = false;
     count_recording(-1);
     return error;
@@ -56,10 +54,9 @@ pan_status cuda_create_event(void *state, void **event_state) {
 
 void cuda_destroy_event(void *event_state) {
     auto *event = static_cast<cuda_event *>(event_state);
-    if (cudaSetDevice(event->device->ordinal) == cudaSuccess) {
-        cudaEventDestroy(event->handle);
-    }
-    cudaGetLastError();
+    cudaSetDevice(event->device->ordinal);
+    cudaEventDestroy(event->handle);
+    cudaGetLastError(); // of a lost device: the next call would take it for its own
     delete event;
 }
 
@@ -176,10 +173,9 @@ pan_status cuda_launch_graph(void *graph_state, void *stream_state) {
 // A launch may still run: the workspace is freed behind it.
 void cuda_destroy_graph(void *graph_state) {
     auto *graph = static_cast<cuda_graph *>(graph_state);
-    if (cudaSetDevice(graph->device->ordinal) == cudaSuccess) {
-        cudaGraphExecDestroy(graph->handle);
-    }
+    cudaSetDevice(graph->device->ordinal);
+    cudaGraphExecDestroy(graph->handle);
     release_workspace(graph->device, graph->workspace);
-    cudaGetLastError();
+    cudaGetLastError(); // as above
     delete graph;
 }

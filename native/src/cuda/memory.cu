@@ -118,9 +118,7 @@ pan_status open_memory(cuda_device *device) {
 }
 
 void close_memory(cuda_device *device) {
-    if (cudaSetDevice(device->ordinal) != cudaSuccess) {
-        return;
-    }
+    cudaSetDevice(device->ordinal); // a lost device has a host's side still
     if (device->memory_stream != nullptr) {
         cudaStreamSynchronize(device->memory_stream);
         cudaStreamDestroy(device->memory_stream);
@@ -152,18 +150,13 @@ pan_status cuda_allocate(void *state, int64_t bytes, void **address) {
 // The memory of a lost device is gone: that it cannot be given back is no failure of its own.
 pan_status cuda_release(void *state, void *address) {
     auto *device = static_cast<cuda_device *>(state);
-    if (device->lost) {
-        return PAN_OK;
-    }
     std::lock_guard<std::mutex> lock(device->lock);
     cudaError_t error = cudaSetDevice(device->ordinal);
-    if (error == cudaSuccess && device->pool == nullptr) {
-        error = cudaFree(address); // waits for the whole device
-    } else if (error == cudaSuccess) {
+    if (device->pool != nullptr && error == cudaSuccess) {
         error = fence_all(device);
-        if (error == cudaSuccess) {
-            error = cudaFreeAsync(address, device->memory_stream);
-        }
+    }
+    if (error == cudaSuccess || device->lost) { // cudaFree() waits for the whole device
+        error = device->pool == nullptr ? cudaFree(address) : cudaFreeAsync(address, device->memory_stream);
     }
     const pan_status status = cuda_checked(device, "memory_free", error);
     return device->lost ? PAN_OK : status;
