@@ -340,7 +340,8 @@ PAN_API pan_status pan_embedding_forward(pan_stream *stream, const pan_embedding
 /**
  *     dtable[v,c] += sum_{b,t: ids[b,t] = v} dy[b,t,c]      dposition_table[t,c] += sum_b dy[b,t,c]
  *
- * Each sum runs in the order of (b, t), so the scatter is deterministic. Either gradient may be NULL.
+ * Each sum runs in an order fixed by the shape, on the CPU that of (b, t), so the scatter is deterministic. Either gradient
+ * may be NULL.
  */
 PAN_API pan_status pan_embedding_backward(pan_stream *stream, const pan_embedding_desc *desc, const int32_t *ids,
                                           const void *dy, float *dtable, float *dposition_table);

@@ -49,10 +49,11 @@ struct position_gradient_element {
     }
 };
 
-// A block owns some tokens and some channels: it looks through all ids and adds up the rows of its own tokens, in their
-// order, so that the sums do not depend on which block or thread is faster.
+// A block owns some tokens and some channels: it looks through all ids and adds up the rows of its own tokens. Its
+// threads form groups of one thread for each channel, which share the rows by their places, because a token can fill most
+// of a batch; their sums are added in the end. So the order of a sum depends on the shape alone.
 constexpr int OWN_TOKENS = 32;
-constexpr int OWN_CHANNELS = 128;
+constexpr int MOST_OWN_CHANNELS = 128, FEWEST_OWN_CHANNELS = WARP_THREADS;
 constexpr int AHEAD = 8; // rows that are read before they are added
 constexpr int WARPS = BLOCK_THREADS / WARP_THREADS;
 
@@ -61,9 +62,15 @@ struct token_match {
     int token; // of the block's
 };
 
-// Rows of the block's tokens among the next BLOCK_THREADS, in order. Every thread looks at one.
-__device__ int collect_matches(const embedding_ids &ids, int64_t first_row, int64_t rows, int64_t first_token,
-                               token_match *matches) {
+// Which of the block's matches a group adds.
+struct match_range {
+    int begin, end;
+};
+
+// Rows of the block's tokens among the next BLOCK_THREADS, in order, and those of the thread's group, to which the rows
+// of `group_warps` warps belong. Every thread looks at one.
+__device__ match_range collect_matches(const embedding_ids &ids, int64_t first_row, int64_t rows, int64_t first_token,
+                                       int group_warps, token_match *matches) {
     __shared__ int warp_count[WARPS];
     const int64_t row = first_row + threadIdx.x;
     const int warp = static_cast<int>(threadIdx.x) / WARP_THREADS, lane = static_cast<int>(threadIdx.x) % WARP_THREADS;
@@ -74,28 +81,35 @@ __device__ int collect_matches(const embedding_ids &ids, int64_t first_row, int6
         warp_count[warp] = __popc(ballot);
     }
     __syncthreads();
-    int place = __popc(ballot & ((1u << lane) - 1)), count = 0;
+    const int first_warp = warp / group_warps * group_warps;
+    int place = __popc(ballot & ((1u << lane) - 1));
+    match_range range = {0, 0};
     for (int w = 0; w < WARPS; w++) {
         place += w < warp ? warp_count[w] : 0;
-        count += warp_count[w];
+        range.begin += w < first_warp ? warp_count[w] : 0;
+        range.end += w < first_warp + group_warps ? warp_count[w] : 0;
     }
     if (own) {
         matches[place] = {row, static_cast<int>(token)};
     }
     __syncthreads();
-    return count;
+    return range;
 }
 
 struct table_gradient {
     embedding_ids ids;
     int64_t rows, channels;
+    int own_channels; // of a block: a power of two
     const float *dy;
     float *dtable;
 };
 
+// Of each thread and each of the block's tokens.
+using token_sums = float[OWN_TOKENS][BLOCK_THREADS];
+
 // Adds the next rows, in order; they are on their way together.
 __device__ void add_rows(const table_gradient &g, const token_match *matches, int count, int64_t channel,
-                         float (*sums)[OWN_CHANNELS]) {
+                         token_sums &sums) {
     float values[AHEAD];
 #pragma unroll
     for (int k = 0; k < AHEAD; k++) {
@@ -112,33 +126,51 @@ __device__ void add_rows(const table_gradient &g, const token_match *matches, in
 // The block's tokens and channels; all of its threads are here.
 __device__ void add_tokens(const table_gradient &g, int64_t first_token, int64_t first_channel) {
     __shared__ token_match matches[BLOCK_THREADS];
-    __shared__ float sums[OWN_TOKENS][OWN_CHANNELS];
-    const int64_t channel = first_channel + threadIdx.x;
-    const bool adds = threadIdx.x < OWN_CHANNELS && channel < g.channels;
-    for (int token = 0; token < OWN_TOKENS && adds; token++) {
+    __shared__ token_sums sums;
+    const int own = static_cast<int>(threadIdx.x) % g.own_channels;
+    const int group = static_cast<int>(threadIdx.x) / g.own_channels, groups = BLOCK_THREADS / g.own_channels;
+    const int64_t channel = first_channel + own;
+    for (int token = 0; token < OWN_TOKENS; token++) {
         sums[token][threadIdx.x] = 0.0f;
     }
     for (int64_t first = 0; first < g.rows; first += BLOCK_THREADS) {
-        const int count = collect_matches(g.ids, first, g.rows, first_token, matches);
-        for (int i = 0; i < count && adds; i += AHEAD) {
-            add_rows(g, matches + i, count - i, channel, sums);
+        const match_range range =
+            collect_matches(g.ids, first, g.rows, first_token, g.own_channels / WARP_THREADS, matches);
+        for (int i = range.begin; i < range.end && channel < g.channels; i += AHEAD) {
+            add_rows(g, matches + i, range.end - i, channel, sums);
         }
     }
-    for (int token = 0; token < OWN_TOKENS && adds && first_token + token < g.ids.vocab_size; token++) {
-        g.dtable[(first_token + token) * g.channels + channel] += sums[token][threadIdx.x];
+    __syncthreads();
+    for (int token = group; token < OWN_TOKENS; token += groups) {
+        float sum = 0.0f;
+        for (int k = 0; k < groups; k++) {
+            sum += sums[token][k * g.own_channels + own];
+        }
+        if (channel < g.channels && first_token + token < g.ids.vocab_size) {
+            g.dtable[(first_token + token) * g.channels + channel] += sum;
+        }
     }
+    __syncthreads(); // before the sums of the next tokens or channels begin
 }
 
 __global__ void __launch_bounds__(BLOCK_THREADS) table_gradient_kernel(table_gradient gradient) {
     const int64_t token_step = static_cast<int64_t>(gridDim.x) * OWN_TOKENS;
-    const int64_t channel_step = static_cast<int64_t>(gridDim.y) * OWN_CHANNELS;
+    const int64_t channel_step = static_cast<int64_t>(gridDim.y) * gradient.own_channels;
     for (int64_t token = static_cast<int64_t>(blockIdx.x) * OWN_TOKENS; token < gradient.ids.vocab_size;
          token += token_step) {
-        for (int64_t channel = static_cast<int64_t>(blockIdx.y) * OWN_CHANNELS; channel < gradient.channels;
+        for (int64_t channel = static_cast<int64_t>(blockIdx.y) * gradient.own_channels; channel < gradient.channels;
              channel += channel_step) {
             add_tokens(gradient, token, channel);
         }
     }
+}
+
+int own_channels_of(int64_t channels) {
+    int own = FEWEST_OWN_CHANNELS;
+    while (own < MOST_OWN_CHANNELS && own < channels) {
+        own *= 2;
+    }
+    return own;
 }
 
 } // namespace
@@ -160,13 +192,14 @@ pan_status cuda_embedding_backward(pan_stream *stream, const pan_embedding_desc 
     const int64_t rows = desc->batch * desc->length;
     const auto *dy = static_cast<const float *>(dy_);
     if (dtable != nullptr) {
-        const int64_t across = ceil_div(desc->channels, OWN_CHANNELS);
+        const int own_channels = own_channels_of(desc->channels);
+        const int64_t across = ceil_div(desc->channels, own_channels);
         const dim3 grid(blocks_for(ceil_div(desc->vocab_size, OWN_TOKENS)),
                         static_cast<unsigned>(across < MAX_GRID_YZ ? across : MAX_GRID_YZ));
+        const table_gradient gradient = {
+            {ids, desc->vocab_size, state_of(stream)->device->report}, rows, desc->channels, own_channels, dy, dtable};
         CUDA_TRY(
-            launch(stream, op, rows, desc->channels, {grid, dim3(BLOCK_THREADS)}, table_gradient_kernel,
-                   table_gradient{
-                       {ids, desc->vocab_size, state_of(stream)->device->report}, rows, desc->channels, dy, dtable}));
+            launch(stream, op, rows, desc->channels, {grid, dim3(BLOCK_THREADS)}, table_gradient_kernel, gradient));
     }
     return dposition_table == nullptr
                ? PAN_OK

@@ -54,7 +54,7 @@ public record EmbeddingKernel(
 
     /**
      * Computes gradients: {@code dtable[v,c] += sum of dy[b,t,c] over ids[b,t] = v} and
-     * {@code dpositionTable[t,c] += sum_b dy[b,t,c]}, both in the order of (b, t).
+     * {@code dpositionTable[t,c] += sum_b dy[b,t,c]}, both in an order fixed by the shape.
      *
      * @param dtable         added to; null: not computed
      * @param dpositionTable added to; null: not computed
