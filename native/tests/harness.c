@@ -122,15 +122,23 @@ void close_target(target *target) {
     }
 }
 
-bool tests_cuda_alone(void) {
+static bool tests_only(const char *what) {
     const char *backend = getenv("PANTHERA_TEST_BACKEND");
-    return backend != NULL && strcmp(backend, "cuda") == 0;
+    return backend != NULL && strcmp(backend, what) == 0;
+}
+
+bool tests_cuda_alone(void) {
+    return tests_only("cuda");
 }
 
 int open_targets(target *targets) {
     int count = 0;
     if (tests_cuda_alone()) {
         targets[count++] = open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0);
+        return count;
+    }
+    if (tests_only("threads")) {
+        targets[count++] = open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 3);
         return count;
     }
     targets[count++] = open_target(PAN_BACKEND_REFERENCE, PAN_ISA_BEST, 1);

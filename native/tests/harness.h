@@ -66,7 +66,8 @@ void close_target(target *target);
 bool tests_cuda_alone(void);
 
 /* Every backend of this machine but the f64 reference: each tier with 1, 2 and 3 threads, the f32 reference, CUDA.
- * If tests_cuda_alone(), CUDA. */
+ * If tests_cuda_alone(), CUDA. If PANTHERA_TEST_BACKEND is "threads", the CPU's best tier with 3 threads, for the thread
+ * sanitizer, to which the others show nothing more. */
 int open_targets(target *targets);
 void close_targets(target *targets, int count);
 
