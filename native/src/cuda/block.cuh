@@ -196,4 +196,14 @@ pan_status add_column_sums(const pan_stream *stream, const char *op, int64_t row
     return for_each(stream, op, SUMS, channels, add);
 }
 
+// The terms of a bias's gradient: the rows themselves, `stride` apart.
+struct row_terms {
+    const float *rows;
+    int64_t stride;
+
+    __device__ void operator()(int64_t row, int64_t channel, double (&sums)[1]) const {
+        sums[0] += rows[row * stride + channel];
+    }
+};
+
 #endif

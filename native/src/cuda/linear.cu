@@ -14,15 +14,6 @@ struct add_bias {
     }
 };
 
-struct bias_terms {
-    const float *dy;
-    int64_t stride;
-
-    __device__ void operator()(int64_t row, int64_t channel, double (&sums)[1]) const {
-        sums[0] += dy[row * stride + channel];
-    }
-};
-
 } // namespace
 
 pan_status cuda_linear_forward(pan_stream *stream, const pan_linear_desc *desc, const void *x, const float *weight,
@@ -95,5 +86,5 @@ pan_status cuda_linear_backward(pan_stream *stream, const pan_linear_desc *desc,
     }
     return dbias == nullptr ? PAN_OK
                             : add_column_sums<1>(stream, op, desc->rows, desc->out_features,
-                                                 bias_terms{dy, desc->y_stride}, workspace, {dbias});
+                                                 row_terms{dy, desc->y_stride}, workspace, {dbias});
 }

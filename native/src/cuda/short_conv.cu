@@ -22,15 +22,6 @@ struct write_output {
     }
 };
 
-struct bias_terms {
-    const float *dy;
-    int64_t stride;
-
-    __device__ void operator()(int64_t row, int64_t channel, double (&sums)[1]) const {
-        sums[0] += dy[row * stride + channel];
-    }
-};
-
 } // namespace
 
 pan_status cuda_short_conv_forward(pan_stream *stream, const pan_short_conv_desc *desc, const void *x,
@@ -64,5 +55,5 @@ pan_status cuda_short_conv_backward(pan_stream *stream, const pan_short_conv_des
     }
     return dbias == nullptr ? PAN_OK
                             : add_column_sums<1>(stream, op, desc->batch * desc->length, desc->channels,
-                                                 bias_terms{gradient.values, desc->y_stride}, workspace, {dbias});
+                                                 row_terms{gradient.values, desc->y_stride}, workspace, {dbias});
 }
