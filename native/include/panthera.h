@@ -180,6 +180,21 @@ PAN_API pan_status pan_device_query(const pan_device *device, pan_device_info *i
  */
 PAN_API const char *pan_device_gemm_name(const pan_device *device);
 
+/** What bounds every kernel of a CPU device. */
+typedef int32_t pan_ceiling;
+enum {
+    PAN_CEILING_FMA = 0,         /**< multiply-adds in registers, in floating-point operations a second */
+    PAN_CEILING_COPY = 1,        /**< copying what no cache holds, in bytes read and written a second */
+    PAN_CEILING_FRESH_PAGES = 2, /**< first writes to memory fresh from the operating system, in bytes a second */
+    PAN_CEILING_COUNT = 3
+};
+
+/**
+ * Measures a ceiling with all threads of the device and its instruction-set tier, the best of a few rounds: some tens of
+ * milliseconds, and up to 256 MB of memory meanwhile. PAN_UNSUPPORTED on other backends than PAN_BACKEND_CPU.
+ */
+PAN_API pan_status pan_device_measure(pan_device *device, pan_ceiling ceiling, double *rate);
+
 PAN_API pan_status pan_stream_create(pan_device *device, pan_stream **stream);
 
 /**

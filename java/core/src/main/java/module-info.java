@@ -8,6 +8,7 @@ module dev.panthera {
     requires tools.jackson.dataformat.yaml;
 
     exports dev.panthera;
+    exports dev.panthera.bench;
     exports dev.panthera.cli;
     exports dev.panthera.io;
     exports dev.panthera.mixer;

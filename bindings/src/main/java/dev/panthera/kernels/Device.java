@@ -123,6 +123,26 @@ public final class Device implements AutoCloseable {
         return allocations.get();
     }
 
+    /**
+     * Measures a limit of this device with all of its threads: some tens of milliseconds, and up to 256 MB of memory
+     * meanwhile.
+     *
+     * @return operations or bytes a second, as {@code ceiling} says
+     * @throws KernelException.Unsupported on other backends than {@link Backend#CPU}
+     */
+    public synchronized double measure(Ceiling ceiling) {
+        MemorySegment device = open("device_measure");
+        try (var arena = Arena.ofConfined()) {
+            MemorySegment rate = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            check(
+                    "device_measure",
+                    PantheraAbi.pan_device_measure(device, ceiling.code(), rate),
+                    "",
+                    name());
+            return rate.get(ValueLayout.JAVA_DOUBLE, 0);
+        }
+    }
+
     /** A new queue of work, to be closed before the device. */
     public synchronized DeviceStream newStream() {
         MemorySegment device = open("stream_create");

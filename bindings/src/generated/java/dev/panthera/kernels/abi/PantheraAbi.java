@@ -1197,6 +1197,110 @@ public class PantheraAbi extends PantheraSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    /**
+     * {@snippet lang=c :
+     * typedef int32_t pan_ceiling
+     * }
+     */
+    public static final OfInt pan_ceiling = PantheraAbi.C_INT;
+    private static final int PAN_CEILING_FMA = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CEILING_FMA = 0
+     * }
+     */
+    public static int PAN_CEILING_FMA() {
+        return PAN_CEILING_FMA;
+    }
+    private static final int PAN_CEILING_COPY = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CEILING_COPY = 1
+     * }
+     */
+    public static int PAN_CEILING_COPY() {
+        return PAN_CEILING_COPY;
+    }
+    private static final int PAN_CEILING_FRESH_PAGES = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CEILING_FRESH_PAGES = 2
+     * }
+     */
+    public static int PAN_CEILING_FRESH_PAGES() {
+        return PAN_CEILING_FRESH_PAGES;
+    }
+    private static final int PAN_CEILING_COUNT = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_CEILING_COUNT = 3
+     * }
+     */
+    public static int PAN_CEILING_COUNT() {
+        return PAN_CEILING_COUNT;
+    }
+
+    private static class pan_device_measure {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_device_measure");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_device_measure(pan_device *device, pan_ceiling ceiling, double *rate)
+     * }
+     */
+    public static FunctionDescriptor pan_device_measure$descriptor() {
+        return pan_device_measure.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_device_measure(pan_device *device, pan_ceiling ceiling, double *rate)
+     * }
+     */
+    public static MethodHandle pan_device_measure$handle() {
+        return pan_device_measure.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_device_measure(pan_device *device, pan_ceiling ceiling, double *rate)
+     * }
+     */
+    public static MemorySegment pan_device_measure$address() {
+        return pan_device_measure.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_device_measure(pan_device *device, pan_ceiling ceiling, double *rate)
+     * }
+     */
+    public static int pan_device_measure(MemorySegment device, int ceiling, MemorySegment rate) {
+        var mh$ = pan_device_measure.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_device_measure", device, ceiling, rate);
+            }
+            return (int)mh$.invokeExact(device, ceiling, rate);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 
     private static class pan_stream_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

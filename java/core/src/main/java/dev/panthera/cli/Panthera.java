@@ -25,7 +25,7 @@ public final class Panthera implements Runnable {
     static final int INTERRUPTED = 130;
 
     private static final List<String> COMMANDS =
-            List.of("train", "eval", "data", "tasks", "mixers", "parity", "doctor");
+            List.of("train", "eval", "data", "tasks", "mixers", "bench", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -122,6 +122,7 @@ public final class Panthera implements Runnable {
             case "data" -> DataCommand.commandLine(streams);
             case "tasks" -> new TasksCommand(streams);
             case "mixers" -> new MixersCommand(streams);
+            case "bench" -> BenchCommand.commandLine(streams);
             case "parity" -> new ParityCommand(streams);
             case "doctor" -> new DoctorCommand(streams);
             default -> throw new IllegalArgumentException(name);

@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.tensor.StepProfile;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.Presets;
@@ -76,6 +77,11 @@ final class TrainCommand implements Callable<Integer> {
             description = "Ends standard output with the result as JSON on one line.")
     private boolean json;
 
+    @Option(
+            names = "--profile",
+            description = "Ends with a table of where the training steps' time went.")
+    private boolean profile;
+
     @Mixin private DeviceMixin device = new DeviceMixin();
 
     @Spec private CommandSpec spec;
@@ -100,10 +106,15 @@ final class TrainCommand implements Callable<Integer> {
         Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixer()) : resume;
         var log = json ? streams.err() : streams.out();
         var progress = new Progress(chosen, log, streams.terminal() && !json, System::nanoTime);
+        var measured = profile ? new StepProfile() : null;
         try (var interruption = new Interruption()) {
             var options =
                     new RunOptions(
-                            device.choice(), folder, resume != null, interruption::requested);
+                            device.choice(),
+                            folder,
+                            resume != null,
+                            interruption::requested,
+                            measured);
             TrainResult result;
             try {
                 result = Trainer.run(chosen, options, progress);
@@ -112,6 +123,9 @@ final class TrainCommand implements Callable<Integer> {
             }
             var summary = new Summary(chosen, result, folder);
             summary.print(log);
+            if (measured != null) {
+                ProfileTable.print(log, measured);
+            }
             if (json && result.test() != null) {
                 streams.line("%s", summary.json(result.test()));
             }

@@ -54,6 +54,15 @@ public record AttentionOperation(AttentionKernel kernel, Tensor packed, Tensor y
         return "attention";
     }
 
+    /** Two products over the pairs that see each other. */
+    @Override
+    public double flops() {
+        double length = kernel.length();
+        double window = kernel.window() == 0 ? length : Math.min(length, kernel.window());
+        double pairs = window * (window + 1) / 2 + (length - window) * window;
+        return 4.0 * kernel.batch() * kernel.heads() * kernel.headDim() * pairs;
+    }
+
     @Override
     public void forward(Tape tape) {
         try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {

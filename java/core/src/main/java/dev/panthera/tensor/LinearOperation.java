@@ -39,6 +39,11 @@ public record LinearOperation(
     }
 
     @Override
+    public double flops() {
+        return 2.0 * x.rows() * weight.size();
+    }
+
+    @Override
     public void forward(Tape tape) {
         kernel.forward(
                 tape.stream(),

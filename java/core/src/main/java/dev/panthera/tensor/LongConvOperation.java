@@ -92,6 +92,22 @@ public record LongConvOperation(
         return "long convolution";
     }
 
+    /**
+     * By sums or by real transforms of twice the length, whichever takes fewer: 2.5 n log2 n for a transform of n numbers, one
+     * of the input, one of the output, one of each channel's filter, and 6 for a complex product.
+     */
+    @Override
+    public double flops() {
+        double length = u.shape()[1];
+        double columns = (double) u.shape()[0] * u.count();
+        double taps = Math.min(length, (double) filter.size() / u.count());
+        double points = 2 * length;
+        double transform = 2.5 * points * Math.log(points) / Math.log(2);
+        double bySums = 2 * columns * (taps * length - taps * (taps - 1) / 2);
+        double byTransforms = columns * (2 * transform + 3 * points) + u.count() * transform;
+        return Math.min(bySums, byTransforms);
+    }
+
     @Override
     public void forward(Tape tape) {
         try (var workspace = tape.scratch(plan.prepareWorkspaceBytes(tape.stream()))) {

@@ -26,4 +26,12 @@ public interface Operation {
     default Tensor[] saved() {
         return new Tensor[0];
     }
+
+    /**
+     * Floating-point operations of {@link #forward} in products and transforms, a multiply-add counting as two; backward is
+     * taken to need twice as many. 0 where memory, not arithmetic, bounds the operation.
+     */
+    default double flops() {
+        return 0;
+    }
 }

@@ -41,6 +41,11 @@ public record ShortConvOperation(
     }
 
     @Override
+    public double flops() {
+        return 2.0 * x.size() * weight.size(-1);
+    }
+
+    @Override
     public void forward(Tape tape) {
         kernel.forward(
                 tape.stream(),

@@ -41,6 +41,7 @@ public final class Tape {
 
     private Mode mode = Mode.EVALUATION;
     private boolean checking;
+    private @Nullable StepProfile profile;
 
     /**
      * @param stream where kernels run
@@ -86,9 +87,18 @@ public final class Tape {
         checking = check;
     }
 
+    /** Measures each operation from now on; null: none. Measuring waits for the device around each of them. */
+    public void profileWith(@Nullable StepProfile newProfile) {
+        profile = newProfile;
+    }
+
     /** Runs an operation; {@link #backward} will come back to it. */
     public void run(Operation operation) {
-        operation.forward(this);
+        if (profile == null) {
+            operation.forward(this);
+        } else {
+            profile.forward(stream, operation, () -> operation.forward(this));
+        }
         operations.add(operation);
         if (checking) {
             for (Tensor output : operation.outputs()) {
@@ -165,25 +175,21 @@ public final class Tape {
             throw new IllegalArgumentException(
                     loss + " is no scalar: backward() starts from one value");
         }
-        Storage seed = arena.allocate(type, 1);
-        stream.copy(seed.buffer(), arena.constant(stream, type, 1, 1));
-        start(loss, seed);
+        start(loss, arena.constant(stream, type, 1, 1));
     }
 
-    /** As {@link #backward(Tensor)} from a tensor of any shape whose gradient is given. */
+    /** As {@link #backward(Tensor)} from a tensor of any shape whose gradient is given, and only read. */
     public void backward(Tensor output, DeviceBuffer outputGradient) {
-        Storage seed = arena.allocate(type, output.size());
-        stream.copy(seed.buffer(), outputGradient);
-        start(output, seed);
+        start(output, outputGradient);
     }
 
-    private void start(Tensor output, Storage seed) {
+    private void start(Tensor output, DeviceBuffer outputGradient) {
         if (!output.requiresGradient()) {
             throw new IllegalArgumentException(
                     output + " wants no gradient: begin(TRAINING) must come before its operations");
         }
-        give(seed, output);
-        seed.release();
+        var borrowed = new Gradient(Storage.borrowed(outputGradient));
+        give(borrowed, output);
         unwind();
     }
 
@@ -191,7 +197,11 @@ public final class Tape {
         for (int i = operations.size() - 1; i >= 0; i--) {
             Operation operation = operations.get(i);
             if (hasGradient(operation)) {
-                operation.backward(this);
+                if (profile == null) {
+                    operation.backward(this);
+                } else {
+                    profile.backward(stream, operation, () -> operation.backward(this));
+                }
                 checkAddedGradients(operation, i);
             }
             free(operation);

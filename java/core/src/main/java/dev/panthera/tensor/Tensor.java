@@ -60,6 +60,11 @@ public final class Tensor {
         return of(Storage.persistent(values), false, shape.clone());
     }
 
+    /** As {@link #wrap}, with a gradient in the memory of the step: what an operation sees of the one before it. */
+    public static Tensor input(DeviceBuffer values, int... shape) {
+        return of(Storage.persistent(values), true, shape.clone());
+    }
+
     /** As {@link #wrap}, with memory for the gradient too, to which backward adds. */
     public static Tensor leaf(DeviceBuffer values, DeviceBuffer gradient, int... shape) {
         Tensor tensor = of(Storage.persistent(values), true, shape.clone());

@@ -55,6 +55,12 @@ public record VocabularyLossOperation(
         return "vocabulary loss";
     }
 
+    /** The logits of all rows, labelled or not. */
+    @Override
+    public double flops() {
+        return 2.0 * hidden.rows() * weight.size();
+    }
+
     @Override
     public void forward(Tape tape) {
         try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {

@@ -1,5 +1,6 @@
 package dev.panthera.train;
 
+import dev.panthera.tensor.StepProfile;
 import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -11,9 +12,23 @@ import org.jspecify.annotations.Nullable;
  * @param folder where config, metrics and checkpoint go, made if need be; null: nothing is written
  * @param resume goes on from the folder's checkpoint
  * @param stopRequested asked before each step; once true, the run writes a checkpoint and ends
+ * @param profile measures the operations of each step, which slows them a little; null: none
  */
 public record RunOptions(
-        DeviceChoice device, @Nullable Path folder, boolean resume, BooleanSupplier stopRequested) {
+        DeviceChoice device,
+        @Nullable Path folder,
+        boolean resume,
+        BooleanSupplier stopRequested,
+        @Nullable StepProfile profile) {
+
+    /** Without a profile. */
+    public RunOptions(
+            DeviceChoice device,
+            @Nullable Path folder,
+            boolean resume,
+            BooleanSupplier stopRequested) {
+        this(device, folder, resume, stopRequested, null);
+    }
 
     public RunOptions {
         if (resume && folder == null) {

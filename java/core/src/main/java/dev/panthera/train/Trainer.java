@@ -81,6 +81,7 @@ public final class Trainer {
                                 session,
                                 AdamW.Options.withWeightDecay(config.weightDecay()),
                                 config.seed())) {
+            step.profileWith(options.profile());
             return new Trainer(
                             config,
                             options,

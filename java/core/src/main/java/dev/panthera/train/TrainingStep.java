@@ -6,6 +6,7 @@ import dev.panthera.kernels.ReduceKernel;
 import dev.panthera.kernels.Reduction;
 import dev.panthera.task.Batch;
 import dev.panthera.tensor.NonFiniteException;
+import dev.panthera.tensor.StepProfile;
 import dev.panthera.tensor.Tape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,6 +29,9 @@ final class TrainingStep implements AutoCloseable {
     private static final int SQUARED_NORM = 1;
     private static final int OUTCOMES = 2;
 
+    /** Reads of parameter, gradient and both moments, and writes of all but the gradient. */
+    private static final int OPTIMIZER_PASSES = 7;
+
     private final OwnedResources owned = new OwnedResources();
     private final Session session;
     private final AdamW optimizer;
@@ -38,6 +42,7 @@ final class TrainingStep implements AutoCloseable {
     private final DeviceBuffer nonFiniteCount;
     private final @Nullable DeviceBuffer workspace;
     private final MemorySegment readBack;
+    private @Nullable StepProfile profile;
 
     TrainingStep(Session session, AdamW.Options options, long seed) {
         this.session = session;
@@ -63,6 +68,12 @@ final class TrainingStep implements AutoCloseable {
         }
     }
 
+    /** Measures the parts of each step from now on; null: no longer. */
+    void profileWith(@Nullable StepProfile newProfile) {
+        profile = newProfile;
+        session.tape().profileWith(newProfile);
+    }
+
     AdamW optimizer() {
         return optimizer;
     }
@@ -83,8 +94,13 @@ final class TrainingStep implements AutoCloseable {
 
     /** The whole step on the device. */
     void compute(Session.Labelled loaded) {
-        var stream = session.stream();
         gradients(loaded);
+        measured("gradient norm", 1, this::checkFinite);
+        measured("optimizer", OPTIMIZER_PASSES, () -> optimizer.apply(session.stream()));
+    }
+
+    private void checkFinite() {
+        var stream = session.stream();
         squares.forward(
                 stream,
                 session.parameters().gradients(),
@@ -92,12 +108,20 @@ final class TrainingStep implements AutoCloseable {
                 workspace);
         nonFinite.forward(stream, outcome, nonFiniteCount, workspace);
         optimizer.skipUnlessZero(stream, nonFiniteCount);
-        optimizer.apply(stream);
+    }
+
+    private void measured(String name, int passes, Runnable work) {
+        if (profile == null) {
+            work.run();
+        } else {
+            double bytes = (double) passes * session.parameters().gradients().byteSize();
+            profile.measure(session.stream(), name, bytes, 0, work);
+        }
     }
 
     private void gradients(Session.Labelled loaded) {
         var tape = session.tape();
-        session.parameters().zeroGradients(session.stream());
+        measured("zero gradients", 1, () -> session.parameters().zeroGradients(session.stream()));
         tape.begin(Tape.Mode.TRAINING);
         var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
         session.stream().copy(outcome.slice(LOSS, 1), result.loss().values());

@@ -1,0 +1,214 @@
+package dev.panthera.bench;
+
+import dev.panthera.kernels.Activation;
+import dev.panthera.kernels.ConvMethod;
+import dev.panthera.kernels.NormKind;
+import dev.panthera.tensor.AttentionOperation;
+import dev.panthera.tensor.Columns;
+import dev.panthera.tensor.DropoutOperation;
+import dev.panthera.tensor.EmbeddingOperation;
+import dev.panthera.tensor.FilterLayout;
+import dev.panthera.tensor.GateOperation;
+import dev.panthera.tensor.LinearOperation;
+import dev.panthera.tensor.LongConvOperation;
+import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.ShortConvOperation;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+import dev.panthera.tensor.VocabularyLossOperation;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/**
+ * A piece of work to be timed: one operation on inputs of given shapes.
+ *
+ * @param inputs what the operation gets, gradients being wanted of all but token ids
+ * @param body applies the operation to such inputs
+ * @param gateSizes a smaller piece of the same work, for which the reference is fast enough
+ */
+record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes) {
+    private static final float NORM_EPSILON = 1e-5f;
+    private static final float DROPOUT = 0.1f;
+
+    /** Channels, tokens and pairs of positions that the reference is asked for at most. */
+    private static final int GATE_CHANNELS = 32;
+
+    private static final int GATE_VOCAB = 512;
+    private static final double GATE_PAIRS = 0x1p30;
+
+    /**
+     * @param bound of token ids; 0: real numbers
+     */
+    record Input(int bound, int... shape) {
+        private static Input values(int... shape) {
+            return new Input(0, shape);
+        }
+
+        private static Input ids(int bound, int... shape) {
+            return new Input(bound, shape);
+        }
+
+        long elements() {
+            long elements = 1;
+            for (int size : shape) {
+                elements *= size;
+            }
+            return elements;
+        }
+    }
+
+    /** Applies an operation. */
+    interface Body {
+        Tensor apply(Tape tape, List<Tensor> inputs);
+    }
+
+    private static final Map<String, Function<KernelSizes, KernelCase>> ALL = new LinkedHashMap<>();
+
+    static {
+        ALL.put("long-conv", KernelCase::longConv);
+        ALL.put("short-conv", KernelCase::shortConv);
+        ALL.put("attention", KernelCase::attention);
+        ALL.put("linear", KernelCase::linear);
+        ALL.put("norm", KernelCase::norm);
+        ALL.put("gate", KernelCase::gate);
+        ALL.put("dropout", KernelCase::dropout);
+        ALL.put("embedding", KernelCase::embedding);
+        ALL.put("vocabulary-loss", KernelCase::vocabularyLoss);
+    }
+
+    static List<String> names() {
+        return List.copyOf(ALL.keySet());
+    }
+
+    /** One of {@link #names()}. */
+    static KernelCase named(String name, KernelSizes sizes) {
+        return ALL.get(name).apply(sizes);
+    }
+
+    private static Input sequence(KernelSizes s) {
+        return Input.values(s.batch(), s.length(), s.channels());
+    }
+
+    private static KernelSizes fewer(KernelSizes s, double channels) {
+        int width = (int) Math.clamp(channels, 1, Math.min(GATE_CHANNELS, s.channels()));
+        return new KernelSizes(1, s.length(), width, 1, s.taps(), Math.min(GATE_VOCAB, s.vocab()));
+    }
+
+    private static KernelSizes fewer(KernelSizes s) {
+        return fewer(s, GATE_CHANNELS);
+    }
+
+    private static KernelCase longConv(KernelSizes s) {
+        double pairs = (double) s.length() * s.length();
+        return new KernelCase(
+                List.of(sequence(s), Input.values(s.channels(), s.length())),
+                (tape, inputs) ->
+                        LongConvOperation.apply(
+                                tape,
+                                Columns.of(inputs.get(0)),
+                                null,
+                                null,
+                                inputs.get(1),
+                                FilterLayout.CHANNELS_FIRST,
+                                null,
+                                ConvMethod.AUTO),
+                fewer(s, GATE_PAIRS / pairs));
+    }
+
+    private static KernelCase shortConv(KernelSizes s) {
+        return new KernelCase(
+                List.of(
+                        sequence(s),
+                        Input.values(s.channels(), s.taps()),
+                        Input.values(s.channels())),
+                (tape, inputs) ->
+                        ShortConvOperation.apply(tape, inputs.get(0), inputs.get(1), inputs.get(2)),
+                fewer(s));
+    }
+
+    private static KernelCase attention(KernelSizes s) {
+        return new KernelCase(
+                List.of(Input.values(s.batch(), s.length(), 3 * s.channels())),
+                (tape, inputs) ->
+                        AttentionOperation.apply(tape, inputs.getFirst(), s.heads(), 0, 0, 0),
+                new KernelSizes(1, s.length(), s.headDim(), 1, s.taps(), s.vocab()));
+    }
+
+    private static KernelCase linear(KernelSizes s) {
+        return new KernelCase(
+                List.of(
+                        sequence(s),
+                        Input.values(s.channels(), s.channels()),
+                        Input.values(s.channels())),
+                (tape, inputs) ->
+                        LinearOperation.apply(tape, inputs.get(0), inputs.get(1), inputs.get(2)),
+                fewer(s));
+    }
+
+    private static KernelCase norm(KernelSizes s) {
+        return new KernelCase(
+                List.of(
+                        sequence(s),
+                        sequence(s),
+                        Input.values(s.channels()),
+                        Input.values(s.channels())),
+                (tape, inputs) ->
+                        NormOperation.apply(
+                                        tape,
+                                        NormKind.LAYER,
+                                        NORM_EPSILON,
+                                        inputs.get(0),
+                                        inputs.get(1),
+                                        inputs.get(2),
+                                        inputs.get(3))
+                                .normalised(),
+                fewer(s));
+    }
+
+    private static KernelCase gate(KernelSizes s) {
+        return new KernelCase(
+                List.of(sequence(s), sequence(s), sequence(s)),
+                (tape, inputs) ->
+                        GateOperation.apply(
+                                tape,
+                                Activation.IDENTITY,
+                                inputs.get(0),
+                                inputs.get(1),
+                                inputs.get(2)),
+                fewer(s));
+    }
+
+    private static KernelCase dropout(KernelSizes s) {
+        return new KernelCase(
+                List.of(sequence(s)),
+                (tape, inputs) -> DropoutOperation.apply(tape, DROPOUT, 0, 0, inputs.getFirst()),
+                fewer(s));
+    }
+
+    private static KernelCase embedding(KernelSizes s) {
+        return new KernelCase(
+                List.of(
+                        Input.ids(s.vocab(), s.batch(), s.length()),
+                        Input.values(s.vocab(), s.channels()),
+                        Input.values(s.length(), s.channels())),
+                (tape, inputs) ->
+                        EmbeddingOperation.apply(tape, inputs.get(0), inputs.get(1), inputs.get(2)),
+                fewer(s));
+    }
+
+    /** Every position has a label. */
+    private static KernelCase vocabularyLoss(KernelSizes s) {
+        return new KernelCase(
+                List.of(
+                        sequence(s),
+                        Input.values(s.vocab(), s.channels()),
+                        Input.ids(s.vocab(), s.batch(), s.length())),
+                (tape, inputs) ->
+                        VocabularyLossOperation.apply(
+                                        tape, inputs.get(0), inputs.get(1), inputs.get(2))
+                                .loss(),
+                fewer(s));
+    }
+}
