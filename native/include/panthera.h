@@ -871,6 +871,23 @@ PAN_API pan_status pan_vocabulary_loss_backward(pan_stream *stream, const pan_vo
                                                 void *dhidden, float *dweight, void *workspace,
                                                 int64_t workspace_bytes);
 
+PAN_API pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream,
+                                                                    const pan_vocabulary_loss_desc *desc,
+                                                                    int64_t *bytes);
+
+/**
+ * pan_vocabulary_loss_forward and pan_vocabulary_loss_backward in one call, for who knows dloss and wants the gradient: each
+ * logit is formed once, and kept while its rows are in work. On CUDA the same work as the two calls.
+ *
+ * dhidden (rows, channels) of dtype is written, dweight (vocab_size, channels) f32 is added to; all else as in the two
+ * calls. If no row is labelled the gradients are zero.
+ */
+PAN_API pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                     const void *hidden, const float *weight, const int32_t *labels,
+                                                     const float *dloss, float *loss, int32_t *labelled_count,
+                                                     float *row_loss, float *lse, int32_t *arg_max, void *dhidden,
+                                                     float *dweight, void *workspace, int64_t workspace_bytes);
+
 /* ---------------------------------------------------------------------------------------------- reductions */
 
 typedef int32_t pan_reduction;

@@ -210,11 +210,42 @@ static pan_status vocabulary_backward_workspace(pan_stream *stream, const void *
     return pan_vocabulary_loss_backward_workspace_size(stream, desc, bytes);
 }
 
+static void prepare_vocabulary_with_gradient(call *call, int variant) {
+    const pan_vocabulary_loss_desc *desc = vocabulary_desc(call, variant);
+    add_rows(call, "hidden", INPUT, desc->rows, desc->channels, desc->hidden_stride);
+    int weight = add_rows(call, "weight", INPUT, desc->vocab_size, desc->channels, desc->channels);
+    scale_values(call, weight, 1.5 / sqrt((double) desc->channels));
+    add_labels(call, variant);
+    add_vector(call, "dloss", INPUT, 1);
+    add_vector(call, "loss", OUTPUT, 1);
+    add_integers(call, "labelled_count", OUTPUT, 1, 0, 1);
+    add_vector(call, "row_loss", OUTPUT, desc->rows);
+    add_vector(call, "lse", OUTPUT, desc->rows);
+    add_integers(call, "arg_max", OUTPUT, desc->rows, 0, 1);
+    add_rows(call, "dhidden", OUTPUT, desc->rows, desc->channels, desc->hidden_stride);
+    add_rows(call, "dweight", ADDED, desc->vocab_size, desc->channels, desc->channels);
+}
+
+static pan_status invoke_vocabulary_with_gradient(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                                  int64_t bytes) {
+    return pan_vocabulary_loss_with_gradient(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
+                                             a[10], workspace, bytes);
+}
+
+static pan_status vocabulary_with_gradient_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
+    return pan_vocabulary_loss_with_gradient_workspace_size(stream, desc, bytes);
+}
+
 /* The only token has probability 1 whatever its logit: exp(z - lse) - 1 cancels. */
 static double vocabulary_backward_cancelling(const call *call, int view) {
     bool cancels = DESC(call, const pan_vocabulary_loss_desc)->vocab_size == 1;
     double scale = largest_value(call, 5) / fmax(1.0, largest_value(call, 3));
     return cancels ? scale * largest_value(call, view == 6 ? 1 : 0) : 0.0;
+}
+
+static double vocabulary_with_gradient_cancelling(const call *call, int view) {
+    bool cancels = DESC(call, const pan_vocabulary_loss_desc)->vocab_size == 1;
+    return cancels && view >= 9 ? largest_value(call, 3) * largest_value(call, view == 9 ? 1 : 0) : 0.0;
 }
 
 #define VOCABULARY_FIELDS                                                                                         \
@@ -224,7 +255,7 @@ static double vocabulary_backward_cancelling(const call *call, int view) {
             FIELD(pan_vocabulary_loss_desc, hidden_stride, FIELD_STRIDE)                                          \
     }
 
-enum { ATTENTION, ATTENTION_BACKWARD, VOCABULARY, VOCABULARY_BACKWARD, END };
+enum { ATTENTION, ATTENTION_BACKWARD, VOCABULARY, VOCABULARY_BACKWARD, VOCABULARY_WITH_GRADIENT, END };
 
 const op_case SEQUENCE_CASES[] = {
     [ATTENTION] = {.op = "attention_forward",
@@ -264,5 +295,14 @@ const op_case SEQUENCE_CASES[] = {
                              .forward = &SEQUENCE_CASES[VOCABULARY],
                              .desc_size = sizeof(pan_vocabulary_loss_desc),
                              .fields = VOCABULARY_FIELDS},
+    [VOCABULARY_WITH_GRADIENT] = {.op = "vocabulary_loss_with_gradient",
+                                  .variants = 2 * SIZE_COUNT,
+                                  .tolerance = 5e-6,
+                                  .prepare = prepare_vocabulary_with_gradient,
+                                  .invoke = invoke_vocabulary_with_gradient,
+                                  .cancelling = vocabulary_with_gradient_cancelling,
+                                  .workspace = vocabulary_with_gradient_workspace,
+                                  .desc_size = sizeof(pan_vocabulary_loss_desc),
+                                  .fields = VOCABULARY_FIELDS},
     [END] = {0},
 };

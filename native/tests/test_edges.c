@@ -59,6 +59,26 @@ static vocabulary *new_vocabulary(int64_t rows, int64_t vocab_size, double logit
     return made;
 }
 
+/* Both passes in one call give the same bits: there is one chunk of rows. */
+static void check_one_call(const target *target, const vocabulary *v) {
+    int64_t bytes = 0;
+    vocabulary *once = allocate(1, sizeof *once);
+    memcpy(once, v, sizeof *once);
+    fill(once->dhidden, ROWS * CHANNELS, 3, 1.0);
+    memset(once->dweight, 0, sizeof once->dweight);
+    vocabulary *d = copy_in(target, once, sizeof *once);
+    CHECK_OK(pan_vocabulary_loss_with_gradient_workspace_size(target->stream, &v->desc, &bytes));
+    void *workspace = new_memory(target, bytes);
+    CHECK_OK(pan_vocabulary_loss_with_gradient(target->stream, &v->desc, d->hidden, d->weight, d->labels, &d->dloss,
+                                               &d->loss, &d->labelled_count, d->row_loss, d->lse, d->arg_max,
+                                               d->dhidden, d->dweight, workspace, bytes));
+    free_memory(target, workspace);
+    copy_out(target, d, once, sizeof *once);
+    CHECK(memcmp(once, v, sizeof *v) == 0, "%s: the vocabulary loss with its gradient differs from the two calls",
+          target->name);
+    free(once);
+}
+
 static void run_vocabulary(const target *target, vocabulary *v) {
     int64_t bytes = 0;
     fill(v->dhidden, ROWS * CHANNELS, 3, 1.0);
@@ -76,6 +96,7 @@ static void run_vocabulary(const target *target, vocabulary *v) {
                                           d->lse, &d->dloss, d->dhidden, d->dweight, workspace, bytes));
     free_memory(target, workspace);
     copy_out(target, d, v, sizeof *v);
+    check_one_call(target, v);
 }
 
 static void check_nothing_labelled(const target *target) {

@@ -218,3 +218,40 @@ pan_status pan_vocabulary_loss_backward(pan_stream *stream, const pan_vocabulary
     return ops->vocabulary_loss_backward(stream, desc, hidden, weight, labels, labelled_count, lse, dloss, dhidden,
                                          dweight, workspace, workspace_bytes);
 }
+
+pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                            int64_t *bytes) {
+    PAN_FRONT_SIZE(vocabulary_loss_with_gradient_workspace_size, check_vocabulary)
+}
+
+pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                             const void *hidden, const float *weight, const int32_t *labels,
+                                             const float *dloss, float *loss, int32_t *labelled_count, float *row_loss,
+                                             float *lse, int32_t *arg_max, void *dhidden, float *dweight,
+                                             void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(vocabulary_loss_with_gradient)
+    PAN_TRY(check_vocabulary(op, stream, desc));
+    PAN_FRONT_WORKSPACE(vocabulary_loss_with_gradient_workspace_size)
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t real = pan_real_bytes(stream);
+    int64_t hidden_bytes = pan_extent(desc->rows, desc->hidden_stride, desc->channels, element);
+    int64_t weight_bytes = pan_product(desc->vocab_size, desc->channels, real);
+    const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(labels, desc->rows * 4),
+        PAN_INTEGER_OUTPUT(labelled_count, 4),
+        PAN_INTEGER_OUTPUT(arg_max, desc->rows * 4),
+        PAN_INPUT(hidden, hidden_bytes),
+        PAN_INPUT(weight, weight_bytes),
+        PAN_INPUT(dloss, real),
+        PAN_OUTPUT(loss, real),
+        PAN_OUTPUT(row_loss, desc->rows * real),
+        PAN_OUTPUT(lse, desc->rows * real),
+        PAN_OUTPUT(dhidden, hidden_bytes),
+        PAN_OUTPUT(dweight, weight_bytes),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    PAN_TRY(check_labels(op, stream, desc, labels));
+    return ops->vocabulary_loss_with_gradient(stream, desc, hidden, weight, labels, dloss, loss, labelled_count,
+                                              row_loss, lse, arg_max, dhidden, dweight, workspace, workspace_bytes);
+}

@@ -54,4 +54,20 @@ static inline float score_exp(float *row, int64_t count, float shift) {
     return vf_sum(sum);
 }
 
+/* The sum that score_exp() returns, of scores that stay as they are. */
+static inline float score_exp_sum(const float *row, int64_t count, float shift) {
+    vf sum = vf_splat(0.0f);
+    vf other = sum;
+    int64_t i = 0;
+    for (; i + 2 * LANES <= count; i += 2 * LANES) {
+        sum += vf_exp(vf_load(row + i) - shift);
+        other += vf_exp(vf_load(row + i + LANES) - shift);
+    }
+    for (; i < count; i += LANES) {
+        const vf e = vf_exp(vf_load(row + i) - shift);
+        sum += vf_select(score_lanes(i, count), e, vf_splat(0.0f));
+    }
+    return vf_sum(sum + other);
+}
+
 #endif

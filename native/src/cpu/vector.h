@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define PAN_VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -83,9 +87,30 @@ static inline vf vf_select(vi mask, vf a, vf b) {
     return (vf) ((mask & (vi) a) | (~mask & (vi) b));
 }
 
-/* Like maxps: b where either is NaN. */
+/* The larger of each pair of lanes; b where either is NaN. */
 static inline vf vf_max(vf a, vf b) {
+#if defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#elif defined(__SSE2__)
+    return _mm_max_ps(a, b);
+#else
     return vf_select(a > b, a, b);
+#endif
+}
+
+/* The smaller of each pair of lanes; b where either is NaN. */
+static inline vf vf_min(vf a, vf b) {
+#if defined(__AVX512F__)
+    return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_min_ps(a, b);
+#elif defined(__SSE2__)
+    return _mm_min_ps(a, b);
+#else
+    return vf_select(a < b, a, b);
+#endif
 }
 
 /* Lane i is lane i ^ distance of x. */

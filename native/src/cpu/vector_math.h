@@ -45,17 +45,20 @@ static inline vf vf_exp_reduced(vf shifted_n, vf r) {
     p = p * r + 1.666657627e-1f;
     p = p * r + 0.5f;
     p = (r * r * p + r) + 1.0f;
+#if defined(__AVX512F__)
+    return _mm512_scalef_ps(p, shifted_n - PAN_ROUND_F32);
+#else
     /* Two steps, so that neither factor overflows and a subnormal result is rounded once. */
     const vi exponent = (vi) ((vu) shifted_n - (vu) vf_splat(PAN_ROUND_F32));
     const vi first = exponent >> 1;
     return p * vf_power_of_two(first) * vf_power_of_two(exponent - first);
+#endif
 }
 
 /* exp(x + correction) for a correction far below 1, which carries what rounding cut off the argument. */
 static inline vf vf_exp_corrected(vf x, vf correction) {
-    /* Beyond these bounds the result is Inf or 0 anyway; a NaN passes both comparisons. */
-    x = vf_select(x > 89.0f, vf_splat(89.0f), x);
-    x = vf_select(x < -104.0f, vf_splat(-104.0f), x);
+    /* Beyond these bounds the result is Inf or 0 anyway; a NaN passes both. */
+    x = vf_max(vf_splat(-104.0f), vf_min(vf_splat(89.0f), x));
     const vf shifted = x * 1.44269504f + PAN_ROUND_F32;
     const vf n = shifted - PAN_ROUND_F32;
     /* ln 2 in two parts; the first has so few bits that its product with n is exact. */

@@ -16,8 +16,8 @@ vocabulary_plan plan_vocabulary(const pan_vocabulary_loss_desc *desc) {
     return plan;
 }
 
-int64_t next_chunk(vocabulary_chunk *chunk, const pan_vocabulary_loss_desc *desc, const int32_t *labels,
-                   int64_t capacity) {
+static int64_t next_chunk(vocabulary_chunk *chunk, const pan_vocabulary_loss_desc *desc, const int32_t *labels,
+                          int64_t capacity) {
     chunk->count = 0;
     while (chunk->cursor < desc->rows && chunk->count < capacity) {
         if (labels[chunk->cursor] != PAN_IGNORE_LABEL) {
@@ -28,48 +28,33 @@ int64_t next_chunk(vocabulary_chunk *chunk, const pan_vocabulary_loss_desc *desc
     return chunk->count;
 }
 
-void gather_tile(const vocabulary_chunk *chunk, const pan_vocabulary_loss_desc *desc, const float *hidden,
-                 int64_t tile) {
-    const tile_range range = tile_at(tile, VOCABULARY_ROWS, chunk->count);
+typedef struct gather_job {
+    const vocabulary_chunk *chunk;
+    const pan_vocabulary_loss_desc *desc;
+    const float *hidden;
+} gather_job;
+
+static void gather_task(void *context, int64_t task, int32_t worker) {
+    (void) worker;
+    const gather_job *job = context;
+    const vocabulary_chunk *chunk = job->chunk;
+    const pan_vocabulary_loss_desc *desc = job->desc;
+    const tile_range range = tile_at(task, VOCABULARY_ROWS, chunk->count);
     const size_t bytes = (size_t) desc->channels * sizeof(float);
     for (int64_t i = range.begin; i < range.end; i++) {
-        memcpy(chunk->hidden + i * desc->channels, hidden + chunk->rows[i] * desc->hidden_stride, bytes);
+        memcpy(chunk->hidden + i * desc->channels, job->hidden + chunk->rows[i] * desc->hidden_stride, bytes);
     }
     const int64_t padded = range.begin + padded_rows(range.end - range.begin);
     memset(chunk->hidden + range.end * desc->channels, 0, (size_t) (padded - range.end) * bytes);
 }
 
-/* What one group of the vocabulary contributes to a row. */
-typedef struct row_part {
-    float max;
-    float sum; /* of exp(z - shift), with the shift of max */
-    int32_t arg_max;
-    int32_t reserved;
-} row_part;
-
-typedef struct forward_job {
-    const pan_vocabulary_loss_desc *desc;
-    vocabulary_plan plan;
-    vocabulary_chunk chunk;
-    const float *hidden;
-    const float *weight;
-    const int32_t *labels;
-    float *row_loss;
-    float *lse;
-    int32_t *arg_max;
-    row_part *parts;     /* (chunk_rows, groups) */
-    float *label_logits; /* (chunk_rows) */
-    char *scratch;
-} forward_job;
-
-static int64_t parts_bytes(const vocabulary_plan *plan) {
-    return align_up(plan->chunk_rows * plan->groups * (int64_t) sizeof(row_part));
-}
-
-static void gather_task(void *context, int64_t task, int32_t worker) {
-    (void) worker;
-    const forward_job *job = context;
-    gather_tile(&job->chunk, job->desc, job->hidden, task);
+int64_t gather_chunk(pan_pool *pool, vocabulary_chunk *chunk, const pan_vocabulary_loss_desc *desc,
+                     const vocabulary_plan *plan, const float *hidden, const int32_t *labels) {
+    gather_job job = {.chunk = chunk, .desc = desc, .hidden = hidden};
+    if (next_chunk(chunk, desc, labels, plan->chunk_rows) > 0) {
+        pan_parallel(pool, ceil_div(chunk->count, VOCABULARY_ROWS), gather_task, &job);
+    }
+    return chunk->count;
 }
 
 /* Index of the first element that equals `value`, which one does. */
@@ -85,7 +70,7 @@ static int32_t find(const float *row, float value) {
 }
 
 /* Adds the logits of one column tile to a row's part. */
-static void add_logits(row_part *part, float *row, int64_t first_column, int64_t columns) {
+static void add_logits(row_part *part, const float *row, int64_t first_column, int64_t columns) {
     const float max = score_max(row, columns, part->max);
     const float shift = score_shift(max);
     if (max > part->max) {
@@ -93,29 +78,32 @@ static void add_logits(row_part *part, float *row, int64_t first_column, int64_t
         part->arg_max = (int32_t) first_column + find(row, max);
         part->max = max;
     }
-    part->sum += score_exp(row, columns, shift);
+    part->sum += score_exp_sum(row, columns, shift);
 }
 
 /* Logits of a tile of rows and one group of the vocabulary. */
-static void forward_task(void *context, int64_t task, int32_t worker) {
-    const forward_job *job = context;
+static void logits_task(void *context, int64_t task, int32_t worker) {
+    const loss_job *job = context;
     const pan_vocabulary_loss_desc *desc = job->desc;
     const vocabulary_plan *plan = &job->plan;
     const int64_t group = task % plan->groups;
-    const tile_range rows = tile_at(task / plan->groups, VOCABULARY_ROWS, job->chunk.count);
+    const tile_range rows = tile_at(task / plan->groups, VOCABULARY_ROWS, job->chunk->count);
     const tile_range vocabulary = tile_at(group, plan->group_columns, desc->vocab_size);
-    float *logits = (float *) (job->scratch + worker * LOGITS_BYTES);
+    const bool keep = job->kept.values != NULL;
+    const int64_t stride = keep ? job->kept.stride : MAX_VOCABULARY_COLUMNS;
     for (int64_t i = rows.begin; i < rows.end; i++) {
         job->parts[i * plan->groups + group] = (row_part){.max = -INFINITY, .arg_max = (int32_t) vocabulary.begin};
     }
     for (int64_t first = vocabulary.begin; first < vocabulary.end; first += plan->columns) {
         const int64_t columns = min_i64(plan->columns, vocabulary.end - first);
+        float *logits =
+            keep ? job->kept.values + rows.begin * stride + first : (float *) (job->scratch + worker * LOGITS_BYTES);
         pan_gemm(false, true, padded_rows(rows.end - rows.begin), columns, desc->channels, 1.0f,
-                 job->chunk.hidden + rows.begin * desc->channels, desc->channels, job->weight + first * desc->channels,
-                 desc->channels, 0.0f, logits, MAX_VOCABULARY_COLUMNS);
+                 job->chunk->hidden + rows.begin * desc->channels, desc->channels, job->weight + first * desc->channels,
+                 desc->channels, 0.0f, logits, stride);
         for (int64_t i = rows.begin; i < rows.end; i++) {
-            float *row = logits + (i - rows.begin) * MAX_VOCABULARY_COLUMNS;
-            const int64_t label = job->labels[job->chunk.rows[i]];
+            const float *row = logits + (i - rows.begin) * stride;
+            const int64_t label = job->labels[job->chunk->rows[i]];
             if (label >= first && label < first + columns) {
                 job->label_logits[i] = row[label - first];
             }
@@ -127,9 +115,9 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
 /* Combines the groups' parts, in their order, for a tile of rows. */
 static void combine_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
-    const forward_job *job = context;
+    const loss_job *job = context;
     const int64_t groups = job->plan.groups;
-    const tile_range range = tile_at(task, VOCABULARY_ROWS, job->chunk.count);
+    const tile_range range = tile_at(task, VOCABULARY_ROWS, job->chunk->count);
     for (int64_t i = range.begin; i < range.end; i++) {
         const row_part *parts = job->parts + i * groups;
         row_part best = parts[0];
@@ -142,14 +130,20 @@ static void combine_task(void *context, int64_t task, int32_t worker) {
             sum += parts[g].sum * exp(score_shift(parts[g].max) - shift);
         }
         const double lse = shift + log(sum);
-        const int64_t row = job->chunk.rows[i];
+        const int64_t row = job->chunk->rows[i];
         job->lse[row] = (float) lse;
         job->row_loss[row] = (float) (lse - job->label_logits[i]);
         job->arg_max[row] = best.arg_max;
     }
 }
 
-static void clear_rows(const forward_job *job) {
+void chunk_losses(pan_pool *pool, loss_job *job) {
+    const int64_t tiles = ceil_div(job->chunk->count, VOCABULARY_ROWS);
+    pan_parallel(pool, tiles * job->plan.groups, logits_task, job);
+    pan_parallel(pool, tiles, combine_task, job);
+}
+
+void clear_losses(const loss_job *job) {
     for (int64_t row = 0; row < job->desc->rows; row++) {
         if (job->labels[row] == PAN_IGNORE_LABEL) {
             job->row_loss[row] = 0.0f;
@@ -160,7 +154,7 @@ static void clear_rows(const forward_job *job) {
 }
 
 /* Rows without a label have a loss of 0 and change nothing. */
-static void write_mean(const forward_job *job, int64_t count, float *loss, int32_t *labelled_count) {
+void mean_loss(const loss_job *job, int64_t count, float *loss, int32_t *labelled_count) {
     double sum = 0.0;
     for (int64_t row = 0; row < job->desc->rows; row++) {
         sum += job->row_loss[row];
@@ -172,9 +166,8 @@ static void write_mean(const forward_job *job, int64_t count, float *loss, int32
 pan_status PAN_BODY(vocabulary_loss_forward_workspace_size)(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
                                                             int64_t *bytes) {
     const vocabulary_plan plan = plan_vocabulary(desc);
-    *bytes = chunk_bytes(&plan, desc->channels) + parts_bytes(&plan) +
-             align_up(plan.chunk_rows * (int64_t) sizeof(float)) +
-             pan_pool_threads(stream->device->pool) * LOGITS_BYTES;
+    *bytes =
+        chunk_bytes(&plan, desc->channels) + parts_bytes(&plan) + pan_pool_threads(stream->device->pool) * LOGITS_BYTES;
     return PAN_OK;
 }
 
@@ -184,28 +177,22 @@ pan_status PAN_BODY(vocabulary_loss_forward)(pan_stream *stream, const pan_vocab
                                              int32_t *arg_max, void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;
-    forward_job job = {.desc = desc,
-                       .plan = plan_vocabulary(desc),
-                       .hidden = hidden,
-                       .weight = weight,
-                       .labels = labels,
-                       .row_loss = row_loss,
-                       .lse = lse,
-                       .arg_max = arg_max};
-    char *next = place_chunk(&job.chunk, &job.plan, desc->channels, workspace);
-    job.parts = (row_part *) next;
-    next += parts_bytes(&job.plan);
-    job.label_logits = (float *) next;
-    job.scratch = next + align_up(job.plan.chunk_rows * (int64_t) sizeof(float));
-    clear_rows(&job);
+    vocabulary_chunk chunk = {0};
+    loss_job job = {.desc = desc,
+                    .plan = plan_vocabulary(desc),
+                    .chunk = &chunk,
+                    .weight = weight,
+                    .labels = labels,
+                    .row_loss = row_loss,
+                    .lse = lse,
+                    .arg_max = arg_max};
+    job.scratch = place_parts(&job, place_chunk(&chunk, &job.plan, desc->channels, workspace));
+    clear_losses(&job);
     int64_t count = 0;
-    while (next_chunk(&job.chunk, desc, labels, job.plan.chunk_rows) > 0) {
-        const int64_t tiles = ceil_div(job.chunk.count, VOCABULARY_ROWS);
-        pan_parallel(pool, tiles, gather_task, &job);
-        pan_parallel(pool, tiles * job.plan.groups, forward_task, &job);
-        pan_parallel(pool, tiles, combine_task, &job);
-        count += job.chunk.count;
+    while (gather_chunk(pool, &chunk, desc, &job.plan, hidden, labels) > 0) {
+        chunk_losses(pool, &job);
+        count += chunk.count;
     }
-    write_mean(&job, count, loss, labelled_count);
+    mean_loss(&job, count, loss, labelled_count);
     return PAN_OK;
 }

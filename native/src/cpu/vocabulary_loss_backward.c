@@ -1,30 +1,5 @@
-/* Cross entropy of a vocabulary head, backward: logits are recomputed tile by tile. */
+/* Cross entropy of a vocabulary head, backward: logits are formed again tile by tile, or were kept. */
 #include "vocabulary_tile.h"
-
-typedef struct backward_job {
-    const pan_vocabulary_loss_desc *desc;
-    vocabulary_plan plan;
-    vocabulary_chunk chunk;
-    const float *hidden;
-    const float *weight;
-    const int32_t *labels;
-    const float *lse;
-    float scale;    /* dloss / n */
-    float *dhidden; /* may be NULL, as dweight */
-    float *dweight;
-    float *hidden_sums; /* (groups, chunk_rows, channels): the groups' parts of dhidden */
-    char *scratch;
-} backward_job;
-
-static int64_t sums_bytes(const vocabulary_plan *plan, int64_t channels) {
-    return align_up(plan->groups * plan->chunk_rows * channels * (int64_t) sizeof(float));
-}
-
-static void gather_task(void *context, int64_t task, int32_t worker) {
-    (void) worker;
-    const backward_job *job = context;
-    gather_tile(&job->chunk, job->desc, job->hidden, task);
-}
 
 /* Turns a row's logits into g. `label` is relative to the row's first column. */
 static void differentiate_row(float *row, int64_t columns, int64_t label, float lse, float scale) {
@@ -40,42 +15,46 @@ static void differentiate_row(float *row, int64_t columns, int64_t label, float 
 }
 
 /* A tile of rows and columns: its parts of dhidden and dweight. */
-static void backward_tile(const backward_job *job, int64_t group, tile_range rows, tile_range columns, bool first,
-                          float *logits) {
+static void gradient_tile(const gradient_job *job, int64_t group, tile_range rows, tile_range columns, bool first,
+                          int32_t worker) {
     const pan_vocabulary_loss_desc *desc = job->desc;
     const int64_t channels = desc->channels;
     const int64_t count = rows.end - rows.begin;
     const int64_t width = columns.end - columns.begin;
-    const float *hidden = job->chunk.hidden + rows.begin * channels;
+    const float *hidden = job->chunk->hidden + rows.begin * channels;
     const float *weight = job->weight + columns.begin * channels;
-    pan_gemm(false, true, padded_rows(count), width, channels, 1.0f, hidden, channels, weight, channels, 0.0f, logits,
-             MAX_VOCABULARY_COLUMNS);
+    const bool kept = job->kept.values != NULL;
+    const int64_t stride = kept ? job->kept.stride : MAX_VOCABULARY_COLUMNS;
+    float *logits = kept ? job->kept.values + rows.begin * stride + columns.begin
+                         : (float *) (job->scratch + worker * LOGITS_BYTES);
+    if (!kept) {
+        pan_gemm(false, true, padded_rows(count), width, channels, 1.0f, hidden, channels, weight, channels, 0.0f,
+                 logits, stride);
+    }
     for (int64_t i = 0; i < count; i++) {
-        const int64_t row = job->chunk.rows[rows.begin + i];
-        differentiate_row(logits + i * MAX_VOCABULARY_COLUMNS, width, job->labels[row] - columns.begin, job->lse[row],
-                          job->scale);
+        const int64_t row = job->chunk->rows[rows.begin + i];
+        differentiate_row(logits + i * stride, width, job->labels[row] - columns.begin, job->lse[row], job->scale);
     }
     if (job->dhidden != NULL) {
         float *sums = job->hidden_sums + (group * job->plan.chunk_rows + rows.begin) * channels;
-        pan_gemm(false, false, padded_rows(count), channels, width, 1.0f, logits, MAX_VOCABULARY_COLUMNS, weight,
-                 channels, first ? 0.0f : 1.0f, sums, channels);
+        pan_gemm(false, false, padded_rows(count), channels, width, 1.0f, logits, stride, weight, channels,
+                 first ? 0.0f : 1.0f, sums, channels);
     }
     if (job->dweight != NULL) {
-        pan_gemm(true, false, width, channels, count, 1.0f, logits, MAX_VOCABULARY_COLUMNS, hidden, channels, 1.0f,
+        pan_gemm(true, false, width, channels, count, 1.0f, logits, stride, hidden, channels, 1.0f,
                  job->dweight + columns.begin * channels, channels);
     }
 }
 
 /* One group of the vocabulary, with all rows of the chunk in their order. */
-static void backward_task(void *context, int64_t task, int32_t worker) {
-    const backward_job *job = context;
+static void gradient_task(void *context, int64_t task, int32_t worker) {
+    const gradient_job *job = context;
     const tile_range vocabulary = tile_at(task, job->plan.group_columns, job->desc->vocab_size);
-    float *logits = (float *) (job->scratch + worker * LOGITS_BYTES);
     for (int64_t first = vocabulary.begin; first < vocabulary.end; first += job->plan.columns) {
         const tile_range columns = {first, min_i64(first + job->plan.columns, vocabulary.end)};
-        for (int64_t tile = 0; tile * VOCABULARY_ROWS < job->chunk.count; tile++) {
-            backward_tile(job, task, tile_at(tile, VOCABULARY_ROWS, job->chunk.count), columns,
-                          first == vocabulary.begin, logits);
+        for (int64_t tile = 0; tile * VOCABULARY_ROWS < job->chunk->count; tile++) {
+            gradient_tile(job, task, tile_at(tile, VOCABULARY_ROWS, job->chunk->count), columns,
+                          first == vocabulary.begin, worker);
         }
     }
 }
@@ -83,12 +62,12 @@ static void backward_task(void *context, int64_t task, int32_t worker) {
 /* dhidden of a tile of labelled rows: the groups' parts in their order. */
 static void sum_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
-    const backward_job *job = context;
+    const gradient_job *job = context;
     const int64_t channels = job->desc->channels;
     const int64_t group_floats = job->plan.chunk_rows * channels;
-    const tile_range range = tile_at(task, VOCABULARY_ROWS, job->chunk.count);
+    const tile_range range = tile_at(task, VOCABULARY_ROWS, job->chunk->count);
     for (int64_t i = range.begin; i < range.end; i++) {
-        float *restrict target = job->dhidden + job->chunk.rows[i] * job->desc->hidden_stride;
+        float *restrict target = job->dhidden + job->chunk->rows[i] * job->desc->hidden_stride;
         const float *restrict part = job->hidden_sums + i * channels;
         memcpy(target, part, (size_t) channels * sizeof *target);
         for (int64_t group = 1; group < job->plan.groups; group++) {
@@ -102,7 +81,7 @@ static void sum_task(void *context, int64_t task, int32_t worker) {
 
 static void clear_task(void *context, int64_t task, int32_t worker) {
     (void) worker;
-    const backward_job *job = context;
+    const gradient_job *job = context;
     const pan_vocabulary_loss_desc *desc = job->desc;
     const tile_range range = tile_at(task, tile_rows(desc->channels), desc->rows);
     for (int64_t row = range.begin; row < range.end; row++) {
@@ -112,10 +91,21 @@ static void clear_task(void *context, int64_t task, int32_t worker) {
     }
 }
 
+void clear_gradients(pan_pool *pool, gradient_job *job) {
+    pan_parallel(pool, ceil_div(job->desc->rows, tile_rows(job->desc->channels)), clear_task, job);
+}
+
+void chunk_gradients(pan_pool *pool, gradient_job *job) {
+    pan_parallel(pool, job->plan.groups, gradient_task, job);
+    if (job->dhidden != NULL) {
+        pan_parallel(pool, ceil_div(job->chunk->count, VOCABULARY_ROWS), sum_task, job);
+    }
+}
+
 pan_status PAN_BODY(vocabulary_loss_backward_workspace_size)(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
                                                              int64_t *bytes) {
     const vocabulary_plan plan = plan_vocabulary(desc);
-    *bytes = chunk_bytes(&plan, desc->channels) + sums_bytes(&plan, desc->channels) +
+    *bytes = chunk_bytes(&plan, desc->channels) + hidden_sums_bytes(&plan, desc->channels) +
              pan_pool_threads(stream->device->pool) * LOGITS_BYTES;
     return PAN_OK;
 }
@@ -126,28 +116,24 @@ pan_status PAN_BODY(vocabulary_loss_backward)(pan_stream *stream, const pan_voca
                                               void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;
-    backward_job job = {.desc = desc,
+    vocabulary_chunk chunk = {0};
+    gradient_job job = {.desc = desc,
                         .plan = plan_vocabulary(desc),
-                        .hidden = hidden,
+                        .chunk = &chunk,
                         .weight = weight,
                         .labels = labels,
                         .lse = lse,
                         .scale = (float) ((double) *dloss / *labelled_count),
                         .dhidden = dhidden,
                         .dweight = dweight};
-    char *next = place_chunk(&job.chunk, &job.plan, desc->channels, workspace);
+    char *next = place_chunk(&chunk, &job.plan, desc->channels, workspace);
     job.hidden_sums = (float *) next;
-    job.scratch = next + sums_bytes(&job.plan, desc->channels);
+    job.scratch = next + hidden_sums_bytes(&job.plan, desc->channels);
     if (dhidden != NULL) {
-        pan_parallel(pool, ceil_div(desc->rows, tile_rows(desc->channels)), clear_task, &job);
+        clear_gradients(pool, &job);
     }
-    while (next_chunk(&job.chunk, desc, labels, job.plan.chunk_rows) > 0) {
-        const int64_t tiles = ceil_div(job.chunk.count, VOCABULARY_ROWS);
-        pan_parallel(pool, tiles, gather_task, &job);
-        pan_parallel(pool, job.plan.groups, backward_task, &job);
-        if (dhidden != NULL) {
-            pan_parallel(pool, tiles, sum_task, &job);
-        }
+    while (gather_chunk(pool, &chunk, desc, &job.plan, hidden, labels) > 0) {
+        chunk_gradients(pool, &job);
     }
     return PAN_OK;
 }

@@ -243,3 +243,23 @@ pan_status cuda_vocabulary_loss_backward(pan_stream *stream, const pan_vocabular
     }
     return PAN_OK;
 }
+
+pan_status cuda_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                                             int64_t *bytes) {
+    int64_t forward, backward;
+    CUDA_TRY(cuda_vocabulary_loss_forward_workspace_size(stream, desc, &forward));
+    CUDA_TRY(cuda_vocabulary_loss_backward_workspace_size(stream, desc, &backward));
+    *bytes = forward > backward ? forward : backward;
+    return PAN_OK;
+}
+
+pan_status cuda_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc,
+                                              const void *hidden, const float *weight, const int32_t *labels,
+                                              const float *dloss, float *loss, int32_t *labelled_count, float *row_loss,
+                                              float *lse, int32_t *arg_max, void *dhidden, float *dweight,
+                                              void *workspace, int64_t workspace_bytes) {
+    CUDA_TRY(cuda_vocabulary_loss_forward(stream, desc, hidden, weight, labels, loss, labelled_count, row_loss, lse,
+                                          arg_max, workspace, workspace_bytes));
+    return cuda_vocabulary_loss_backward(stream, desc, hidden, weight, labels, labelled_count, lse, dloss, dhidden,
+                                         dweight, workspace, workspace_bytes);
+}

@@ -139,6 +139,62 @@ public record VocabularyLossKernel(long rows, long channels, long vocabSize, lon
         }
     }
 
+    /** Bytes of scratch that {@link #withGradient} needs. */
+    public long withGradientWorkspaceBytes(DeviceStream stream) {
+        synchronized (stream) {
+            KernelCall call = stream.call("vocabulary_loss_with_gradient_workspace_size", this);
+            return call.finishSize(
+                    PantheraAbi.pan_vocabulary_loss_with_gradient_workspace_size(
+                            call.stream(), describe(call, call.parameterType()), call.size()));
+        }
+    }
+
+    /**
+     * {@link #forward} and {@link #backward} in one call, which on the CPU forms each logit once instead of twice.
+     *
+     * @param dloss     (1), a statistic
+     * @param dhidden   written
+     * @param dweight   added to
+     * @param workspace {@link #withGradientWorkspaceBytes}; may be null if 0
+     */
+    public void withGradient(
+            DeviceStream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer weight,
+            DeviceBuffer labels,
+            DeviceBuffer dloss,
+            DeviceBuffer loss,
+            DeviceBuffer labelledCount,
+            DeviceBuffer rowLoss,
+            DeviceBuffer lse,
+            DeviceBuffer argMax,
+            DeviceBuffer dhidden,
+            DeviceBuffer dweight,
+            @Nullable DeviceBuffer workspace) {
+        synchronized (stream) {
+            KernelCall call = stream.call("vocabulary_loss_with_gradient", this);
+            DataType type = call.activationType(hidden);
+            DataType real = call.parameterType();
+            call.finish(
+                    PantheraAbi.pan_vocabulary_loss_with_gradient(
+                            call.stream(),
+                            describe(call, type),
+                            call.input("hidden", hidden, type, hiddenExtent()),
+                            call.input("weight", weight, real, weights()),
+                            call.input("labels", labels, DataType.I32, rows),
+                            call.input("dloss", dloss, real, 1),
+                            call.output("loss", loss, real, 1),
+                            call.output("labelled_count", labelledCount, DataType.I32, 1),
+                            call.output("row_loss", rowLoss, real, rows),
+                            call.output("lse", lse, real, rows),
+                            call.output("arg_max", argMax, DataType.I32, rows),
+                            call.output("dhidden", dhidden, type, hiddenExtent()),
+                            call.output("dweight", dweight, real, weights()),
+                            call.workspace(workspace),
+                            KernelCall.workspaceBytes(workspace)));
+        }
+    }
+
     private long hiddenExtent() {
         return Sizes.extent(rows, hiddenStride, channels);
     }

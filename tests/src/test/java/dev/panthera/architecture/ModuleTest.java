@@ -41,11 +41,12 @@ class ModuleTest {
                             Set.of(
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
+                    Map.entry("bench", Set.of("train", "task", "tensor")),
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "parity", "train", "task", "model", "mixer", "nn", "tensor",
-                                    "io", "random")));
+                                    "bench", "parity", "train", "task", "model", "mixer", "nn",
+                                    "tensor", "io", "random")));
 
     @Test
     void packagesDependDownwardsOnly() throws IOException {

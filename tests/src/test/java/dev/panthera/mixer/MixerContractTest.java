@@ -10,6 +10,7 @@ import dev.panthera.model.ModelConfig;
 import dev.panthera.nn.Init;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
+import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.ParameterStore;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -22,6 +23,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -139,6 +141,49 @@ class MixerContractTest {
                         .as("%s at length %d", name, length)
                         .isLessThan(1e-4);
             });
+        }
+    }
+
+    /** Outputs and gradients where some rows are needed, one of them twice, and an example has none. */
+    @ParameterizedTest
+    @MethodSource("contracts")
+    void theNeededRowsAreThoseOfAllRows(Contract contract) {
+        for (int length : new int[] {1, 17, 100}) {
+            int[] chosen = {
+                0, length / 2, length - 1, length - 1, 2 * length, 2 * length + length / 3
+            };
+            double[] gradient = Rig.gaussian(4, chosen.length * WIDTH);
+            try (var rig = Rig.cpu(2)) {
+                Tensor rows = rig.integers(chosen, 1, chosen.length);
+                Map<String, double[]> needed =
+                        results(
+                                rig,
+                                contract,
+                                length,
+                                (mixer, x) -> mixer.forwardRows(rig.tape(), x, rows),
+                                gradient);
+                Map<String, double[]> all =
+                        results(
+                                rig,
+                                contract,
+                                length,
+                                (mixer, x) ->
+                                        GatherRowsOperation.apply(
+                                                rig.tape(), mixer.forward(rig.tape(), x), rows),
+                                gradient);
+                double largest =
+                        all.values().stream()
+                                .mapToDouble(MixerContractTest::largest)
+                                .max()
+                                .orElseThrow();
+                assertThat(needed.keySet()).isEqualTo(all.keySet());
+                all.forEach((name, expected) -> {
+                    double scale = Math.max(largest(expected), 1e-3 * largest);
+                    assertThat(largestDifference(needed.get(name), expected) / scale)
+                            .as("%s at length %d", name, length)
+                            .isLessThanOrEqualTo(2e-6);
+                });
+            }
         }
     }
 
@@ -272,15 +317,29 @@ class MixerContractTest {
 
     /** Output, and the gradients of input and parameters. */
     private static Map<String, double[]> results(Rig rig, Contract contract, int length) {
+        return results(
+                rig,
+                contract,
+                length,
+                (mixer, x) -> mixer.forward(rig.tape(), x),
+                Rig.gaussian(3, BATCH * length * WIDTH));
+    }
+
+    private static Map<String, double[]> results(
+            Rig rig,
+            Contract contract,
+            int length,
+            BiFunction<Mixer, Tensor, Tensor> function,
+            double[] outputGradient) {
         Mixer mixer = build(contract, length, 1);
         var store = rig.parameters(mixer);
         enlarge(rig, store);
         Tensor x = rig.leaf(Rig.gaussian(2, BATCH * length * WIDTH), BATCH, length, WIDTH);
         rig.tape().begin(Tape.Mode.TRAINING);
-        Tensor output = mixer.forward(rig.tape(), x);
+        Tensor output = function.apply(mixer, x);
         Map<String, double[]> results = new LinkedHashMap<>();
         results.put("output", rig.values(output));
-        rig.tape().backward(output, rig.upload(Rig.gaussian(3, BATCH * length * WIDTH)));
+        rig.tape().backward(output, rig.upload(outputGradient));
         results.put("input", rig.gradient(x));
         store.named()
                 .forEach((name, parameter) -> {

@@ -2,9 +2,15 @@ package dev.panthera.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.Hybrid;
+import dev.panthera.mixer.Hyena;
+import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.TaskConfig;
 import dev.panthera.tensor.Tape;
@@ -13,6 +19,7 @@ import dev.panthera.tensor.VocabularyLossOperation;
 import dev.panthera.testing.Rig;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -31,18 +38,32 @@ class NeededRowsTest {
     private static final double TOLERANCE = 1e-6;
 
     static Stream<Arguments> models() {
+        var attention = new Attention.Config(2, 0.1, true);
+        var none = new Passthrough.Config();
         return Stream.of(
-                Arguments.of(new Mlp.Config(4), 0.0, 0.0),
-                Arguments.of(new Passthrough.Config(), 0.0, 0.3),
-                Arguments.of(new Passthrough.Config(), 0.2, 0.2));
+                Arguments.of(attention, new Mlp.Config(4), 0.0, 0.0),
+                Arguments.of(attention, none, 0.0, 0.3),
+                Arguments.of(attention, none, 0.2, 0.2),
+                Arguments.of(new SlidingAttention.Config(1, 7, false, 0.1, true), none, 0.0, 0.0),
+                Arguments.of(new BaseConv.Config(List.of(3, -1), ConvMethod.AUTO), none, 0.0, 0.0),
+                Arguments.of(new BaseConv.Config(List.of(-1, 3), ConvMethod.AUTO), none, 0.0, 0.2),
+                Arguments.of(new Hyena.Config(ConvMethod.AUTO), none, 0.0, 0.0),
+                Arguments.of(
+                        new Hybrid.Config(List.of(new Hyena.Config(ConvMethod.AUTO), attention)),
+                        new Mlp.Config(2),
+                        0.0,
+                        0.0));
     }
 
     @ParameterizedTest
     @MethodSource("models")
     void lossAndGradientsAreThoseOfAllRows(
-            StateMixerConfig stateMixer, double residualDropout, double dropPath) {
+            MixerConfig mixer,
+            StateMixerConfig stateMixer,
+            double residualDropout,
+            double dropPath) {
         try (var rig = Rig.cpu(2)) {
-            var model = LanguageModel.of(config(stateMixer, residualDropout, dropPath), 7);
+            var model = LanguageModel.of(config(mixer, stateMixer, residualDropout, dropPath), 7);
             var parameters = rig.parameters(model);
             rig.random().write(rig.stream(), 3, 5);
             Tensor ids = rig.integers(tokens(), BATCH, LENGTH);
@@ -74,10 +95,12 @@ class NeededRowsTest {
     @Test
     void theNeededRowsOfTheBackboneAreThoseRows() {
         try (var rig = Rig.cpu(1)) {
-            var model = LanguageModel.of(config(new Mlp.Config(2), 0, 0), 7);
+            var model =
+                    LanguageModel.of(
+                            config(new Attention.Config(2, 0.1, true), new Mlp.Config(2), 0, 0), 7);
             rig.parameters(model);
             Tensor ids = rig.integers(tokens(), BATCH, LENGTH);
-            int[] chosen = {3, 0, 119, 57};
+            int[] chosen = {0, 3, 57, 119};
             Tensor rows = rig.integers(chosen, 1, chosen.length);
             rig.tape().begin(Tape.Mode.EVALUATION);
             double[] all = rig.values(model.backbone().forward(rig.tape(), ids));
@@ -97,19 +120,23 @@ class NeededRowsTest {
             Rig rig,
             Map<String, Tensor> parameters,
             Function<Tape, VocabularyLossOperation.Result> function) {
-        parameters.values().forEach(rig::clearGradient);
+        Map<String, Tensor> trained = new LinkedHashMap<>(parameters);
+        trained.values().removeIf(parameter -> !parameter.requiresGradient());
+        trained.values().forEach(rig::clearGradient);
         rig.tape().begin(Tape.Mode.TRAINING);
         var result = function.apply(rig.tape());
         Map<String, double[]> measured = new LinkedHashMap<>();
         measured.put("loss", rig.values(result.loss()));
         rig.tape().backward(result.loss());
-        parameters.forEach((name, parameter) -> measured.put(name, rig.gradient(parameter)));
+        trained.forEach((name, parameter) -> measured.put(name, rig.gradient(parameter)));
         return measured;
     }
 
     private static ModelConfig config(
-            StateMixerConfig stateMixer, double residualDropout, double dropPath) {
-        var mixer = new Attention.Config(2, 0.1, true);
+            MixerConfig mixer,
+            StateMixerConfig stateMixer,
+            double residualDropout,
+            double dropPath) {
         return new ModelConfig(
                 mixer,
                 stateMixer,

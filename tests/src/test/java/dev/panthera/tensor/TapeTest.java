@@ -2,6 +2,7 @@ package dev.panthera.tensor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.ArithmeticKind;
@@ -143,6 +144,40 @@ class TapeTest {
                         Tensor hidden = EmbeddingOperation.apply(tape, ids, table, null);
                         return VocabularyLossOperation.apply(tape, hidden, table, labels).loss();
                     });
+        }
+    }
+
+    /** Its gradients are computed ahead, as if its own were 1. */
+    @Test
+    void aLossThatIsPartOfAnotherPassesItsShareOn() {
+        try (var rig = Rig.exact()) {
+            Tensor hidden = rig.leaf(Rig.gaussian(1, BATCH * LENGTH * WIDTH), BATCH, LENGTH, WIDTH);
+            Tensor weight = rig.leaf(Rig.gaussian(2, 7 * WIDTH), 7, WIDTH);
+            Tensor factor = rig.leaf(new double[] {-0.7}, 1);
+            Tensor labels = rig.integers(new int[] {-100, 2, 5, 3, -100, 0}, BATCH, LENGTH);
+            Gradients.check(
+                    rig,
+                    List.of(hidden, weight, factor),
+                    tape -> {
+                        Tensor loss =
+                                VocabularyLossOperation.apply(tape, hidden, weight, labels).loss();
+                        return loss.times(factor).plus(loss);
+                    });
+        }
+    }
+
+    @Test
+    void whatAGradientStartsFromIsOnlyRead() {
+        try (var rig = Rig.cpu(1)) {
+            double[] seed = Rig.gaussian(3, 6);
+            var outputGradient = rig.upload(seed);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor x = Tensor.input(rig.upload(Rig.gaussian(1, 6)), 6);
+            Tensor y = ArithmeticOperation.apply(rig.tape(), ArithmeticKind.ADD, x, x);
+            rig.tape().backward(y.plus(y), outputGradient);
+            assertThat(rig.stream().toDoubleArray(outputGradient)).isEqualTo(seed);
+            double[] fourfold = Arrays.stream(seed).map(value -> 4 * value).toArray();
+            assertThat(rig.gradient(x)).containsExactly(fourfold, within(1e-6));
         }
     }
 

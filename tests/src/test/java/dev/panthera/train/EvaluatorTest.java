@@ -107,7 +107,7 @@ class EvaluatorTest {
 
         private static float[] logits(Session session, Batch batch) {
             var tape = session.tape();
-            var loaded = session.load(batch);
+            var loaded = session.loadLabelled(batch);
             tape.begin(Tape.Mode.EVALUATION);
             var logits = session.model().logits(tape, loaded.inputs());
             float[] values = session.stream().toFloatArray(logits.values());

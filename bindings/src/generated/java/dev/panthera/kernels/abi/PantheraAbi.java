@@ -5437,6 +5437,142 @@ public class PantheraAbi extends PantheraSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class pan_vocabulary_loss_with_gradient_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_vocabulary_loss_with_gradient_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_vocabulary_loss_with_gradient_workspace_size$descriptor() {
+        return pan_vocabulary_loss_with_gradient_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_vocabulary_loss_with_gradient_workspace_size$handle() {
+        return pan_vocabulary_loss_with_gradient_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_vocabulary_loss_with_gradient_workspace_size$address() {
+        return pan_vocabulary_loss_with_gradient_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient_workspace_size(pan_stream *stream, const pan_vocabulary_loss_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_vocabulary_loss_with_gradient_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_vocabulary_loss_with_gradient_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_vocabulary_loss_with_gradient_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_vocabulary_loss_with_gradient {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_vocabulary_loss_with_gradient");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden, const float *weight, const int32_t *labels, const float *dloss, float *loss, int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max, void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_vocabulary_loss_with_gradient$descriptor() {
+        return pan_vocabulary_loss_with_gradient.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden, const float *weight, const int32_t *labels, const float *dloss, float *loss, int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max, void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_vocabulary_loss_with_gradient$handle() {
+        return pan_vocabulary_loss_with_gradient.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden, const float *weight, const int32_t *labels, const float *dloss, float *loss, int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max, void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_vocabulary_loss_with_gradient$address() {
+        return pan_vocabulary_loss_with_gradient.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_vocabulary_loss_with_gradient(pan_stream *stream, const pan_vocabulary_loss_desc *desc, const void *hidden, const float *weight, const int32_t *labels, const float *dloss, float *loss, int32_t *labelled_count, float *row_loss, float *lse, int32_t *arg_max, void *dhidden, float *dweight, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_vocabulary_loss_with_gradient(MemorySegment stream, MemorySegment desc, MemorySegment hidden, MemorySegment weight, MemorySegment labels, MemorySegment dloss, MemorySegment loss, MemorySegment labelled_count, MemorySegment row_loss, MemorySegment lse, MemorySegment arg_max, MemorySegment dhidden, MemorySegment dweight, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_vocabulary_loss_with_gradient.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_vocabulary_loss_with_gradient", stream, desc, hidden, weight, labels, dloss, loss, labelled_count, row_loss, lse, arg_max, dhidden, dweight, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, hidden, weight, labels, dloss, loss, labelled_count, row_loss, lse, arg_max, dhidden, dweight, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     /**
      * {@snippet lang=c :
      * typedef int32_t pan_reduction

@@ -90,7 +90,7 @@ public final class KernelBench implements AutoCloseable {
     /**
      * Measures both passes of an operation, after its results were compared with the reference's.
      *
-     * @throws IllegalStateException if results are wrong
+     * @throws WrongResultException if results are wrong
      */
     public static List<Result> run(Device device, String op, KernelSizes sizes) {
         check(device, op, sizes);
@@ -199,7 +199,7 @@ public final class KernelBench implements AutoCloseable {
             for (int i = 0; i < found.size(); i++) {
                 double error = Agreement.error(found.get(i), expected.get(i));
                 if (!(error <= TOLERANCE)) {
-                    throw new IllegalStateException(
+                    throw new WrongResultException(
                             "%s: %s differs from the reference by %.2g of its largest value"
                                     .formatted(op, i == 0 ? "the output" : "gradient " + i, error));
                 }

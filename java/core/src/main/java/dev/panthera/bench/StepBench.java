@@ -40,7 +40,7 @@ public final class StepBench {
      * Measures steps after checking one against the reference.
      *
      * @throws UserException if the sizes are impossible
-     * @throws IllegalStateException if the device's results are wrong
+     * @throws WrongResultException if the device's results are wrong
      */
     public static Result run(StepSizes sizes, DeviceChoice choice, int steps) {
         UserException.require(steps >= 1, "--steps %d: at least one is needed; try 9", steps);
@@ -78,7 +78,7 @@ public final class StepBench {
             double lossError = Math.abs(loss - expected) / Math.abs(expected);
             double gradientError = Agreement.error(step.gradients(), reference.gradients());
             if (!(lossError <= TOLERANCE) || !(gradientError <= TOLERANCE)) {
-                throw new IllegalStateException(
+                throw new WrongResultException(
                         "%s: loss %s and gradients differ from the reference by %.2g and %.2g"
                                 .formatted(sizes.mixer(), loss, lossError, gradientError));
             }

@@ -9,7 +9,8 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "bench",
         synopsisSubcommandLabel = "WHAT",
-        description = "Measures kernels, training steps and what the machine can do at most.")
+        description =
+                "Measures kernels, training steps, the making of data, and what the machine can do at most.")
 final class BenchCommand implements Runnable {
     @Spec private CommandSpec spec;
 
@@ -19,6 +20,7 @@ final class BenchCommand implements Runnable {
         return new CommandLine(new BenchCommand())
                 .addSubcommand("kernels", new BenchKernelsCommand(streams))
                 .addSubcommand("step", new BenchStepCommand(streams))
+                .addSubcommand("data", new BenchDataCommand(streams))
                 .addSubcommand("ceilings", new BenchCeilingsCommand(streams));
     }
 

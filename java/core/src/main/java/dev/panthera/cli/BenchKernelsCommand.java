@@ -94,7 +94,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
         int usedHeads = "attention".equals(op) || op == null ? heads : 1;
         var sizes = new KernelSizes(batch, length, channels, usedHeads, taps, vocab);
         List<String> names = op == null ? KernelBench.names() : List.of(KernelBench.checked(op));
-        var peer = peers.peer(streams);
+        var peer = peers.peer();
         try (var chosen = device.choice().open()) {
             var ceilings =
                     chosen.device().backend() == Backend.CPU
@@ -126,6 +126,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         chosen.device().info().threads());
             }
         }
+        peers.noteAbsence(streams, json);
         return Panthera.OK;
     }
 

@@ -103,7 +103,12 @@ final class BenchStepCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         var sizes = new StepSizes(mixer, layers, batch, length, pairs, dModel, vocab);
-        var peer = peers.peer(streams);
+        var peer = peers.peer();
+        UserException.require(
+                peer.isEmpty() || PEER_MIXERS.contains(mixer),
+                "--peer-python: PyTorch is measured with %s, not with --mixer %s",
+                Text.alternatives(PEER_MIXERS),
+                mixer);
         var result = StepBench.run(sizes, device.choice(), steps);
         if (json) {
             printJson(sizes, result);
@@ -113,6 +118,7 @@ final class BenchStepCommand implements Callable<Integer> {
         if (peer.isPresent()) {
             printPeers(peer.get(), sizes, result.timing(), result.threads());
         }
+        peers.noteAbsence(streams, json);
         return Panthera.OK;
     }
 
@@ -180,11 +186,6 @@ final class BenchStepCommand implements Callable<Integer> {
 
     /** As the original does it; the same with PyTorch's allocator tuned; and with logits for labelled rows only. */
     private void printPeers(PeerPython python, StepSizes sizes, Timing ours, int threads) {
-        UserException.require(
-                PEER_MIXERS.contains(mixer),
-                "--peer-python: PyTorch is measured with %s, not with --mixer %s",
-                Text.alternatives(PEER_MIXERS),
-                mixer);
         printPeer(python, sizes, ours, threads, "original", false);
         printPeer(python, sizes, ours, threads, "original", true);
         printPeer(python, sizes, ours, threads, "labelled", true);

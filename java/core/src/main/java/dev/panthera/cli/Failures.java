@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.bench.WrongResultException;
 import dev.panthera.kernels.KernelException;
 import dev.panthera.train.DivergedException;
 import java.io.PrintStream;
@@ -34,6 +35,7 @@ final class Failures {
             case UserException known -> known.getMessage();
             case KernelException known -> known.getMessage();
             case DivergedException known -> known.getMessage();
+            case WrongResultException known -> known.getMessage();
             case OutOfMemoryError known ->
                     "out of memory (%s): use a smaller model, batch or number of examples"
                             .formatted(known.getMessage());

@@ -15,14 +15,17 @@ final class PeerMixin {
                     "A Python that has PyTorch: the same work is measured there. Default: none")
     private @Nullable Path python;
 
-    /** The peer; where there is none, a line on standard error says so. */
-    Optional<PeerPython> peer(Streams streams) {
+    /** The peer, if one was named. */
+    Optional<PeerPython> peer() {
+        return Optional.ofNullable(python).map(PeerPython::of);
+    }
+
+    /** Says so if nothing was compared with, on standard error if standard output is for a program. */
+    void noteAbsence(Streams streams, boolean json) {
         if (python == null) {
             Streams.line(
-                    streams.err(),
+                    json ? streams.err() : streams.out(),
                     "PyTorch is not measured: --peer-python names a Python that has it");
-            return Optional.empty();
         }
-        return Optional.of(PeerPython.of(python));
     }
 }

@@ -7,6 +7,7 @@ import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.tensor.ActivationOperation;
 import dev.panthera.tensor.GateOperation;
+import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.List;
@@ -73,7 +74,16 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
 
     @Override
     public Tensor forward(Tape tape, Tensor u) {
-        Tensor convolved = conv.forward(tape, u);
+        return gate(tape, conv.forward(tape, u), u);
+    }
+
+    @Override
+    public Tensor forwardRows(Tape tape, Tensor u, Tensor rows) {
+        Tensor convolved = conv.forwardRows(tape, u, rows);
+        return gate(tape, convolved, GatherRowsOperation.apply(tape, u, rows));
+    }
+
+    private Tensor gate(Tape tape, Tensor convolved, Tensor u) {
         Tensor gate = projection.apply(tape, u);
         if (!activation) {
             return GateOperation.apply(tape, Activation.IDENTITY, convolved, gate, u);

@@ -35,6 +35,11 @@ public record Hybrid(Mixer mixer) implements Mixer {
     }
 
     @Override
+    public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
+        return mixer.forwardRows(tape, x, rows);
+    }
+
+    @Override
     public long stateSize(int length) {
         return mixer.stateSize(length);
     }

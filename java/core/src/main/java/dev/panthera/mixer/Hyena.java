@@ -11,6 +11,7 @@ import dev.panthera.nn.StateName;
 import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.FilterLayout;
 import dev.panthera.tensor.GateOperation;
+import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -76,6 +77,16 @@ public record Hyena(
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
+        return output.apply(tape, mix(tape, x));
+    }
+
+    @Override
+    public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
+        return output.apply(tape, GatherRowsOperation.apply(tape, mix(tape, x), rows));
+    }
+
+    /** All but the output projection, which needs no other row than its own. */
+    private Tensor mix(Tape tape, Tensor x) {
         Filters.checkLength("hyena", x, filter.taps());
         Tensor packed = shortFilter.apply(tape, input.apply(tape, x));
         Columns x1 = Columns.part(packed, 0, PARTS);
@@ -89,17 +100,15 @@ public record Hyena(
     }
 
     private Tensor convolve(Tape tape, Columns u, @Nullable Columns pre, Columns post) {
-        Tensor y =
-                LongConvOperation.apply(
-                        tape,
-                        u,
-                        pre,
-                        post,
-                        filter.compute(tape),
-                        FilterLayout.TAPS_FIRST,
-                        filter.options().skip() ? filter.bias() : null,
-                        method);
-        return output.apply(tape, y);
+        return LongConvOperation.apply(
+                tape,
+                u,
+                pre,
+                post,
+                filter.compute(tape),
+                FilterLayout.TAPS_FIRST,
+                filter.options().skip() ? filter.bias() : null,
+                method);
     }
 
     /** Every input of the long convolution. */

@@ -59,13 +59,24 @@ public record TransformerBlock(
      */
     public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
         var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
-        Tensor mixed = drop2.apply(tape, sequenceMixer.forward(tape, first.normalised()));
-        Tensor residual = first.sum();
-        if (neededRows != null) {
-            mixed = GatherRowsOperation.apply(tape, mixed, neededRows);
-            residual = GatherRowsOperation.apply(tape, residual, neededRows);
-        }
+        Tensor mixed = mix(tape, first.normalised(), neededRows);
+        Tensor residual =
+                neededRows == null
+                        ? first.sum()
+                        : GatherRowsOperation.apply(tape, first.sum(), neededRows);
         var second = norm2.addAndApply(tape, mixed, residual);
         return new State(stateMixer.forward(tape, second.normalised()), second.sum());
+    }
+
+    /** Dropout draws by the place of a row, so where there is any it comes before rows are left out. */
+    private Tensor mix(Tape tape, Tensor x, @Nullable Tensor neededRows) {
+        if (neededRows == null) {
+            return drop2.apply(tape, sequenceMixer.forward(tape, x));
+        }
+        if (!drop2.isActive(tape)) {
+            return sequenceMixer.forwardRows(tape, x, neededRows);
+        }
+        Tensor mixed = drop2.apply(tape, sequenceMixer.forward(tape, x));
+        return GatherRowsOperation.apply(tape, mixed, neededRows);
     }
 }

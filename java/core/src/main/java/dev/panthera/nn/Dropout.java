@@ -13,6 +13,11 @@ import dev.panthera.tensor.Tensor;
  */
 public record Dropout(float probability, float pathProbability, long key) {
 
+    /** Whether anything can be dropped now. */
+    public boolean isActive(Tape tape) {
+        return tape.training() && (probability > 0 || pathProbability > 0);
+    }
+
     public Tensor apply(Tape tape, Tensor x) {
         return DropoutOperation.apply(tape, probability, pathProbability, key, x);
     }

@@ -43,6 +43,9 @@ public final class Tape {
     private boolean checking;
     private @Nullable StepProfile profile;
 
+    /** The scalar that backward started from with a gradient of 1. */
+    private @Nullable Tensor root;
+
     /**
      * @param stream where kernels run
      * @param arena memory for the tensors of a step, for this tape alone
@@ -175,6 +178,7 @@ public final class Tape {
             throw new IllegalArgumentException(
                     loss + " is no scalar: backward() starts from one value");
         }
+        root = loss;
         start(loss, arena.constant(stream, type, 1, 1));
     }
 
@@ -188,8 +192,8 @@ public final class Tape {
             throw new IllegalArgumentException(
                     output + " wants no gradient: begin(TRAINING) must come before its operations");
         }
-        var borrowed = new Gradient(Storage.borrowed(outputGradient));
-        give(borrowed, output);
+        output.requireValues();
+        give(new Gradient(Storage.borrowed(outputGradient)), output);
         unwind();
     }
 
@@ -244,6 +248,7 @@ public final class Tape {
         }
         operations.clear();
         addedGradients.clear();
+        root = null;
         arena.freeAll();
     }
 
@@ -327,6 +332,29 @@ public final class Tape {
         if (storage != null) {
             give(new Gradient(storage.retain()), tensors);
         }
+    }
+
+    /**
+     * Gives what an operation with a scalar output computed ahead of backward: the gradient as if that of the output were 1,
+     * times what it turned out to be.
+     *
+     * @param ahead step memory of the operation; null, which only an operation outside of training has: nothing
+     */
+    void giveScaled(@Nullable Tensor ahead, Tensor output, Tensor tensor) {
+        DeviceBuffer factor = output.gradient();
+        if (ahead == null || factor == null || !tensor.requiresGradient()) {
+            return;
+        }
+        if (output != root) {
+            var multiply =
+                    new ArithmeticKernel(
+                            ArithmeticKind.MULTIPLY,
+                            new long[] {ahead.size()},
+                            new long[] {1},
+                            new long[] {0});
+            multiply.forward(stream, ahead.values(), factor, ahead.values());
+        }
+        give(new Gradient(ahead.shareValues()), tensor);
     }
 
     /**

@@ -3,6 +3,7 @@ package dev.panthera.tensor;
 import dev.panthera.kernels.ArithmeticKind;
 import dev.panthera.kernels.DeviceBuffer;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -169,6 +170,17 @@ public final class Tensor {
     void bind(DeviceBuffer parameterValues, @Nullable DeviceBuffer parameterGradient) {
         values = Storage.persistent(parameterValues);
         gradient = parameterGradient == null ? null : Storage.persistent(parameterGradient);
+    }
+
+    /** Fails if the memory of the values was given back, or was never there. */
+    void requireValues() {
+        values();
+    }
+
+    /** The memory of the values, for one more owner. */
+    Storage shareValues() {
+        requireValues();
+        return Objects.requireNonNull(values).retain();
     }
 
     @Nullable Storage gradientStorage() {

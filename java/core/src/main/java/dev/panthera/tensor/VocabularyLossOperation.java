@@ -2,8 +2,12 @@ package dev.panthera.tensor;
 
 import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.VocabularyLossKernel;
+import org.jspecify.annotations.Nullable;
 
-/** Cross entropy of a linear vocabulary head over the labelled rows only; see {@link VocabularyLossKernel}. */
+/**
+ * Cross entropy of a linear vocabulary head over the labelled rows only; see {@link VocabularyLossKernel}. In training,
+ * forward computes the gradients of the loss too, while it has the logits, and backward only passes them on.
+ */
 public record VocabularyLossOperation(
         VocabularyLossKernel kernel,
         Tensor hidden,
@@ -13,7 +17,9 @@ public record VocabularyLossOperation(
         Tensor labelledCount,
         Tensor rowLoss,
         Tensor logSumExp,
-        Tensor argMax)
+        Tensor argMax,
+        @Nullable Tensor hiddenGradient,
+        @Nullable Tensor weightGradient)
         implements Operation {
 
     /**
@@ -44,10 +50,16 @@ public record VocabularyLossOperation(
                         tape.allocateConstant(DataType.I32, 1),
                         tape.allocateConstant(tape.type(), rows),
                         tape.allocateConstant(tape.type(), rows),
-                        tape.allocateConstant(DataType.I32, rows));
+                        tape.allocateConstant(DataType.I32, rows),
+                        gradientOf(tape, hidden),
+                        gradientOf(tape, weight));
         tape.run(operation);
         return new Result(
                 operation.loss, operation.labelledCount, operation.rowLoss, operation.argMax);
+    }
+
+    private static @Nullable Tensor gradientOf(Tape tape, Tensor tensor) {
+        return tape.training() ? tape.allocateConstant(tape.type(), tensor.shape()) : null;
     }
 
     @Override
@@ -63,6 +75,10 @@ public record VocabularyLossOperation(
 
     @Override
     public void forward(Tape tape) {
+        if (hiddenGradient != null && weightGradient != null) {
+            forwardWithGradient(tape, hiddenGradient, weightGradient);
+            return;
+        }
         try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {
             kernel.forward(
                     tape.stream(),
@@ -78,23 +94,30 @@ public record VocabularyLossOperation(
         }
     }
 
-    @Override
-    public void backward(Tape tape) {
-        var dhidden = tape.writeGradient(hidden);
-        try (var workspace = tape.scratch(kernel.backwardWorkspaceBytes(tape.stream()))) {
-            kernel.backward(
+    private void forwardWithGradient(Tape tape, Tensor dhidden, Tensor dweight) {
+        tape.stream().zero(dweight.values());
+        try (var workspace = tape.scratch(kernel.withGradientWorkspaceBytes(tape.stream()))) {
+            kernel.withGradient(
                     tape.stream(),
                     hidden.values(),
                     weight.values(),
                     labels.values(),
+                    tape.constant(1, 1).values(),
+                    loss.values(),
                     labelledCount.values(),
+                    rowLoss.values(),
                     logSumExp.values(),
-                    loss.gradient(),
-                    Tape.Gradient.of(dhidden),
-                    tape.addGradient(weight),
+                    argMax.values(),
+                    dhidden.values(),
+                    dweight.values(),
                     Tape.Scratch.of(workspace));
         }
-        tape.give(dhidden, hidden);
+    }
+
+    @Override
+    public void backward(Tape tape) {
+        tape.giveScaled(hiddenGradient, loss, hidden);
+        tape.giveScaled(weightGradient, loss, weight);
     }
 
     @Override
@@ -104,6 +127,10 @@ public record VocabularyLossOperation(
 
     @Override
     public Tensor[] saved() {
-        return new Tensor[] {labelledCount, rowLoss, logSumExp, argMax};
+        return hiddenGradient == null || weightGradient == null
+                ? new Tensor[] {labelledCount, rowLoss, logSumExp, argMax}
+                : new Tensor[] {
+                    labelledCount, rowLoss, logSumExp, argMax, hiddenGradient, weightGradient
+                };
     }
 }

@@ -81,13 +81,13 @@ public final class Evaluator {
 
     private void add(Batch batch, Totals totals) {
         var tape = session.tape();
-        var loaded = session.load(batch);
+        var loaded = session.loadLabelled(batch);
         tape.begin(Tape.Mode.EVALUATION);
-        var result = session.model().loss(tape, loaded.inputs(), loaded.labels());
-        float[] rowLoss = session.stream().toFloatArray(result.rowLoss().values());
+        var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
+        float[] losses = session.stream().toFloatArray(result.rowLoss().values());
         int[] predicted = session.stream().toIntArray(result.argMax().values());
         tape.end();
-        totals.add(batch, batch.labelArray(), rowLoss, predicted);
+        totals.add(batch, batch.labelArray(), losses, predicted);
     }
 
     /** Sums over examples, in their order. */
@@ -98,16 +98,18 @@ public final class Evaluator {
         private long examples;
         private final Map<String, Map<Integer, double[]>> slices = new TreeMap<>();
 
-        void add(Batch batch, int[] labels, float[] rowLoss, int[] predicted) {
+        /** Losses and predictions are those of the labelled positions, in their order. */
+        void add(Batch batch, int[] labels, float[] losses, int[] predicted) {
             double batchAccuracy = 0;
+            int next = 0;
             for (int row = 0; row < batch.rows(); row++) {
                 int asked = 0;
                 int right = 0;
                 for (int i = row * batch.length(); i < (row + 1) * batch.length(); i++) {
                     if (labels[i] != TaskConfig.IGNORE) {
                         asked++;
-                        right += predicted[i] == labels[i] ? 1 : 0;
-                        loss += rowLoss[i];
+                        right += predicted[next] == labels[i] ? 1 : 0;
+                        loss += losses[next++];
                     }
                 }
                 labelled += asked;

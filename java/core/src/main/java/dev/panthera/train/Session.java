@@ -90,17 +90,9 @@ final class Session implements AutoCloseable {
         return parameters;
     }
 
-    /** Ids and labels of a batch on the device, {@code (batch, length)}; overwritten by the next one. */
-    record Loaded(Tensor inputs, Tensor labels) {}
-
-    Loaded load(Batch batch) {
-        return new Loaded(
-                upload(inputs, batch, batch.inputs()), upload(labels, batch, batch.labels()));
-    }
-
     /**
-     * Ids of a batch, {@code (batch, length)}, and its labelled positions with their labels, {@code (1, capacity)}.
-     * Overwritten by the next batch.
+     * Ids of a batch, {@code (batch, length)}, and its labelled positions, ascending, with their labels,
+     * {@code (1, capacity)}. Overwritten by the next batch.
      */
     record Labelled(Tensor inputs, Tensor rows, Tensor labels) {}
 
@@ -138,8 +130,9 @@ final class Session implements AutoCloseable {
     }
 
     private Labelled uploadLabelled(Batch batch, int count, int capacity) {
+        int last = count == 0 ? 0 : hostRows.getAtIndex(ValueLayout.JAVA_INT, count - 1);
         for (int i = count; i < capacity; i++) {
-            hostRows.setAtIndex(ValueLayout.JAVA_INT, i, 0);
+            hostRows.setAtIndex(ValueLayout.JAVA_INT, i, last);
             hostLabels.setAtIndex(ValueLayout.JAVA_INT, i, TaskConfig.IGNORE);
         }
         return new Labelled(
