@@ -17,115 +17,8 @@ import sys
 import time
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-
-class Attention(nn.Module):
-    def __init__(self, width, length):
-        super().__init__()
-        self.qkv, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-    def forward(self, x):
-        q, k, v = self.qkv(x).unsqueeze(1).chunk(3, dim=-1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=0.1 if self.training else 0.0)
-        return self.output(y.squeeze(1))
-
-
-def features(length):
-    """The time, and the cosine and sine of the lowest frequency."""
-    w = 2 * math.pi * torch.arange(length) / length
-    return torch.stack([torch.linspace(0, 1, length), torch.cos(1e-4 * w), -torch.sin(1e-4 * w)], dim=1)
-
-
-def convolve(x, h, skip):
-    """Causal convolution of (batch, length, channels) with a filter (length, channels)."""
-    length = x.shape[1]
-    spectrum = torch.fft.rfft(x, n=2 * length, dim=1) * torch.fft.rfft(h, n=2 * length, dim=0)
-    return torch.fft.irfft(spectrum, n=2 * length, dim=1)[:, :length] + skip * x
-
-
-class ShortConv(nn.Conv1d):
-    def __init__(self, width, taps):
-        super().__init__(width, width, taps, padding=taps - 1, groups=width)
-
-    def forward(self, x):
-        return super().forward(x.transpose(1, 2))[..., :x.shape[1]].transpose(1, 2)
-
-
-class ImplicitConv(nn.Module):
-    def __init__(self, width, length):
-        super().__init__()
-        self.register_buffer("z", features(length))
-        self.filter = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, width))
-
-    def forward(self, x):
-        return convolve(x, self.filter(self.z), 1.0)
-
-
-class BaseConv(nn.Module):
-    def __init__(self, width, length, layer):
-        super().__init__()
-        self.conv = ShortConv(width, 3) if layer % 2 == 0 else ImplicitConv(width, length)
-        self.projection = nn.Linear(width, width)
-
-    def forward(self, x):
-        return self.conv(x) * self.projection(x) + x
-
-
-class Sine(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.frequency = nn.Parameter(torch.ones(width))
-
-    def forward(self, x):
-        return torch.sin(self.frequency * x)
-
-
-class Hyena(nn.Module):
-    def __init__(self, width, length, order=64):
-        super().__init__()
-        self.input, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.short, self.skip = ShortConv(3 * width, 3), nn.Parameter(torch.randn(width))
-        sine = Sine(order)
-        self.filter = nn.Sequential(nn.Linear(3, order), sine, nn.Linear(order, order), sine, nn.Linear(order, order),
-                                    sine, nn.Linear(order, width, bias=False))
-        rates = torch.linspace(math.log(0.01) / 1.5, math.log(0.01) / 0.3, width).abs()
-        self.z = nn.Parameter(features(length))
-        self.register_buffer("decay", torch.exp(-torch.linspace(0, 1, length)[:, None] * rates))
-
-    def forward(self, x):
-        x1, x2, v = self.short(self.input(x)).chunk(3, dim=-1)
-        return self.output(x2 * convolve(x1 * v, self.filter(self.z) * self.decay, self.skip))
-
-
-class Model(nn.Module):
-    def __init__(self, mixer, vocab, length, width):
-        super().__init__()
-        attention = mixer == "attention"
-        self.words = nn.Embedding(vocab, width)
-        self.positions = nn.Embedding(length, width) if attention else None
-        make = {"attention": lambda layer: Attention(width, length),
-                "base-conv": lambda layer: BaseConv(width, length, layer),
-                "hyena": lambda layer: Hyena(width, length)}[mixer]
-        self.mixers = nn.ModuleList(make(layer) for layer in range(2 if attention else 4))
-        self.first = nn.ModuleList(nn.LayerNorm(width) for _ in self.mixers)
-        self.second = nn.ModuleList(nn.LayerNorm(width) for _ in self.mixers)
-        self.final = nn.LayerNorm(width)
-
-    def forward(self, ids, rows, labels):
-        x = self.words(ids)
-        if self.positions is not None:
-            x = x + self.positions.weight
-        hidden, residual = F.dropout(x, 0.1, self.training), 0
-        for i, (mixer, first, second) in enumerate(zip(self.mixers, self.first, self.second)):
-            residual = hidden + residual
-            mixed = mixer(first(residual))
-            if i == len(self.mixers) - 1:
-                mixed, residual = mixed.flatten(0, 1)[rows], residual.flatten(0, 1)[rows]
-            residual = mixed + residual
-            hidden = second(residual)  # the state mixer is the identity
-        return F.cross_entropy(F.linear(self.final(hidden + residual), self.words.weight), labels)
+import models
 
 
 def batches(options, count):
@@ -133,8 +26,7 @@ def batches(options, count):
     made = []
     for _ in range(count):
         ids = torch.randint(options.vocab, (options.batch, options.length))
-        places = torch.rand(options.batch, options.length).topk(options.pairs, dim=1).indices.sort(dim=1).values
-        rows = (places + options.length * torch.arange(options.batch)[:, None]).flatten()
+        rows = models.flat_rows(models.labelled_places(options.batch, options.length, options.pairs), options.length)
         made.append([t.pin_memory() if options.device != "cpu" else t
                      for t in (ids, rows, torch.randint(options.vocab, (len(rows),)))])
     return made
@@ -193,7 +85,8 @@ def median_ms(step, data, steps):
 
 def measure(mixer, options):
     on_gpu = options.device != "cpu"
-    model = Model(mixer, options.vocab, options.length, options.d_model).to(options.device)
+    layers = 2 if mixer == "attention" else 4
+    model = models.make_model(mixer, options.vocab, options.length, options.d_model, layers).to(options.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1, fused=on_gpu, capturable=on_gpu)
     data = batches(options, 8)
     line = {"kind": "peer step", "mixer": mixer, "batch": options.batch, "length": options.length,
@@ -213,7 +106,7 @@ def measure(mixer, options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--mixer", action="append")
+    parser.add_argument("--mixer", action="append", choices=models.MIXERS)
     parser.add_argument("--device", default="cuda")
     for name, value in (("batch", 512), ("length", 64), ("pairs", 4), ("d-model", 64), ("vocab", 8192), ("steps", 50)):
         parser.add_argument("--" + name, type=int, default=value)
@@ -221,7 +114,7 @@ def main():
     torch.manual_seed(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    for mixer in options.mixer or ("attention", "base-conv", "hyena"):
+    for mixer in options.mixer or models.MIXERS:
         print(json.dumps(measure(mixer, options)), flush=True)
     return 0
 

@@ -12,6 +12,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DatasetTest {
 
@@ -91,6 +92,23 @@ class DatasetTest {
             assertThat(first.stream().map(List::size).toList())
                     .isNotEqualTo(second.stream().map(List::size).toList());
         }
+    }
+
+    /** Tokens of two bytes and of four. */
+    @ParameterizedTest
+    @ValueSource(ints = {32_768, 32_769, 100_000})
+    void storedTokensAreThoseOfLargeVocabularies(int vocabSize) {
+        var segments = List.of(new DataSegment(Mqar.of(64, 8).withVocabSize(vocabSize), 40));
+        try (var streamed = dataset(segments, RowStorage.STREAMED);
+                var stored = dataset(segments, RowStorage.MATERIALISED)) {
+            assertThat(epoch(stored, 0)).isEqualTo(epoch(streamed, 0));
+            int largest = Arrays.stream(stored.batch(0, 0).inputArray()).max().orElseThrow();
+            assertThat(largest).isGreaterThan(vocabSize - vocabSize / 50).isLessThan(vocabSize);
+        }
+    }
+
+    private static Dataset dataset(List<DataSegment> segments, RowStorage storage) {
+        return new Dataset(segments, SEED, Split.TRAIN, 40, BatchOrder.FIXED, storage);
     }
 
     @ParameterizedTest

@@ -72,6 +72,7 @@ public record PeerPython(Path executable, Path scripts) {
         command.addAll(arguments);
         var builder = new ProcessBuilder(command);
         builder.environment().remove(TUNED_ALLOCATOR);
+        builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
         if (tunedAllocator) {
             builder.environment().put(TUNED_ALLOCATOR, "1");
         }

@@ -10,6 +10,7 @@ import dev.panthera.train.RepeatedStep;
 /** Times the training step of a figure-2 model on a fixed batch. */
 public final class StepBench {
     private static final int WARM_UPS = 2;
+    private static final int FEWEST_STEPS = 5;
 
     /** Of loss and gradients between a device and the reference, relative to the largest. */
     private static final double TOLERANCE = 1e-4;
@@ -43,7 +44,11 @@ public final class StepBench {
      * @throws WrongResultException if the device's results are wrong
      */
     public static Result run(StepSizes sizes, DeviceChoice choice, int steps) {
-        UserException.require(steps >= 1, "--steps %d: at least one is needed; try 9", steps);
+        UserException.require(
+                steps >= FEWEST_STEPS,
+                "--steps %d: a median needs at least %d; try 9",
+                steps,
+                FEWEST_STEPS);
         check(sizes.small(), choice);
         PeakMemory.reset();
         var chosen = choice.open();

@@ -23,9 +23,11 @@ final class BenchLines {
                 .with("min_ms", rounded(timing.minMs()));
     }
 
-    /** The median that a peer's line states. */
+    /** The time that a peer's line states: a median, or the seconds of work that is done once. */
     static double medianMs(Map<String, Object> peerLine) {
-        return ((Number) peerLine.get("median_ms")).doubleValue();
+        return peerLine.get("median_ms") instanceof Number median
+                ? median.doubleValue()
+                : 1e3 * ((Number) peerLine.get("seconds")).doubleValue();
     }
 
     /** A peer's line as it came, with how many times as long it took as we did. */

@@ -24,6 +24,11 @@ final class BenchStepCommand implements Callable<Integer> {
     private static final String DEFAULT = " Default: ${DEFAULT-VALUE}";
     private static final String SCRIPT = "cpu_step.py";
 
+    private static final String LABELLED = "labelled";
+
+    /** Steps after which PyTorch's short steps no longer get faster. */
+    private static final int SETTLED = 25;
+
     /** The mixers that the peer's script knows. */
     private static final List<String> PEER_MIXERS = List.of("attention", "base-conv", "hyena");
 
@@ -188,7 +193,7 @@ final class BenchStepCommand implements Callable<Integer> {
     private void printPeers(PeerPython python, StepSizes sizes, Timing ours, int threads) {
         printPeer(python, sizes, ours, threads, "original", false);
         printPeer(python, sizes, ours, threads, "original", true);
-        printPeer(python, sizes, ours, threads, "labelled", true);
+        printPeer(python, sizes, ours, threads, LABELLED, true);
     }
 
     private void printPeer(
@@ -209,7 +214,7 @@ final class BenchStepCommand implements Callable<Integer> {
                         "--d-model=" + sizes.dModel(),
                         "--vocab=" + sizes.vocab(),
                         "--threads=" + threads,
-                        "--steps=" + steps);
+                        "--steps=" + (form.equals(LABELLED) ? Math.max(steps, SETTLED) : steps));
         for (Map<String, Object> line : python.run(SCRIPT, arguments, tunedAllocator)) {
             if (json) {
                 streams.line("%s", BenchLines.peerLine(line, ours));

@@ -34,26 +34,67 @@ sealed interface RowSource {
         }
     }
 
-    /** Holds all rows. */
-    record Materialised(MemorySegment allInputs, MemorySegment allLabels, long rowBytes)
+    /** Holds all rows, with two bytes a token where those can tell all tokens apart. */
+    record Materialised(
+            MemorySegment allInputs, MemorySegment allLabels, ValueLayout stored, int length)
             implements RowSource {
 
         static Materialised of(Streamed rows, DataSegment segment, Arena arena) {
-            long rowBytes = (long) segment.task().length() * Integer.BYTES;
-            var inputs = arena.allocate(segment.examples() * rowBytes, Integer.BYTES);
-            var labels = arena.allocate(segment.examples() * rowBytes, Integer.BYTES);
+            int length = segment.task().length();
+            ValueLayout stored =
+                    segment.task().vocabSize() - 1 <= Short.MAX_VALUE
+                            ? ValueLayout.JAVA_SHORT
+                            : ValueLayout.JAVA_INT;
+            long bytes = (long) segment.examples() * length * stored.byteSize();
+            var made =
+                    new Materialised(
+                            arena.allocate(bytes, Integer.BYTES),
+                            arena.allocate(bytes, Integer.BYTES),
+                            stored,
+                            length);
             for (int row = 0; row < segment.examples(); row++) {
-                long offset = row * rowBytes;
-                rows.copy(
-                        row, inputs.asSlice(offset, rowBytes), labels.asSlice(offset, rowBytes), 0);
+                rows.generator.row(row, rows.inputRow, rows.labelRow);
+                made.keep(row, rows.inputRow, made.allInputs);
+                made.keep(row, rows.labelRow, made.allLabels);
             }
-            return new Materialised(inputs, labels, rowBytes);
+            return made;
+        }
+
+        private void keep(int row, int[] tokens, MemorySegment all) {
+            long first = (long) row * length;
+            if (stored instanceof ValueLayout.OfInt layout) {
+                MemorySegment.copy(tokens, 0, all, layout, first * Integer.BYTES, length);
+                return;
+            }
+            for (int i = 0; i < length; i++) {
+                all.setAtIndex(ValueLayout.JAVA_SHORT, first + i, (short) tokens[i]);
+            }
         }
 
         @Override
         public void copy(int row, MemorySegment inputs, MemorySegment labels, int slot) {
-            MemorySegment.copy(allInputs, row * rowBytes, inputs, slot * rowBytes, rowBytes);
-            MemorySegment.copy(allLabels, row * rowBytes, labels, slot * rowBytes, rowBytes);
+            copyRow(row, allInputs, inputs, slot);
+            copyRow(row, allLabels, labels, slot);
+        }
+
+        private void copyRow(int row, MemorySegment all, MemorySegment target, int slot) {
+            long from = (long) row * length;
+            long to = (long) slot * length;
+            if (stored instanceof ValueLayout.OfInt) {
+                MemorySegment.copy(
+                        all,
+                        from * Integer.BYTES,
+                        target,
+                        to * Integer.BYTES,
+                        (long) length * Integer.BYTES);
+                return;
+            }
+            for (int i = 0; i < length; i++) {
+                target.setAtIndex(
+                        ValueLayout.JAVA_INT,
+                        to + i,
+                        all.getAtIndex(ValueLayout.JAVA_SHORT, from + i));
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ public final class Trainer {
     /** Name of the configuration in a run's folder. */
     public static final String CONFIG_FILE = "config.json";
 
-    /** Training rows are kept in memory up to this many tokens (8 bytes each), and made anew in each epoch above it. */
+    /** Training rows are kept in memory up to this many tokens (4 bytes each, 8 of large vocabularies), and made anew in each epoch above it. */
     private static final long MATERIALISED_TOKENS = 4L << 20;
 
     private final TrainConfig config;

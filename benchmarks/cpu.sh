@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Everything that docs/results.md says about speed on the CPU, in one run: ceilings, kernels, training steps and data
+# beside PyTorch, the slower instruction-set tiers, and start-up. Writes JSON lines.
+#
+#     benchmarks/cpu.sh [--peer-python FILE] [--threads N] [--output FILE] [--only PART]...
+#
+# Parts: ceilings, long-conv, short-conv, attention, linear, step, tiers, data, start. Default: all, which takes about half an
+# hour with PyTorch. Ratios mean something only if nothing else runs; times are medians.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+die() {
+    printf 'cpu.sh: %s\n' "$1" >&2
+    exit 2
+}
+
+peer=() threads=2 output=/dev/stdout parts=()
+while [ $# -gt 0 ]; do
+    case $1 in --peer-python | --threads | --output | --only) [ $# -ge 2 ] || die "$1 needs a value" ;; esac
+    case $1 in
+        --peer-python) peer=(--peer-python "$2") && shift 2 ;;
+        --threads) threads=$2 && shift 2 ;;
+        --output) output=$2 && shift 2 ;;
+        --only) parts+=("$2") && shift 2 ;;
+        *) die "$1 is unknown; possible are --peer-python, --threads, --output and --only" ;;
+    esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(ceilings long-conv short-conv attention linear step tiers data start)
+./panthera --version > /dev/null # builds
+
+bench() {
+    ./panthera bench "$@" --json 2> >(grep -v 'PyTorch is not measured' >&2) >> "$output"
+}
+
+kernel() {
+    bench kernels --threads "$threads" "${peer[@]}" "$@"
+}
+
+# Where ours are compared among themselves.
+without_peer() {
+    local peer=()
+    "$@"
+}
+
+ceilings() {
+    bench ceilings --threads "$threads"
+}
+
+long_conv() {
+    local length
+    for length in 128 512 1024 2048 4096 8192 16384; do
+        kernel --op long-conv --batch 16 --channels 256 --length "$length"
+    done
+    for length in 1000 1021 4097; do # not powers of two
+        without_peer kernel --op long-conv --batch 16 --channels 256 --length "$length"
+    done
+}
+
+short_conv() {
+    local length
+    for length in 512 1024 2048; do
+        kernel --op short-conv --batch 16 --channels 256 --length "$length"
+    done
+    for taps in 2 4 8 16; do
+        without_peer kernel --op short-conv --batch 16 --channels 256 --length 1024 --taps "$taps"
+    done
+}
+
+attention() {
+    local length
+    for length in 128 256 512 1024 2048; do
+        kernel --op attention --batch 16 --channels 256 --heads 4 --length "$length"
+    done
+}
+
+linear() {
+    kernel --op linear --batch 1 --length 1024 --channels 1024
+    kernel --op linear --batch 64 --length 256 --channels 64
+}
+
+# Mixers at three points of the paper's figure 2.
+step() {
+    local mixer length pairs
+    while read -r length pairs; do
+        for mixer in attention base-conv hyena; do
+            bench step --mixer "$mixer" --length "$length" --pairs "$pairs" --steps 9 --threads "$threads" "${peer[@]}" \
+                < /dev/null
+        done
+    done <<< $'64 4\n256 16\n512 64'
+}
+
+# The same steps, and convolutions, with the instructions of older processors.
+tiers() {
+    local tier
+    for tier in avx512 avx2 baseline; do
+        PANTHERA_MAX_ISA=$tier without_peer step
+        PANTHERA_MAX_ISA=$tier without_peer kernel --op long-conv --batch 16 --channels 256 --length 1024
+        PANTHERA_MAX_ISA=$tier without_peer kernel --op attention --batch 16 --channels 256 --heads 4 --length 512
+    done
+}
+
+data() {
+    bench data "${peer[@]}"
+}
+
+seconds_of() {
+    local start=$EPOCHREALTIME
+    "$@" > /dev/null
+    awk "BEGIN { printf \"%.3f\", $EPOCHREALTIME - $start }"
+}
+
+# Whole commands. The one that trains makes two steps, evaluates twice and writes a checkpoint, so its time is more than
+# that to the first step.
+start() {
+    local folder i
+    folder=$(mktemp -d)
+    for i in 1 2 3 4 5 6 7; do
+        printf '{"start":"--version","seconds":%s}\n' "$(seconds_of ./panthera --version)" >> "$output"
+        printf '{"start":"train, two steps","seconds":%s}\n' "$(seconds_of ./panthera train --epochs 1 \
+            --train-examples 64 --validation-examples 32 --test-examples 32 --out "$folder/$i")" >> "$output"
+    done
+    rm -rf "$folder"
+}
+
+[ "$output" = /dev/stdout ] || : > "$output"
+printf '{"date":"%s","commit":"%s","cpu":"%s","threads":%s}\n' "$(date -u +%F)" \
+    "$(git rev-parse --short HEAD 2> /dev/null || echo unknown)" \
+    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$threads" >> "$output"
+for part in "${parts[@]}"; do
+    case $part in
+        ceilings | attention | linear | step | tiers | data | start) "$part" ;;
+        long-conv) long_conv ;;
+        short-conv) short_conv ;;
+        *) die "--only $part: there is no such part" ;;
+    esac
+done
