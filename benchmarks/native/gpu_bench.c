@@ -72,6 +72,7 @@ static void fill_values(const array *array, void *memory, uint64_t seed) {
         case FILL_LABEL:
             integers[i] = i % array->period == 0 ? (int32_t) (bits % (uint64_t) array->limit) : PAN_IGNORE_LABEL;
             break;
+        case FILL_STEPS: integers[i] = (int32_t) (i * array->period); break;
         default: integers[i] = -1;
         }
     }

@@ -18,6 +18,7 @@ typedef enum fill {
     FILL_POSITIVE, /* uniform in [0.5, 1.5) */
     FILL_INDEX,    /* int32, uniform in [0, limit) */
     FILL_LABEL,    /* int32: every period-th like FILL_INDEX, the others ignored */
+    FILL_STEPS,    /* int32: 0, period, 2 period and so on */
     FILL_INTEGERS, /* int32 that a call writes and that are compared as they are */
     FILL_OPAQUE,   /* bytes that a call writes and that mean nothing to others */
     FILL_BYTES     /* as given */

@@ -28,6 +28,12 @@ int add_labels(work *work, int64_t count, int64_t limit, int64_t period) {
     return at;
 }
 
+int add_steps(work *work, const char *name, int64_t count, int64_t period) {
+    const int at = add_array(work, name, FILL_STEPS, count);
+    work->arrays[at].period = period;
+    return at;
+}
+
 int add_bytes(work *work, const char *name, const void *bytes, int64_t count) {
     const int at = add_array(work, name, FILL_BYTES, count);
     work->arrays[at].bytes = bytes;
@@ -55,6 +61,8 @@ static void for_each_small(visit_work *v, void *context) {
     visit(v, context, softmax_work(65, 70));
     visit(v, context, attention_work(2, 2, 70, 16, 0));
     visit(v, context, attention_work(2, 1, 140, 80, 33));
+    visit(v, context, listed_attention_work(2, 2, 140, 16, 0, 3));
+    visit(v, context, listed_attention_work(3, 1, 200, 80, 33, 7));
     visit(v, context, short_conv_work(2, 70, 33, 3));
     visit(v, context, long_conv_work(2, 70, 33, 70, PAN_CONV_DIRECT, true));
     visit(v, context, long_conv_work(2, 70, 33, 70, PAN_CONV_FFT, true));
@@ -94,6 +102,8 @@ void for_each_work(bool small, visit_work *v, void *context) {
     visit(v, context, attention_work(4, 16, 2048, 64, 0));
     visit(v, context, attention_work(4, 8, 2048, 128, 0));
     visit(v, context, attention_work(4, 16, 4096, 64, 256));
+    visit(v, context, listed_attention_work(512, 1, 64, 64, 0, 16));
+    visit(v, context, listed_attention_work(64, 2, 512, 64, 0, 8));
     visit(v, context, short_conv_work(512, 64, 192, 3));
     visit(v, context, short_conv_work(16, 2048, 1024, 4));
     visit(v, context, long_conv_work(512, 64, 64, 64, PAN_CONV_DIRECT, true));

@@ -1,77 +1,8 @@
-/* Work along sequences: attention, convolutions and their filters; and the loss. */
+/* Work along sequences: convolutions and their filters; and the loss. */
 #include <math.h>
 #include <stddef.h>
 
 #include "gpu_cases.h"
-
-/* ---- attention, packed: (batch, length, 3, heads, head_dim) ---- */
-
-enum { ATTENTION_QKV, ATTENTION_O, ATTENTION_LSE, ATTENTION_DO, ATTENTION_DQKV };
-
-static int64_t attention_width(const work *w) {
-    return w->desc.attention.heads * w->desc.attention.head_dim;
-}
-
-static pan_status attention_forward_size(const work *w, const place *p, int64_t *bytes) {
-    return pan_attention_forward_workspace_size(p->stream, &w->desc.attention, bytes);
-}
-
-static pan_status attention_forward(const work *w, const place *p) {
-    const float *q = p->at[ATTENTION_QKV];
-    const int64_t width = attention_width(w);
-    return pan_attention_forward(p->stream, &w->desc.attention, NULL, NULL, q, q + width, q + 2 * width,
-                                 p->at[ATTENTION_O], p->at[ATTENTION_LSE], p->workspace, p->workspace_bytes);
-}
-
-static pan_status attention_backward_size(const work *w, const place *p, int64_t *bytes) {
-    return pan_attention_backward_workspace_size(p->stream, &w->desc.attention, bytes);
-}
-
-static pan_status attention_backward(const work *w, const place *p) {
-    const float *q = p->at[ATTENTION_QKV];
-    float *dq = p->at[ATTENTION_DQKV];
-    const int64_t width = attention_width(w);
-    return pan_attention_backward(p->stream, &w->desc.attention, NULL, NULL, q, q + width, q + 2 * width,
-                                  p->at[ATTENTION_O], p->at[ATTENTION_LSE], p->at[ATTENTION_DO], dq, dq + width,
-                                  dq + 2 * width, p->workspace, p->workspace_bytes);
-}
-
-work attention_work(int64_t batch, int64_t heads, int64_t length, int64_t head_dim, int64_t window) {
-    work w = {.family = "attention"};
-    const int64_t width = heads * head_dim;
-    const pan_head_layout packed = {3 * length * width, 3 * width, head_dim};
-    w.desc.attention = (pan_attention_desc){.struct_size = sizeof w.desc.attention,
-                                            .scale = (float) (1.0 / sqrt((double) head_dim)),
-                                            .batch = batch,
-                                            .heads = heads,
-                                            .length = length,
-                                            .head_dim = head_dim,
-                                            .window = window,
-                                            .q = packed,
-                                            .k = packed,
-                                            .v = packed,
-                                            .o = {length * width, width, head_dim}};
-    add_size(&w, "batch", batch);
-    add_size(&w, "heads", heads);
-    add_size(&w, "length", length);
-    add_size(&w, "head_dim", head_dim);
-    add_size(&w, "window", window);
-    const int64_t count = batch * length * width;
-    add_array(&w, "qkv", FILL_NOISE, 3 * count);
-    add_array(&w, "o", FILL_OUTPUT, count);
-    add_array(&w, "lse", FILL_OUTPUT, batch * heads * length);
-    add_array(&w, "do", FILL_NOISE, count);
-    add_array(&w, "dqkv", FILL_OUTPUT, 3 * count);
-    /* Pairs of a query and a key that it sees. */
-    const double seen = window == 0 ? (double) length : (double) window;
-    const double pairs = product(batch, heads) * (seen * (double) length - seen * (seen - 1.0) / 2.0);
-    const double flops = 2.0 * pairs * (double) head_dim;
-    add_call(&w, (call){"attention_forward", "forward", attention_forward, attention_forward_size,
-                        FLOAT * 4.0 * (double) count, 2.0 * flops});
-    add_call(&w, (call){"attention_backward", "backward", attention_backward, attention_backward_size,
-                        FLOAT * 8.0 * (double) count, 4.0 * flops});
-    return w;
-}
 
 /* ---- short convolution ---- */
 

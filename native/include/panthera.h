@@ -205,9 +205,9 @@ PAN_API pan_status pan_stream_destroy(pan_stream *stream);
 
 /**
  * Waits until all work of the stream is done, and reports what went wrong with it: a failure of the device
- * (PAN_DEVICE_ERROR, then of every later call that uses the device, which must be closed), or an id or label out of range
- * on CUDA (PAN_INVALID_ARGUMENT, once, by the first of the device's streams that waits here or in pan_copy_to_host(); the
- * work itself was done).
+ * (PAN_DEVICE_ERROR, then of every later call that uses the device, which must be closed), or on CUDA an id or label out
+ * of range or a bad list of queries (PAN_INVALID_ARGUMENT, once, by the first of the device's streams that waits here or
+ * in pan_copy_to_host(); the work itself was done).
  */
 PAN_API pan_status pan_stream_synchronize(pan_stream *stream);
 
@@ -546,7 +546,10 @@ PAN_API pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_de
 
 /* ---------------------------------------------------------------------------------------------- attention */
 
-/** Where element (b, t, h, c) lies: b * batch_stride + t * length_stride + h * head_stride + c. */
+/**
+ * Where element (b, t, h, c) lies: b * batch_stride + t * length_stride + h * head_stride + c; of an array of listed
+ * queries, whose element is (i, h, c): i * length_stride + h * head_stride + c.
+ */
 typedef struct pan_head_layout {
     int64_t batch_stride;
     int64_t length_stride;
@@ -562,7 +565,8 @@ typedef struct pan_attention_desc {
     int64_t heads;
     int64_t length;
     int64_t head_dim;
-    int64_t window; /**< how many positions a query sees, its own included; 0: all up to its own */
+    int64_t window;  /**< how many positions a query sees, its own included; 0: all up to its own */
+    int64_t queries; /**< rows of query_rows; 0 without it: every position is a query */
     uint64_t dropout_key;
     pan_head_layout q; /**< also of dq; likewise below. Rows of one array must not overlap each other. */
     pan_head_layout k;
@@ -583,11 +587,16 @@ PAN_API pan_status pan_attention_forward_workspace_size(pan_stream *stream, cons
  * q, k, v, o  (batch, length, heads, head_dim) of dtype, each with its own layout; q, k, v may interleave in one array
  * lse         (batch, heads, length) f32: log sum_{s in S(t)} exp(scale * q[t] . k[s]), kept for backward
  * random      may be NULL if dropout_probability is 0. The weight of (t, s) has row (b * heads + h) * length + t, column s.
- * row_starts  reserved for packed sequences: NULL
+ * query_rows  NULL: every position is a query, and desc.queries is 0. Else (queries) int32, the positions that are:
+ *             each b * length + t, ascending; equal neighbours are two queries. Then q and o are (queries, heads,
+ *             head_dim) and lse is (heads, queries), row i being what row t of sequence b would be without the list;
+ *             k and v have all positions. Costs queries x length and not length x length. Entries out of range or not
+ *             ascending are PAN_INVALID_ARGUMENT on the CPU, before any work; on CUDA they leave what is written
+ *             unspecified, and pan_stream_synchronize() reports them.
  * Source: Vaswani et al. 2017 (arXiv 1706.03762), eq. 1; blocks after Dao 2023 (arXiv 2307.08691), algorithm 1.
  */
 PAN_API pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc,
-                                         const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                         const pan_random_state *random, const int32_t *query_rows, const void *q,
                                          const void *k, const void *v, void *o, float *lse, void *workspace,
                                          int64_t workspace_bytes);
 
@@ -601,11 +610,13 @@ PAN_API pan_status pan_attention_backward_workspace_size(pan_stream *stream, con
  *     dv[s] = sum_t P[t,s] do[t]      dp[t,s] = p[t,s] (m[t,s] do[t] . v[s] - D[t])
  *     dq[t] = scale * sum_s dp[t,s] k[s]      dk[s] = scale * sum_t dp[t,s] q[t]
  *
- * dq, dk, dv  all required; layouts of q, k, v; may interleave in one array. d_o has the layout of o.
+ * dq, dk, dv  all required; layouts of q, k, v; may interleave in one array. d_o has the layout of o. With query_rows
+ *             dq and d_o have the rows of q and o, sums over t are sums over the queries, and dk and dv are written for
+ *             all positions: 0 where no query sees them.
  * Source: Dao 2023 (arXiv 2307.08691), algorithm 2.
  */
 PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc,
-                                          const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                          const pan_random_state *random, const int32_t *query_rows, const void *q,
                                           const void *k, const void *v, const void *o, const float *lse,
                                           const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                           int64_t workspace_bytes);

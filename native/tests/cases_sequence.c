@@ -1,24 +1,57 @@
-/* Cases of attention and of the vocabulary loss. */
+/* Cases of attention: of all positions, and of listed ones. */
 #include <math.h>
 
 #include "cases.h"
 
-/* ---- attention ---- */
-
 enum { DENSE, PACKED, HEADS_FIRST, LAYOUTS };
+/* Variants from here on list their queries; otherwise they are as the first ones. */
+enum { LISTED = 4 * SIZE_COUNT };
 
-static pan_head_layout head_layout(const pan_attention_desc *desc, int kind) {
+/* PACKED: side by side with parts - 1 others. */
+static pan_head_layout head_layout(const pan_attention_desc *desc, int kind, int64_t length, int64_t parts) {
     int64_t width = desc->heads * desc->head_dim;
     switch (kind) {
-    case DENSE: return (pan_head_layout){desc->length * width, width, desc->head_dim};
-    case PACKED: return (pan_head_layout){desc->length * 3 * width, 3 * width, desc->head_dim};
+    case DENSE: return (pan_head_layout){length * width, width, desc->head_dim};
+    case PACKED: return (pan_head_layout){length * parts * width, parts * width, desc->head_dim};
     default: /* (batch, heads, length, head_dim) with rows that are longer than they need be */
-        return (pan_head_layout){desc->heads * desc->length * (desc->head_dim + 2), desc->head_dim + 2,
-                                 desc->length * (desc->head_dim + 2)};
+        return (pan_head_layout){desc->heads * length * (desc->head_dim + 2), desc->head_dim + 2,
+                                 length * (desc->head_dim + 2)};
     }
 }
 
-static pan_attention_desc *attention_desc(call *call, int variant) {
+/* How often a position of the batch is listed. Some are, one is, all are, those of some sequences are, some are twice,
+ * the last of each sequence is; the very last one always, so that the list is not empty. */
+static int64_t times_listed(const pan_attention_desc *desc, int variant, int64_t row) {
+    generator random = {(uint64_t) (variant * 1000003 + row)};
+    const int64_t bits = (int64_t) (next_bits(&random) >> 1);
+    const bool last = row + 1 == desc->batch * desc->length;
+    switch ((variant + variant / SIZE_COUNT) % 6) {
+    case 0: return bits % 4 == 0 || last;
+    case 1: return last;
+    case 2: return 1;
+    case 3: return (row / desc->length % 2 == 1 && bits % 2 == 0) || last;
+    case 4: return last ? 2 : bits % 3;
+    default: return row % desc->length == desc->length - 1;
+    }
+}
+
+static void list_queries(pan_attention_desc *desc, int variant) {
+    for (int64_t row = 0; row < desc->batch * desc->length; row++) {
+        desc->queries += times_listed(desc, variant, row);
+    }
+    const bool heads_first = variant % LAYOUTS == HEADS_FIRST;
+    desc->q = desc->o = head_layout(desc, heads_first ? HEADS_FIRST : DENSE, desc->queries, 1);
+    desc->q.batch_stride = desc->o.batch_stride = -7; /* not used */
+    desc->k = desc->v = head_layout(desc, variant % LAYOUTS, desc->length, 2);
+}
+
+/* Rows of q and o over the batch. */
+static int64_t query_count(const pan_attention_desc *desc) {
+    return desc->queries > 0 ? desc->queries : desc->batch * desc->length;
+}
+
+static pan_attention_desc *attention_desc(call *call, int all_variants) {
+    const int variant = all_variants % LISTED;
     int64_t length = ragged(variant, 0), head_dim = at_most(ragged(variant, 1), length > 257 ? 8 : 128);
     int64_t heads = length > 100 ? 1 : at_most(ragged(variant, 2), 3);
     int64_t batch = at_most(ragged(variant, 3), length > 100 ? 1 : 3);
@@ -32,16 +65,37 @@ static pan_attention_desc *attention_desc(call *call, int variant) {
                                  .head_dim = head_dim,
                                  .window = variant < 2 * SIZE_COUNT ? 0 : at_most(ragged(variant + 4, 2), length),
                                  .dropout_key = 77};
-    desc->q = desc->k = desc->v = head_layout(desc, variant % LAYOUTS);
-    desc->o = head_layout(desc, variant % LAYOUTS == PACKED ? DENSE : variant % LAYOUTS);
-    call->work = (double) (batch * heads * length * length * head_dim);
+    desc->q = desc->k = desc->v = head_layout(desc, variant % LAYOUTS, length, 3);
+    desc->o = head_layout(desc, variant % LAYOUTS == PACKED ? DENSE : variant % LAYOUTS, length, 1);
+    if (all_variants >= LISTED) {
+        list_queries(desc, variant);
+    }
+    call->work = (double) (query_count(desc) * heads * length * head_dim);
     return desc;
 }
 
+static void add_query_rows(call *call, int variant) {
+    const pan_attention_desc *desc = DESC(call, pan_attention_desc);
+    const int list = add_integers(call, "query_rows", INPUT, query_count(desc), 0, 1);
+    if (desc->queries == 0) {
+        make_optional(call, list, false);
+        return;
+    }
+    double *next = call->blocks[call->views[list].block].values;
+    for (int64_t row = 0; row < desc->batch * desc->length; row++) {
+        for (int64_t i = times_listed(desc, variant % LISTED, row); i > 0; i--) {
+            *next++ = (double) row;
+        }
+    }
+}
+
+/* `layout` is a field of the descriptor. */
 static int add_heads(call *call, const char *name, role role, int block, int64_t offset,
                      const pan_head_layout *layout) {
     const pan_attention_desc *desc = DESC(call, pan_attention_desc);
-    const int64_t size[] = {desc->batch, desc->length, desc->heads, desc->head_dim};
+    const bool listed = desc->queries > 0 && (layout == &desc->q || layout == &desc->o);
+    const int64_t size[] = {listed ? 1 : desc->batch, listed ? desc->queries : desc->length, desc->heads,
+                            desc->head_dim};
     const int64_t stride[] = {layout->batch_stride, layout->length_stride, layout->head_stride, 1};
     if (block < 0) {
         int64_t last = 0;
@@ -53,14 +107,16 @@ static int add_heads(call *call, const char *name, role role, int block, int64_t
     return add_window(call, name, role, block, offset, 4, size, stride);
 }
 
-/* q, k and v, or their gradients: three arrays, or one that holds the three side by side at each position. */
+/* q, k and v, or their gradients: three arrays, or one that holds the three side by side at each position; if queries
+ * are listed, k and v. */
 static int add_projections(call *call, const char *const *names, role role, int variant) {
     const pan_attention_desc *desc = DESC(call, pan_attention_desc);
+    const pan_head_layout *layouts[] = {&desc->q, &desc->k, &desc->v};
     int64_t width = desc->heads * desc->head_dim;
-    bool packed = variant % LAYOUTS == PACKED;
-    int block = packed ? add_block(call, REAL, desc->batch * desc->length * 3 * width) : -1;
+    const int apart = variant % LAYOUTS != PACKED ? 3 : desc->queries > 0 ? 1 : 0;
+    int block = apart == 3 ? -1 : add_block(call, REAL, desc->batch * desc->length * (3 - apart) * width);
     for (int i = 0; i < 3; i++) {
-        add_heads(call, names[i], role, block, packed ? i * width : 0, &desc->q);
+        add_heads(call, names[i], role, i < apart ? -1 : block, i < apart ? 0 : (i - apart) * width, layouts[i]);
     }
     return call->view_count - 3;
 }
@@ -76,39 +132,51 @@ static void add_random(call *call, int variant) {
 static void prepare_attention_forward(call *call, int variant) {
     const pan_attention_desc *desc = attention_desc(call, variant);
     add_random(call, variant);
+    add_query_rows(call, variant);
     int q = add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
     scale_values(call, q, 2.0);
     add_heads(call, "o", OUTPUT, -1, 0, &desc->o);
-    add_vector(call, "lse", OUTPUT, desc->batch * desc->heads * desc->length);
+    add_vector(call, "lse", OUTPUT, desc->heads * query_count(desc));
+}
+
+static void prepare_listed_forward(call *call, int variant) {
+    prepare_attention_forward(call, LISTED + variant);
 }
 
 static pan_status invoke_attention_forward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
                                            int64_t bytes) {
-    return pan_attention_forward(stream, desc, a[0], NULL, a[1], a[2], a[3], a[4], a[5], workspace, bytes);
+    return pan_attention_forward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], workspace, bytes);
 }
 
 static pan_status attention_forward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
     return pan_attention_forward_workspace_size(stream, desc, bytes);
 }
 
+enum { QUERY_ROWS = 1, Q, K, V, O, LSE, D_O, DQ, DK, DV };
+
 static void prepare_attention_backward(call *call, int variant) {
     const pan_attention_desc *desc = attention_desc(call, variant);
     add_random(call, variant);
-    int q = add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
-    relate(call, add_heads(call, "o", INPUT, -1, 0, &desc->o), VALUE_OF, 4);
-    relate(call, add_vector(call, "lse", INPUT, desc->batch * desc->heads * desc->length), VALUE_OF, 5);
-    relate(call, add_heads(call, "d_o", INPUT, -1, 0, &desc->o), COTANGENT_OF, 4);
-    int dq = add_projections(call, (const char *const[]){"dq", "dk", "dv"}, OUTPUT, variant);
+    add_query_rows(call, variant);
+    add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
+    relate(call, add_heads(call, "o", INPUT, -1, 0, &desc->o), VALUE_OF, O);
+    relate(call, add_vector(call, "lse", INPUT, desc->heads * query_count(desc)), VALUE_OF, LSE);
+    relate(call, add_heads(call, "d_o", INPUT, -1, 0, &desc->o), COTANGENT_OF, O);
+    add_projections(call, (const char *const[]){"dq", "dk", "dv"}, OUTPUT, variant);
     for (int i = 0; i < 3; i++) {
-        relate(call, q + i, VALUE_OF, 1 + i);
-        relate(call, dq + i, GRADIENT_OF, 1 + i);
+        relate(call, Q + i, VALUE_OF, Q + i);
+        relate(call, DQ + i, GRADIENT_OF, Q + i);
     }
+}
+
+static void prepare_listed_backward(call *call, int variant) {
+    prepare_attention_backward(call, LISTED + variant);
 }
 
 static pan_status invoke_attention_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
                                             int64_t bytes) {
-    return pan_attention_backward(stream, desc, a[0], NULL, a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
-                                  workspace, bytes);
+    return pan_attention_backward(stream, desc, a[0], a[QUERY_ROWS], a[Q], a[K], a[V], a[O], a[LSE], a[D_O], a[DQ],
+                                  a[DK], a[DV], workspace, bytes);
 }
 
 static pan_status attention_backward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
@@ -118,10 +186,10 @@ static pan_status attention_backward_workspace(pan_stream *stream, const void *d
 /* The only key of a row has weight 1 whatever its score: the two terms of the score's gradient cancel. */
 static double attention_backward_cancelling(const call *call, int view) {
     const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
-    bool cancels = (desc->length == 1 || desc->window == 1) && (view == 7 || view == 8);
-    return cancels
-               ? desc->scale * largest_value(call, view == 7 ? 2 : 1) * largest_value(call, 3) * largest_value(call, 6)
-               : 0.0;
+    bool cancels = (desc->length == 1 || desc->window == 1) && (view == DQ || view == DK);
+    return cancels ? desc->scale * largest_value(call, view == DQ ? K : Q) * largest_value(call, V) *
+                         largest_value(call, D_O)
+                   : 0.0;
 }
 
 #define LAYOUT_FIELDS(array)                                          \
@@ -129,146 +197,28 @@ static double attention_backward_cancelling(const call *call, int view) {
         FIELD(pan_attention_desc, array.length_stride, FIELD_STRIDE), \
         FIELD(pan_attention_desc, array.head_stride, FIELD_STRIDE)
 
-#define ATTENTION_FIELDS                                                                                    \
+#define ATTENTION_FIELDS(...)                                                                               \
     {                                                                                                       \
         FIELD(pan_attention_desc, dropout_probability, FIELD_PROBABILITY),                                  \
             FIELD(pan_attention_desc, batch, FIELD_SIZE), FIELD(pan_attention_desc, heads, FIELD_SIZE),     \
             FIELD(pan_attention_desc, length, FIELD_SIZE), FIELD(pan_attention_desc, head_dim, FIELD_SIZE), \
-            LAYOUT_FIELDS(q), LAYOUT_FIELDS(k), LAYOUT_FIELDS(v)                                            \
+            LAYOUT_FIELDS(k), LAYOUT_FIELDS(v), __VA_ARGS__                                                 \
     }
 
-/* ---- vocabulary loss ---- */
-
-static pan_vocabulary_loss_desc *vocabulary_desc(call *call, int variant) {
-    int64_t rows = ragged(variant, 0), vocab_size = ragged(variant, 1);
-    int64_t channels = at_most(ragged(variant, 2), 1500000 / (rows * vocab_size));
-    pan_vocabulary_loss_desc *desc = DESC(call, pan_vocabulary_loss_desc);
-    *desc = (pan_vocabulary_loss_desc){.struct_size = sizeof *desc,
-                                       .rows = rows,
-                                       .channels = channels,
-                                       .vocab_size = vocab_size,
-                                       .hidden_stride = channels + (variant % 3 == 1 ? 7 : 0)};
-    call->work = 3.0 * (double) rows * (double) vocab_size * (double) channels;
-    return desc;
-}
-
-/* None, three in four, or all of the rows have a label. */
-static void add_labels(call *call, int variant) {
-    const pan_vocabulary_loss_desc *desc = DESC(call, pan_vocabulary_loss_desc);
-    int labels = add_integers(call, "labels", INPUT, desc->rows, 0, desc->vocab_size);
-    block *block = &call->blocks[call->views[labels].block];
-    for (int64_t r = 0; r < desc->rows; r++) {
-        bool ignored = variant % 5 == 0 ? false : variant % 10 == 9 ? true : next_bits(&call->random) % 4 == 0;
-        block->values[r] = ignored ? PAN_IGNORE_LABEL : block->values[r];
-    }
-}
-
-static void prepare_vocabulary_forward(call *call, int variant) {
-    const pan_vocabulary_loss_desc *desc = vocabulary_desc(call, variant);
-    add_rows(call, "hidden", INPUT, desc->rows, desc->channels, desc->hidden_stride);
-    int weight = add_rows(call, "weight", INPUT, desc->vocab_size, desc->channels, desc->channels);
-    scale_values(call, weight, 1.5 / sqrt((double) desc->channels));
-    add_labels(call, variant);
-    add_vector(call, "loss", OUTPUT, 1);
-    add_integers(call, "labelled_count", OUTPUT, 1, 0, 1);
-    add_vector(call, "row_loss", OUTPUT, desc->rows);
-    add_vector(call, "lse", OUTPUT, desc->rows);
-    add_integers(call, "arg_max", OUTPUT, desc->rows, 0, 1);
-}
-
-static pan_status invoke_vocabulary_forward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
-                                            int64_t bytes) {
-    return pan_vocabulary_loss_forward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace, bytes);
-}
-
-static pan_status vocabulary_forward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
-    return pan_vocabulary_loss_forward_workspace_size(stream, desc, bytes);
-}
-
-static void prepare_vocabulary_backward(call *call, int variant) {
-    const pan_vocabulary_loss_desc *desc = vocabulary_desc(call, variant);
-    relate(call, add_rows(call, "hidden", INPUT, desc->rows, desc->channels, desc->hidden_stride), VALUE_OF, 0);
-    relate(call, add_rows(call, "weight", INPUT, desc->vocab_size, desc->channels, desc->channels), VALUE_OF, 1);
-    relate(call, add_integers(call, "labels", INPUT, desc->rows, 0, 1), VALUE_OF, 2);
-    relate(call, add_integers(call, "labelled_count", INPUT, 1, 0, 1), VALUE_OF, 4);
-    relate(call, add_vector(call, "lse", INPUT, desc->rows), VALUE_OF, 6);
-    relate(call, add_vector(call, "dloss", INPUT, 1), COTANGENT_OF, 3);
-    int dhidden = add_rows(call, "dhidden", OUTPUT, desc->rows, desc->channels, desc->hidden_stride);
-    int dweight = add_rows(call, "dweight", ADDED, desc->vocab_size, desc->channels, desc->channels);
-    relate(call, dhidden, GRADIENT_OF, 0);
-    relate(call, dweight, GRADIENT_OF, 1);
-    make_optional(call, dhidden, variant % 7 != 5);
-    make_optional(call, dweight, variant % 7 != 6);
-}
-
-static pan_status invoke_vocabulary_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
-                                             int64_t bytes) {
-    return pan_vocabulary_loss_backward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], workspace, bytes);
-}
-
-static pan_status vocabulary_backward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
-    return pan_vocabulary_loss_backward_workspace_size(stream, desc, bytes);
-}
-
-static void prepare_vocabulary_with_gradient(call *call, int variant) {
-    const pan_vocabulary_loss_desc *desc = vocabulary_desc(call, variant);
-    add_rows(call, "hidden", INPUT, desc->rows, desc->channels, desc->hidden_stride);
-    int weight = add_rows(call, "weight", INPUT, desc->vocab_size, desc->channels, desc->channels);
-    scale_values(call, weight, 1.5 / sqrt((double) desc->channels));
-    add_labels(call, variant);
-    add_vector(call, "dloss", INPUT, 1);
-    add_vector(call, "loss", OUTPUT, 1);
-    add_integers(call, "labelled_count", OUTPUT, 1, 0, 1);
-    add_vector(call, "row_loss", OUTPUT, desc->rows);
-    add_vector(call, "lse", OUTPUT, desc->rows);
-    add_integers(call, "arg_max", OUTPUT, desc->rows, 0, 1);
-    add_rows(call, "dhidden", OUTPUT, desc->rows, desc->channels, desc->hidden_stride);
-    add_rows(call, "dweight", ADDED, desc->vocab_size, desc->channels, desc->channels);
-}
-
-static pan_status invoke_vocabulary_with_gradient(pan_stream *stream, const void *desc, void *const *a, void *workspace,
-                                                  int64_t bytes) {
-    return pan_vocabulary_loss_with_gradient(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
-                                             a[10], workspace, bytes);
-}
-
-static pan_status vocabulary_with_gradient_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
-    return pan_vocabulary_loss_with_gradient_workspace_size(stream, desc, bytes);
-}
-
-/* The only token has probability 1 whatever its logit: exp(z - lse) - 1 cancels. */
-static double vocabulary_backward_cancelling(const call *call, int view) {
-    bool cancels = DESC(call, const pan_vocabulary_loss_desc)->vocab_size == 1;
-    double scale = largest_value(call, 5) / fmax(1.0, largest_value(call, 3));
-    return cancels ? scale * largest_value(call, view == 6 ? 1 : 0) : 0.0;
-}
-
-static double vocabulary_with_gradient_cancelling(const call *call, int view) {
-    bool cancels = DESC(call, const pan_vocabulary_loss_desc)->vocab_size == 1;
-    return cancels && view >= 9 ? largest_value(call, 3) * largest_value(call, view == 9 ? 1 : 0) : 0.0;
-}
-
-#define VOCABULARY_FIELDS                                                                                         \
-    {                                                                                                             \
-        FIELD(pan_vocabulary_loss_desc, rows, FIELD_SIZE), FIELD(pan_vocabulary_loss_desc, channels, FIELD_SIZE), \
-            FIELD(pan_vocabulary_loss_desc, vocab_size, FIELD_SIZE),                                              \
-            FIELD(pan_vocabulary_loss_desc, hidden_stride, FIELD_STRIDE)                                          \
-    }
-
-enum { ATTENTION, ATTENTION_BACKWARD, VOCABULARY, VOCABULARY_BACKWARD, VOCABULARY_WITH_GRADIENT, END };
+enum { ATTENTION, ATTENTION_BACKWARD, LISTED_ATTENTION, LISTED_BACKWARD, END };
 
 const op_case SEQUENCE_CASES[] = {
     [ATTENTION] = {.op = "attention_forward",
-                   .variants = 4 * SIZE_COUNT,
+                   .variants = LISTED,
                    .tolerance = 3e-6,
                    .prepare = prepare_attention_forward,
                    .invoke = invoke_attention_forward,
                    .workspace = attention_forward_workspace,
                    .desc_size = sizeof(pan_attention_desc),
-                   .fields = ATTENTION_FIELDS},
+                   .fields = ATTENTION_FIELDS(LAYOUT_FIELDS(q))},
     /* exp(score - lse) doubles the rounding of both, and D and do . v cancel. */
     [ATTENTION_BACKWARD] = {.op = "attention_backward",
-                            .variants = 4 * SIZE_COUNT,
+                            .variants = LISTED,
                             .tolerance = 1e-5,
                             .prepare = prepare_attention_backward,
                             .invoke = invoke_attention_backward,
@@ -276,33 +226,26 @@ const op_case SEQUENCE_CASES[] = {
                             .workspace = attention_backward_workspace,
                             .forward = &SEQUENCE_CASES[ATTENTION],
                             .desc_size = sizeof(pan_attention_desc),
-                            .fields = ATTENTION_FIELDS},
-    [VOCABULARY] = {.op = "vocabulary_loss_forward",
-                    .variants = 2 * SIZE_COUNT,
-                    .tolerance = 3e-6,
-                    .prepare = prepare_vocabulary_forward,
-                    .invoke = invoke_vocabulary_forward,
-                    .workspace = vocabulary_forward_workspace,
-                    .desc_size = sizeof(pan_vocabulary_loss_desc),
-                    .fields = VOCABULARY_FIELDS},
-    [VOCABULARY_BACKWARD] = {.op = "vocabulary_loss_backward",
-                             .variants = 2 * SIZE_COUNT,
-                             .tolerance = 5e-6,
-                             .prepare = prepare_vocabulary_backward,
-                             .invoke = invoke_vocabulary_backward,
-                             .cancelling = vocabulary_backward_cancelling,
-                             .workspace = vocabulary_backward_workspace,
-                             .forward = &SEQUENCE_CASES[VOCABULARY],
-                             .desc_size = sizeof(pan_vocabulary_loss_desc),
-                             .fields = VOCABULARY_FIELDS},
-    [VOCABULARY_WITH_GRADIENT] = {.op = "vocabulary_loss_with_gradient",
-                                  .variants = 2 * SIZE_COUNT,
-                                  .tolerance = 5e-6,
-                                  .prepare = prepare_vocabulary_with_gradient,
-                                  .invoke = invoke_vocabulary_with_gradient,
-                                  .cancelling = vocabulary_with_gradient_cancelling,
-                                  .workspace = vocabulary_with_gradient_workspace,
-                                  .desc_size = sizeof(pan_vocabulary_loss_desc),
-                                  .fields = VOCABULARY_FIELDS},
+                            .fields = ATTENTION_FIELDS(LAYOUT_FIELDS(q))},
+    [LISTED_ATTENTION] = {.op = "attention_forward",
+                          .title = "attention_forward of listed queries",
+                          .variants = LISTED,
+                          .tolerance = 3e-6,
+                          .prepare = prepare_listed_forward,
+                          .invoke = invoke_attention_forward,
+                          .workspace = attention_forward_workspace,
+                          .desc_size = sizeof(pan_attention_desc),
+                          .fields = ATTENTION_FIELDS(FIELD(pan_attention_desc, q.length_stride, FIELD_STRIDE))},
+    [LISTED_BACKWARD] = {.op = "attention_backward",
+                         .title = "attention_backward of listed queries",
+                         .variants = LISTED,
+                         .tolerance = 1e-5,
+                         .prepare = prepare_listed_backward,
+                         .invoke = invoke_attention_backward,
+                         .cancelling = attention_backward_cancelling,
+                         .workspace = attention_backward_workspace,
+                         .forward = &SEQUENCE_CASES[LISTED_ATTENTION],
+                         .desc_size = sizeof(pan_attention_desc),
+                         .fields = ATTENTION_FIELDS(FIELD(pan_attention_desc, q.length_stride, FIELD_STRIDE))},
     [END] = {0},
 };

@@ -69,6 +69,14 @@ static bool may_alias(const op_case *op, int a, int b) {
     return false;
 }
 
+static int64_t element_width(const trial *trial, const view *view) {
+    switch (trial->image->call->blocks[view->block].element) {
+    case INTEGER: return 4;
+    case STATE: return 8;
+    default: return trial->target->real_bytes;
+    }
+}
+
 /* Each output on top of each other array, and half on top of it. */
 static void check_overlaps(trial *trial) {
     const call *call = trial->image->call;
@@ -76,7 +84,6 @@ static void check_overlaps(trial *trial) {
         const view *output = &call->views[o];
         for (int v = 0; v < call->view_count; v++) {
             const view *other = &call->views[v];
-            element element = call->blocks[output->block].element;
             if (o == v || output->role == INPUT || !output->present || !other->present || other->detached) {
                 continue;
             }
@@ -85,8 +92,8 @@ static void check_overlaps(trial *trial) {
                 snprintf(trial->what, sizeof trial->what, "%s is %s", output->name, other->name);
                 expect(trial, invoke_with_argument(trial, o, address), PAN_INVALID_ARGUMENT);
             }
-            if (view_count(other) > 1) {
-                int64_t width = element == INTEGER ? 4 : trial->target->real_bytes;
+            int64_t width = element_width(trial, output);
+            if (view_count(other) * element_width(trial, other) > width) {
                 snprintf(trial->what, sizeof trial->what, "%s overlaps %s", output->name, other->name);
                 expect(trial, invoke_with_argument(trial, o, address + width), PAN_INVALID_ARGUMENT);
             }
@@ -235,7 +242,18 @@ static void check_handles(trial *trial) {
     }
 }
 
-/* ---- ids and labels ---- */
+/* ---- ids, labels and lists of queries ---- */
+
+/* The smallest number that is too large; 0 for arrays that may hold any. */
+static int64_t integer_limit(const call *call, const view *view) {
+    if (strcmp(view->name, "labels") == 0) {
+        return DESC(call, const pan_vocabulary_loss_desc)->vocab_size;
+    }
+    if (strcmp(view->name, "query_rows") == 0) {
+        return DESC(call, const pan_attention_desc)->batch * DESC(call, const pan_attention_desc)->length;
+    }
+    return strcmp(view->name, "ids") == 0 ? DESC(call, const pan_embedding_desc)->vocab_size : 0;
+}
 
 /* Where the host cannot see the numbers (CUDA), test_device looks at what becomes of bad ones. */
 static void check_integers(const target *target, call *call) {
@@ -244,16 +262,14 @@ static void check_integers(const target *target, call *call) {
     }
     for (int v = 0; v < call->view_count; v++) {
         const view *view = &call->views[v];
-        bool label = strcmp(view->name, "labels") == 0;
-        if (!label && strcmp(view->name, "ids") != 0) {
+        const int64_t limit = view->present ? integer_limit(call, view) : 0;
+        if (limit == 0) {
             continue;
         }
         static const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, -99};
         double *last = &call->blocks[view->block].values[view_count(view) - 1], saved = *last;
         for (int i = 0; i < COUNT(bad) + 1; i++) {
-            int64_t vocab_size =
-                label ? DESC(call, pan_vocabulary_loss_desc)->vocab_size : DESC(call, pan_embedding_desc)->vocab_size;
-            *last = i < COUNT(bad) ? bad[i] : (double) vocab_size;
+            *last = i < COUNT(bad) ? bad[i] : (double) limit;
             trial trial = {.target = target, .op = call->op, .image = make_image(target, call, 0)};
             spoil(&trial, "the last of %s is %lld", view->name, (long long) *last);
             expect(&trial, invoke(&trial, trial.image->argument), PAN_INVALID_ARGUMENT);
@@ -415,61 +431,6 @@ static void check_vocabulary_sizes(const target *target) {
     }
 }
 
-enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
-
-/* An attention's arrays, and more workspace than it needs. */
-typedef struct attention_memory {
-    _Alignas(PAN_ALIGNMENT) unsigned char workspace[1 << 20];
-    float q[SIZE], k[SIZE], v[SIZE], o[SIZE], lse[LENGTH * HEADS];
-    int32_t row_starts[2];
-} attention_memory;
-
-/* `d` lies on the device. */
-static void refuse_attention(const target *target, const pan_attention_desc *desc, attention_memory *d,
-                             const int32_t *row_starts, int64_t workspace_bytes, pan_status expected,
-                             const char *what) {
-    const pan_status status = pan_attention_forward(target->stream, desc, NULL, row_starts, d->q, d->k, d->v, d->o,
-                                                    d->lse, d->workspace, workspace_bytes);
-    CHECK(status == expected, "%s: %s: %s", target->name, what, pan_status_name(status));
-}
-
-static void check_attention_particulars(const target *target) {
-    const int64_t bytes = sizeof((attention_memory *) NULL)->workspace;
-    attention_memory *d = new_memory(target, sizeof *d);
-    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
-    const pan_attention_desc good = {.struct_size = sizeof good,
-                                     .scale = 1.0f,
-                                     .batch = 1,
-                                     .heads = HEADS,
-                                     .length = LENGTH,
-                                     .head_dim = HEAD_DIM,
-                                     .q = layout,
-                                     .k = layout,
-                                     .v = layout,
-                                     .o = layout};
-    pan_attention_desc desc = good;
-    refuse_attention(target, &desc, d, d->row_starts, bytes, PAN_UNSUPPORTED, "row_starts");
-    desc.dropout_probability = 0.5f;
-    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "dropout without a random state");
-    desc = good;
-    desc.window = -1;
-    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a window of -1");
-    desc = good;
-    desc.q.length_stride = HEAD_DIM;
-    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a layout in which positions overlap");
-    const int64_t huge = INT64_C(1) << 40;
-    desc = good;
-    desc.q = desc.k = desc.v = desc.o = (pan_head_layout){huge, huge, huge};
-    desc.head_dim = 1;
-    for (int i = 0; i < 2; i++) {
-        desc.length = i == 0 ? huge : 1;
-        desc.heads = i == 0 ? 1 : huge;
-        refuse_attention(target, &desc, d, NULL, INT64_MAX, PAN_INVALID_ARGUMENT,
-                         i == 0 ? "2^40 positions, 2^40 elements apart" : "2^40 heads, 2^40 elements apart");
-    }
-    free_memory(target, d);
-}
-
 void check_ops(void) {
     devices devices = {.reference = open_target(PAN_BACKEND_REFERENCE_F64, PAN_ISA_BEST, 1),
                        .tested = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
@@ -478,7 +439,7 @@ void check_ops(void) {
     check_particulars(&devices.tested);
     check_shared_addresses(&devices.tested);
     check_vocabulary_sizes(&devices.tested);
-    check_attention_particulars(&devices.tested);
+    check_attention_arguments(&devices.tested);
     /* Refused calls left nothing behind. */
     CHECK_OK(pan_stream_synchronize(devices.tested.stream));
     close_target(&devices.tested);

@@ -52,6 +52,11 @@ static inline pan_status pan_check_kind(const char *op, const char *name, int32_
     { .name = #argument, .address = argument, .bytes = size, .alignment = _Alignof(int32_t) }
 #define PAN_INTEGER_OUTPUT(argument, size) \
     { .name = #argument, .address = argument, .bytes = size, .flags = PAN_ARRAY_OUTPUT, .alignment = _Alignof(int32_t) }
+#define PAN_OPTIONAL_INTEGERS(argument, size)                                               \
+    {                                                                                       \
+        .name = #argument, .address = argument, .bytes = size, .flags = PAN_ARRAY_OPTIONAL, \
+        .alignment = _Alignof(int32_t)                                                      \
+    }
 #define PAN_STATE_INPUT(argument) \
     { .name = #argument, .address = argument, .bytes = sizeof *argument, .alignment = _Alignof(int64_t) }
 #define PAN_OPTIONAL_INPUT(argument, size) \

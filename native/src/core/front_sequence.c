@@ -1,11 +1,34 @@
 /* Public functions of the sequence ops (attention) and of the vocabulary loss. */
 #include "front.h"
 
-static pan_status check_layout(const char *op, const char *name, const pan_attention_desc *desc,
+/* The rows of an array of heads. Listed queries are rows without sequences, whose batch stride is not used. */
+typedef struct head_rows {
+    int64_t batch;
+    int64_t length;
+    bool listed;
+} head_rows;
+
+/* Of k and v. */
+static head_rows key_rows(const pan_attention_desc *desc) {
+    return (head_rows){desc->batch, desc->length, false};
+}
+
+/* Of q and o. */
+static head_rows query_rows_of(const pan_attention_desc *desc) {
+    return desc->queries == 0 ? key_rows(desc) : (head_rows){1, desc->queries, true};
+}
+
+/* Rows of one element for each head: those of lse. */
+static int64_t statistics(const pan_attention_desc *desc) {
+    const head_rows rows = query_rows_of(desc);
+    return pan_product(rows.batch, desc->heads, rows.length);
+}
+
+static pan_status check_layout(const char *op, const char *name, const pan_attention_desc *desc, head_rows rows,
                                const pan_head_layout *layout) {
-    const int64_t sizes[] = {desc->batch, desc->length, desc->heads, desc->head_dim};
+    const int64_t sizes[] = {rows.batch, rows.length, desc->heads, desc->head_dim};
     const int64_t strides[] = {layout->batch_stride, layout->length_stride, layout->head_stride, 1};
-    for (int i = 0; i < 3; i++) {
+    for (int i = rows.listed ? 1 : 0; i < 3; i++) {
         PAN_TRY(pan_check_size(op, name, strides[i]));
     }
     if (!pan_strides_nest(4, sizes, strides)) {
@@ -24,20 +47,25 @@ static pan_status check_attention(const char *op, const pan_stream *stream, cons
     if (desc->window != 0) {
         PAN_TRY(pan_check_size(op, "window", desc->window));
     }
-    int64_t rows = pan_product(desc->batch, desc->heads, desc->length);
-    if (rows < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of lse overflows", op);
+    if (desc->queries != 0) {
+        PAN_TRY(pan_check_size(op, "queries", desc->queries));
     }
-    PAN_TRY(pan_check_extent(op, "q", rows, desc->head_dim));
-    PAN_TRY(check_layout(op, "q", desc, &desc->q));
-    PAN_TRY(check_layout(op, "k", desc, &desc->k));
-    PAN_TRY(check_layout(op, "v", desc, &desc->v));
-    return check_layout(op, "o", desc, &desc->o);
+    const int64_t keys = pan_product(desc->batch, desc->heads, desc->length);
+    if (statistics(desc) < 0 || keys < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of %s overflows", op, keys < 0 ? "k" : "lse");
+    }
+    PAN_TRY(pan_check_extent(op, "q", statistics(desc), desc->head_dim));
+    PAN_TRY(pan_check_extent(op, "k", keys, desc->head_dim));
+    PAN_TRY(check_layout(op, "q", desc, query_rows_of(desc), &desc->q));
+    PAN_TRY(check_layout(op, "k", desc, key_rows(desc), &desc->k));
+    PAN_TRY(check_layout(op, "v", desc, key_rows(desc), &desc->v));
+    return check_layout(op, "o", desc, query_rows_of(desc), &desc->o);
 }
 
-static int64_t layout_bytes(const pan_attention_desc *desc, const pan_head_layout *layout, int64_t element) {
-    int64_t batch = pan_product(desc->batch - 1, layout->batch_stride, 1);
-    int64_t length = pan_product(desc->length - 1, layout->length_stride, 1);
+static int64_t layout_bytes(const pan_attention_desc *desc, head_rows rows, const pan_head_layout *layout,
+                            int64_t element) {
+    int64_t batch = pan_product(rows.batch - 1, layout->batch_stride, 1);
+    int64_t length = pan_product(rows.length - 1, layout->length_stride, 1);
     int64_t head = pan_product(desc->heads - 1, layout->head_stride, 1);
     int64_t last;
     if (batch < 0 || length < 0 || head < 0 || __builtin_add_overflow(batch, length, &last) ||
@@ -48,23 +76,50 @@ static int64_t layout_bytes(const pan_attention_desc *desc, const pan_head_layou
 }
 
 /* Where the heads of a position lie together, positions are rows and the array may be a column range of a packed one. */
-static pan_array head_array(const pan_attention_desc *desc, const char *name, const void *address,
+static pan_array head_array(const pan_attention_desc *desc, const char *name, const void *address, head_rows rows,
                             const pan_head_layout *layout, int32_t flags) {
     int64_t element = pan_element_bytes(desc->dtype);
     int64_t row = pan_extent(desc->heads, layout->head_stride, desc->head_dim, 1);
-    bool rows = row > 0 && row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
+    bool in_rows =
+        row > 0 && row <= layout->length_stride && (rows.listed || layout->batch_stride % layout->length_stride == 0);
     return (pan_array){.name = name,
                        .address = address,
-                       .bytes = layout_bytes(desc, layout, element),
+                       .bytes = layout_bytes(desc, rows, layout, element),
                        .flags = flags,
-                       .stride = rows ? layout->length_stride * element : 0,
-                       .row = rows ? row * element : 0};
+                       .stride = in_rows ? layout->length_stride * element : 0,
+                       .row = in_rows ? row * element : 0};
 }
 
-static pan_status check_row_starts(const char *op, const int32_t *row_starts) {
-    if (row_starts != NULL) {
-        return pan_fail(PAN_UNSUPPORTED, "%s: row_starts is given; packed sequences are not supported, expected NULL",
-                        op);
+static pan_array query_array(const pan_attention_desc *desc, const char *name, const void *address,
+                             const pan_head_layout *layout, int32_t flags) {
+    return head_array(desc, name, address, query_rows_of(desc), layout, flags);
+}
+
+static pan_array key_array(const pan_attention_desc *desc, const char *name, const void *address,
+                           const pan_head_layout *layout, int32_t flags) {
+    return head_array(desc, name, address, key_rows(desc), layout, flags);
+}
+
+/* Before any work. The list of a CUDA device cannot be read here. */
+static pan_status check_query_rows(const char *op, const pan_stream *stream, const pan_attention_desc *desc,
+                                   const int32_t *query_rows) {
+    if ((query_rows != NULL) != (desc->queries != 0)) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: query_rows is %s but desc.queries is %lld", op,
+                        query_rows == NULL ? "NULL" : "given", (long long) desc->queries);
+    }
+    if (stream->device->info.backend == PAN_BACKEND_CUDA) {
+        return PAN_OK;
+    }
+    const int64_t positions = desc->batch * desc->length;
+    for (int64_t i = 0; i < desc->queries; i++) {
+        if (query_rows[i] < 0 || query_rows[i] >= positions) {
+            return pan_fail(PAN_INVALID_ARGUMENT, "%s: query_rows[%lld] is %d; expected 0 to %lld", op, (long long) i,
+                            query_rows[i], (long long) positions - 1);
+        }
+        if (i > 0 && query_rows[i] < query_rows[i - 1]) {
+            return pan_fail(PAN_INVALID_ARGUMENT, "%s: query_rows[%lld] is %d after %d; expected ascending order", op,
+                            (long long) i, query_rows[i], query_rows[i - 1]);
+        }
     }
     return PAN_OK;
 }
@@ -82,23 +137,24 @@ pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_at
 }
 
 pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
-                                 const int32_t *row_starts, const void *q, const void *k, const void *v, void *o,
+                                 const int32_t *query_rows, const void *q, const void *k, const void *v, void *o,
                                  float *lse, void *workspace, int64_t workspace_bytes) {
     PAN_FRONT(attention_forward)
     PAN_TRY(check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_forward_workspace_size)
-    PAN_TRY(check_row_starts(op, row_starts));
     const pan_array arrays[] = {
         random_array(desc, random),
-        head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
-        head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
-        head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
-        head_array(desc, "o", o, &desc->o, PAN_ARRAY_OUTPUT),
-        PAN_OUTPUT(lse, desc->batch * desc->heads * desc->length * pan_real_bytes(stream)),
+        PAN_OPTIONAL_INTEGERS(query_rows, desc->queries * 4),
+        query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        query_array(desc, "o", o, &desc->o, PAN_ARRAY_OUTPUT),
+        PAN_OUTPUT(lse, statistics(desc) * pan_real_bytes(stream)),
         PAN_WORKSPACE,
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
-    return ops->attention_forward(stream, desc, random, row_starts, q, k, v, o, lse, workspace, workspace_bytes);
+    PAN_TRY(check_query_rows(op, stream, desc, query_rows));
+    return ops->attention_forward(stream, desc, random, query_rows, q, k, v, o, lse, workspace, workspace_bytes);
 }
 
 pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
@@ -106,28 +162,29 @@ pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_a
 }
 
 pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
-                                  const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o,
+                                  const int32_t *query_rows, const void *q, const void *k, const void *v, const void *o,
                                   const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                   int64_t workspace_bytes) {
     PAN_FRONT(attention_backward)
     PAN_TRY(check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_backward_workspace_size)
-    PAN_TRY(check_row_starts(op, row_starts));
     const pan_array arrays[] = {
         random_array(desc, random),
-        head_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
-        head_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
-        head_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
-        head_array(desc, "o", o, &desc->o, PAN_ARRAY_INPUT),
-        PAN_INPUT(lse, desc->batch * desc->heads * desc->length * pan_real_bytes(stream)),
-        head_array(desc, "d_o", d_o, &desc->o, PAN_ARRAY_INPUT),
-        head_array(desc, "dq", dq, &desc->q, PAN_ARRAY_OUTPUT),
-        head_array(desc, "dk", dk, &desc->k, PAN_ARRAY_OUTPUT),
-        head_array(desc, "dv", dv, &desc->v, PAN_ARRAY_OUTPUT),
+        PAN_OPTIONAL_INTEGERS(query_rows, desc->queries * 4),
+        query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        query_array(desc, "o", o, &desc->o, PAN_ARRAY_INPUT),
+        PAN_INPUT(lse, statistics(desc) * pan_real_bytes(stream)),
+        query_array(desc, "d_o", d_o, &desc->o, PAN_ARRAY_INPUT),
+        query_array(desc, "dq", dq, &desc->q, PAN_ARRAY_OUTPUT),
+        key_array(desc, "dk", dk, &desc->k, PAN_ARRAY_OUTPUT),
+        key_array(desc, "dv", dv, &desc->v, PAN_ARRAY_OUTPUT),
         PAN_WORKSPACE,
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
-    return ops->attention_backward(stream, desc, random, row_starts, q, k, v, o, lse, d_o, dq, dk, dv, workspace,
+    PAN_TRY(check_query_rows(op, stream, desc, query_rows));
+    return ops->attention_backward(stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace,
                                    workspace_bytes);
 }
 

@@ -11,8 +11,9 @@ enum { TO_QUERIES = 1, TO_KEYS = 2 };
 
 typedef struct backward_job {
     const pan_attention_desc *desc;
+    const int32_t *query_rows;
     weight_dropout dropout;
-    int64_t query_blocks;
+    int64_t query_blocks; /* of the head that has the most */
     int64_t key_blocks;
     int64_t heads; /* over the batch */
     int64_t task_heads;
@@ -25,7 +26,7 @@ typedef struct backward_job {
     float *dq;
     float *dk;
     float *dv;
-    float *delta; /* (batch, heads, length): D[t] = sum_c do[t,c] o[t,c] */
+    float *delta; /* as lse: D[t] = sum_c do[t,c] o[t,c] */
     char *scratch;
     int64_t worker_bytes;
 } backward_job;
@@ -37,24 +38,13 @@ typedef struct backward_scratch {
     float *product;
 } backward_scratch;
 
-/* The rows of one array of one head. */
-typedef struct head_rows {
-    int64_t offset;
-    int64_t stride;
-} head_rows;
-
-static head_rows rows_of(const backward_job *job, const pan_head_layout *layout, int64_t head, int64_t first) {
-    const int64_t stride = row_stride(job->desc, layout);
-    return (head_rows){head_offset(job->desc, layout, head) + first * stride, stride};
-}
-
 static int64_t worker_bytes(const pan_attention_desc *desc) {
     const int64_t product = causal_scratch_floats(QUERY_BLOCK + KEY_BLOCK, desc->head_dim);
     return 2 * tile_bytes(KEY_BLOCK) + align_up(product * (int64_t) sizeof(float));
 }
 
 static int64_t delta_bytes(const pan_attention_desc *desc) {
-    return align_up(desc->batch * desc->heads * desc->length * (int64_t) sizeof(float));
+    return align_up(statistics_count(desc) * (int64_t) sizeof(float));
 }
 
 static float dot(const float *a, const float *b, int64_t count) {
@@ -70,25 +60,45 @@ static float dot(const float *a, const float *b, int64_t count) {
     return rest;
 }
 
-static void write_delta(const backward_job *job, int64_t head, int64_t first_query, int64_t queries) {
+/* D; and zeros that tiles add to, where no tile is the first of all of its queries. */
+static void begin_queries(const backward_job *job, const head_queries *queries, tile_range range) {
     const pan_attention_desc *desc = job->desc;
-    const head_rows rows = rows_of(job, &desc->o, head, first_query);
-    float *delta = job->delta + head * desc->length + first_query;
-    for (int64_t r = 0; r < queries; r++) {
-        const int64_t offset = rows.offset + r * rows.stride;
-        delta[r] = dot(job->d_o + offset, job->o + offset, desc->head_dim);
+    const int64_t stride = query_stride(desc, &desc->o);
+    for (int64_t i = range.begin; i < range.end; i++) {
+        const int64_t offset = queries->o + i * stride;
+        job->delta[queries->statistics + i] = dot(job->d_o + offset, job->o + offset, desc->head_dim);
+    }
+    if (queries->listed != NULL) {
+        const int64_t q_stride = query_stride(desc, &desc->q);
+        zero_rows(job->dq + queries->q + range.begin * q_stride, q_stride, range.end - range.begin, desc->head_dim);
     }
 }
 
-/* Turns a query's scores and do . v into P and dp of the visible keys; the others' become 0. */
-static void differentiate_row(const backward_job *job, int64_t row, int64_t first_key, int64_t visible, int64_t storage,
-                              float *weights, float *slopes) {
-    const int64_t query = row % job->desc->length;
+/* A tile: queries of a head, and keys up to the last of them that can be seen. Each query sees one of the keys, or
+ * stands in a block with one that does. */
+typedef struct backward_tile {
+    int64_t head;
+    query_block queries;
+    int64_t first_key;
+    int64_t keys;
+    int64_t storage; /* of a row of scratch */
+    bool first;      /* of all of its queries */
+    int64_t k;       /* where the keys lie in k and dk, ... */
+    int64_t v;       /* ... and in v and dv */
+} backward_tile;
+
+/* Turns the scores and do . v of query r into P and dp of the visible keys; the others' become 0. */
+static void differentiate_row(const backward_job *job, const backward_tile *tile, int64_t r, float *weights,
+                              float *slopes) {
+    const int64_t first_key = tile->first_key;
+    const int64_t query = tile->queries.position[r];
+    const int64_t visible = min_i64(tile->keys, query - first_key + 1);
     const int64_t before = min_i64(first_visible(job->desc, query) - first_key, visible);
+    const uint64_t row = (uint64_t) (tile->head * job->desc->length + query);
     const weight_dropout *dropout = &job->dropout;
-    const uint64_t state = dropout->random != NULL ? pan_random_row(dropout->random, dropout->key, (uint64_t) row) : 0;
-    const float lse = job->lse[row];
-    const float delta = job->delta[row];
+    const uint64_t state = dropout->random != NULL ? pan_random_row(dropout->random, dropout->key, row) : 0;
+    const float lse = job->lse[tile->queries.statistics + r];
+    const float delta = job->delta[tile->queries.statistics + r];
     const vf zero = vf_splat(0.0f);
     int64_t s = 0;
     for (; s < visible; s += LANES) {
@@ -106,8 +116,8 @@ static void differentiate_row(const backward_job *job, int64_t row, int64_t firs
         vf_store(weights + s, weight);
         vf_store(slopes + s, slope);
     }
-    memset(weights + s, 0, (size_t) (storage - s) * sizeof *weights);
-    memset(slopes + s, 0, (size_t) (storage - s) * sizeof *slopes);
+    memset(weights + s, 0, (size_t) (tile->storage - s) * sizeof *weights);
+    memset(slopes + s, 0, (size_t) (tile->storage - s) * sizeof *slopes);
     if (before > 0) {
         memset(weights, 0, (size_t) before * sizeof *weights);
         memset(slopes, 0, (size_t) before * sizeof *slopes);
@@ -118,74 +128,58 @@ static void differentiate_row(const backward_job *job, int64_t row, int64_t firs
     }
 }
 
-/* A tile's queries and keys, and where they lie. */
-typedef struct backward_tile {
-    int64_t head;
-    int64_t first_query;
-    int64_t queries;
-    int64_t first_key;
-    int64_t keys;
-    int64_t storage; /* of a row of scratch */
-    bool first;      /* of its queries */
-    head_rows q;
-    head_rows k;
-    head_rows v;
-    head_rows o;
-} backward_tile;
-
-/* The first block of keys that a block of queries sees. */
-static int64_t first_key_block(const backward_job *job, int64_t query_block) {
-    return first_visible(job->desc, query_block * QUERY_BLOCK) / KEY_BLOCK;
+/* The first block of keys that a query sees. */
+static int64_t first_key_block(const backward_job *job, int64_t position) {
+    return first_visible(job->desc, position) / KEY_BLOCK;
 }
 
-static backward_tile tile_of(const backward_job *job, int64_t head, int64_t query_block, int64_t key_block) {
+/* The queries of a range with the keys of a block. */
+static backward_tile tile_of(const backward_job *job, int64_t head, const head_queries *queries, tile_range range,
+                             int64_t key_block) {
     const pan_attention_desc *desc = job->desc;
-    const tile_range queries = tile_at(query_block, QUERY_BLOCK, desc->length);
     const int64_t first_key = key_block * KEY_BLOCK;
-    const int64_t keys = min_i64(KEY_BLOCK, queries.end - first_key);
-    return (backward_tile){.head = head,
-                           .first_query = queries.begin,
-                           .queries = queries.end - queries.begin,
-                           .first_key = first_key,
-                           .keys = keys,
-                           .storage = score_storage(keys),
-                           .first = key_block == first_key_block(job, query_block),
-                           .q = rows_of(job, &desc->q, head, queries.begin),
-                           .k = rows_of(job, &desc->k, head, first_key),
-                           .v = rows_of(job, &desc->v, head, first_key),
-                           .o = rows_of(job, &desc->o, head, queries.begin)};
+    backward_tile tile = {.head = head,
+                          .queries = query_block_of(desc, queries, range),
+                          .first_key = first_key,
+                          .k = head_offset(desc, &desc->k, head) + first_key * key_stride(desc, &desc->k),
+                          .v = head_offset(desc, &desc->v, head) + first_key * key_stride(desc, &desc->v)};
+    tile.keys = min_i64(KEY_BLOCK, tile.queries.position[tile.queries.count - 1] + 1 - first_key);
+    tile.storage = score_storage(tile.keys);
+    tile.first = queries->listed == NULL && key_block == first_key_block(job, tile.queries.position[0]);
+    return tile;
 }
 
 static void recompute(const backward_job *job, const backward_tile *tile, const backward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    pan_gemm(false, true, tile->queries, tile->keys, desc->head_dim, desc->scale, job->q + tile->q.offset,
-             tile->q.stride, job->k + tile->k.offset, tile->k.stride, 0.0f, scratch->weights, tile->storage);
-    pan_gemm(false, true, tile->queries, tile->keys, desc->head_dim, 1.0f, job->d_o + tile->o.offset, tile->o.stride,
-             job->v + tile->v.offset, tile->v.stride, 0.0f, scratch->slopes, tile->storage);
-    const int64_t diagonal = tile->first_query - tile->first_key;
-    for (int64_t r = 0; r < tile->queries; r++) {
-        differentiate_row(job, tile->head * desc->length + tile->first_query + r, tile->first_key,
-                          min_i64(tile->keys, diagonal + r + 1), tile->storage, scratch->weights + r * tile->storage,
-                          scratch->slopes + r * tile->storage);
+    const query_block *queries = &tile->queries;
+    pan_gemm(false, true, queries->count, tile->keys, desc->head_dim, desc->scale, job->q + queries->q,
+             query_stride(desc, &desc->q), job->k + tile->k, key_stride(desc, &desc->k), 0.0f, scratch->weights,
+             tile->storage);
+    pan_gemm(false, true, queries->count, tile->keys, desc->head_dim, 1.0f, job->d_o + queries->o,
+             query_stride(desc, &desc->o), job->v + tile->v, key_stride(desc, &desc->v), 0.0f, scratch->slopes,
+             tile->storage);
+    for (int64_t r = 0; r < queries->count; r++) {
+        differentiate_row(job, tile, r, scratch->weights + r * tile->storage, scratch->slopes + r * tile->storage);
     }
 }
 
 /* dq (+)= scale dp k */
 static void add_to_queries(const backward_job *job, const backward_tile *tile, const backward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    const causal_product product = {.m = tile->queries,
+    const causal_product product = {.m = tile->queries.count,
                                     .n = desc->head_dim,
                                     .k = tile->keys,
-                                    .diagonal = tile->first_query - tile->first_key,
+                                    .position = tile->queries.position,
                                     .window = attention_window(desc),
+                                    .first_key = tile->first_key,
                                     .alpha = desc->scale,
                                     .beta = tile->first ? 0.0f : 1.0f,
                                     .w = scratch->slopes,
                                     .w_stride = tile->storage,
-                                    .x = job->k + tile->k.offset,
-                                    .x_stride = tile->k.stride,
-                                    .c = job->dq + tile->q.offset,
-                                    .c_stride = tile->q.stride};
+                                    .x = job->k + tile->k,
+                                    .x_stride = key_stride(desc, &desc->k),
+                                    .c = job->dq + tile->queries.q,
+                                    .c_stride = query_stride(desc, &desc->q)};
     causal_multiply(&product, scratch->product);
 }
 
@@ -195,46 +189,42 @@ static void add_to_keys(const backward_job *job, const backward_tile *tile, cons
     causal_product product = {.transposed = true,
                               .m = tile->keys,
                               .n = desc->head_dim,
-                              .k = tile->queries,
-                              .diagonal = tile->first_query - tile->first_key,
+                              .k = tile->queries.count,
+                              .position = tile->queries.position,
                               .window = attention_window(desc),
+                              .first_key = tile->first_key,
                               .alpha = 1.0f,
                               .beta = 1.0f,
                               .w = scratch->weights,
                               .w_stride = tile->storage,
-                              .x = job->d_o + tile->o.offset,
-                              .x_stride = tile->o.stride,
-                              .c = job->dv + tile->v.offset,
-                              .c_stride = tile->v.stride};
+                              .x = job->d_o + tile->queries.o,
+                              .x_stride = query_stride(desc, &desc->o),
+                              .c = job->dv + tile->v,
+                              .c_stride = key_stride(desc, &desc->v)};
     causal_multiply(&product, scratch->product);
     product.alpha = desc->scale;
     product.w = scratch->slopes;
-    product.x = job->q + tile->q.offset;
-    product.x_stride = tile->q.stride;
-    product.c = job->dk + tile->k.offset;
-    product.c_stride = tile->k.stride;
+    product.x = job->q + tile->queries.q;
+    product.x_stride = query_stride(desc, &desc->q);
+    product.c = job->dk + tile->k;
+    product.c_stride = key_stride(desc, &desc->k);
     causal_multiply(&product, scratch->product);
 }
 
-static void zero_rows(float *x, const head_rows *rows, int64_t count, int64_t columns) {
-    for (int64_t r = 0; r < count; r++) {
-        memset(x + rows->offset + r * rows->stride, 0, (size_t) columns * sizeof *x);
-    }
-}
-
 /* All tiles of a block of keys; its rows of dk and dv. */
-static void key_block_pass(const backward_job *job, int64_t head, int64_t block, int targets,
-                           const backward_scratch *scratch) {
+static void key_block_pass(const backward_job *job, int64_t head, const head_queries *queries, int64_t block,
+                           int targets, const backward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    const tile_range range = tile_at(block, KEY_BLOCK, desc->length);
-    const head_rows k = rows_of(job, &desc->k, head, range.begin);
-    const head_rows v = rows_of(job, &desc->v, head, range.begin);
-    zero_rows(job->dk, &k, range.end - range.begin, desc->head_dim);
-    zero_rows(job->dv, &v, range.end - range.begin, desc->head_dim);
-    /* The last query that sees a key of the block sees the block's last one. */
-    const int64_t last_query = min_i64(range.end - 1 + attention_window(desc) - 1, desc->length - 1);
-    for (int64_t query_block = range.begin / QUERY_BLOCK; query_block <= last_query / QUERY_BLOCK; query_block++) {
-        const backward_tile tile = tile_of(job, head, query_block, block);
+    const tile_range keys = tile_at(block, KEY_BLOCK, desc->length);
+    const int64_t k_stride = key_stride(desc, &desc->k), v_stride = key_stride(desc, &desc->v);
+    const int64_t k = head_offset(desc, &desc->k, head) + keys.begin * k_stride;
+    const int64_t v = head_offset(desc, &desc->v, head) + keys.begin * v_stride;
+    zero_rows(job->dk + k, k_stride, keys.end - keys.begin, desc->head_dim);
+    zero_rows(job->dv + v, v_stride, keys.end - keys.begin, desc->head_dim);
+    const tile_range seeing = queries_seeing(desc, queries, keys);
+    for (int64_t i = seeing.begin; i < seeing.end; i += QUERY_BLOCK) {
+        const tile_range range = {i, min_i64(i + QUERY_BLOCK, seeing.end)};
+        const backward_tile tile = tile_of(job, head, queries, range, block);
         recompute(job, &tile, scratch);
         add_to_keys(job, &tile, scratch);
         if (targets & TO_QUERIES) {
@@ -255,9 +245,10 @@ static void head_task(void *context, int64_t task, int32_t worker) {
     const backward_scratch scratch = scratch_of(job, worker);
     const tile_range heads = tile_at(task, job->task_heads, job->heads);
     for (int64_t head = heads.begin; head < heads.end; head++) {
-        write_delta(job, head, 0, job->desc->length);
+        const head_queries queries = queries_of(job->desc, job->query_rows, head);
+        begin_queries(job, &queries, (tile_range){0, queries.count});
         for (int64_t block = 0; block < job->key_blocks; block++) {
-            key_block_pass(job, head, block, TO_QUERIES | TO_KEYS, &scratch);
+            key_block_pass(job, head, &queries, block, TO_QUERIES | TO_KEYS, &scratch);
         }
     }
 }
@@ -266,14 +257,23 @@ static void head_task(void *context, int64_t task, int32_t worker) {
 static void query_block_task(void *context, int64_t task, int32_t worker) {
     const backward_job *job = context;
     const backward_scratch scratch = scratch_of(job, worker);
-    const int64_t block = job->query_blocks - 1 - task % job->query_blocks;
     const int64_t head = task / job->query_blocks;
-    const tile_range range = tile_at(block, QUERY_BLOCK, job->desc->length);
-    write_delta(job, head, range.begin, range.end - range.begin);
-    for (int64_t key_block = first_key_block(job, block); key_block * KEY_BLOCK < range.end; key_block++) {
-        const backward_tile tile = tile_of(job, head, block, key_block);
-        recompute(job, &tile, &scratch);
-        add_to_queries(job, &tile, &scratch);
+    const head_queries queries = queries_of(job->desc, job->query_rows, head);
+    const tile_range range = tile_at(job->query_blocks - 1 - task % job->query_blocks, QUERY_BLOCK, queries.count);
+    if (range.begin >= range.end) {
+        return;
+    }
+    begin_queries(job, &queries, range);
+    const int64_t last_key = query_position(&queries, range.end - 1);
+    for (int64_t block = first_key_block(job, query_position(&queries, range.begin)); block * KEY_BLOCK <= last_key;
+         block++) {
+        const tile_range keys = tile_at(block, KEY_BLOCK, job->desc->length);
+        const tile_range seeing = tile_overlap(range, queries_seeing(job->desc, &queries, keys));
+        if (seeing.begin < seeing.end) {
+            const backward_tile tile = tile_of(job, head, &queries, seeing, block);
+            recompute(job, &tile, &scratch);
+            add_to_queries(job, &tile, &scratch);
+        }
     }
 }
 
@@ -281,7 +281,9 @@ static void query_block_task(void *context, int64_t task, int32_t worker) {
 static void key_block_task(void *context, int64_t task, int32_t worker) {
     const backward_job *job = context;
     const backward_scratch scratch = scratch_of(job, worker);
-    key_block_pass(job, task / job->key_blocks, task % job->key_blocks, TO_KEYS, &scratch);
+    const int64_t head = task / job->key_blocks;
+    const head_queries queries = queries_of(job->desc, job->query_rows, head);
+    key_block_pass(job, head, &queries, task % job->key_blocks, TO_KEYS, &scratch);
 }
 
 pan_status PAN_BODY(attention_backward_workspace_size)(pan_stream *stream, const pan_attention_desc *desc,
@@ -291,15 +293,15 @@ pan_status PAN_BODY(attention_backward_workspace_size)(pan_stream *stream, const
 }
 
 pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
-                                        const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                        const pan_random_state *random, const int32_t *query_rows, const void *q,
                                         const void *k, const void *v, const void *o, const float *lse, const void *d_o,
                                         void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
-    (void) row_starts;
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;
     backward_job job = {.desc = desc,
+                        .query_rows = query_rows,
                         .dropout = dropout_of(desc, random),
-                        .query_blocks = ceil_div(desc->length, QUERY_BLOCK),
+                        .query_blocks = ceil_div(most_queries(desc, query_rows), QUERY_BLOCK),
                         .key_blocks = ceil_div(desc->length, KEY_BLOCK),
                         .heads = desc->batch * desc->heads,
                         .task_heads = heads_per_task(desc, 5),

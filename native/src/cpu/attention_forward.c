@@ -6,9 +6,10 @@ enum { KEY_BLOCK = 256 };
 
 typedef struct forward_job {
     const pan_attention_desc *desc;
+    const int32_t *query_rows;
     weight_dropout dropout;
-    int64_t query_blocks;
-    int64_t heads; /* over the batch */
+    int64_t query_blocks; /* of the head that has the most */
+    int64_t heads;        /* over the batch */
     int64_t task_heads;
     const float *q;
     const float *k;
@@ -47,38 +48,38 @@ static void drop_weights(const weight_dropout *dropout, uint64_t row, int64_t fi
     }
 }
 
-/* A tile: some queries of a head, and keys up to the last of them that can be seen. */
+/* A tile: queries of a head, and keys up to the last of them that can be seen. Each query sees one of the keys. */
 typedef struct forward_tile {
     int64_t head;
-    int64_t first_query;
-    int64_t queries;
+    query_block queries;
     int64_t first_key;
     int64_t keys;
-    int64_t diagonal; /* first_query - first_key */
-    int64_t storage;  /* of a row of scores */
-    bool first;       /* of its queries */
+    int64_t storage; /* of a row of scores */
+    bool first;      /* of its queries */
+    float *max;      /* of each query's scores so far ... */
+    float *sum;      /* ... and the sum of their exponentials, relative to that */
 } forward_tile;
 
 /* Turns a query's scores into weights relative to the largest score so far; rescales what was summed before. */
-static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t r, float *o, forward_scratch *scratch) {
+static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t r, float *o, float *row) {
     const pan_attention_desc *desc = job->desc;
-    float *row = scratch->scores + r * tile->storage;
-    const int64_t visible = min_i64(tile->keys, tile->diagonal + r + 1);
-    const int64_t before = first_visible(desc, tile->first_query + r) - tile->first_key;
+    const int64_t position = tile->queries.position[r];
+    const int64_t visible = min_i64(tile->keys, position - tile->first_key + 1);
+    const int64_t before = first_visible(desc, position) - tile->first_key;
     for (int64_t s = 0; s < min_i64(before, visible); s++) {
         row[s] = -INFINITY;
     }
-    const float max = score_max(row, visible, scratch->max[r]);
+    const float max = score_max(row, visible, tile->max[r]);
     const float shift = score_shift(max);
-    if (!tile->first && max > scratch->max[r]) {
-        const float factor = expf(score_shift(scratch->max[r]) - shift);
-        scratch->sum[r] *= factor;
+    if (!tile->first && max > tile->max[r]) {
+        const float factor = expf(score_shift(tile->max[r]) - shift);
+        tile->sum[r] *= factor;
         multiply_row(o, desc->head_dim, factor);
     }
-    scratch->max[r] = max;
-    scratch->sum[r] += score_exp(row, visible, shift);
+    tile->max[r] = max;
+    tile->sum[r] += score_exp(row, visible, shift);
     if (job->dropout.random != NULL) {
-        const uint64_t random_row = (uint64_t) (tile->head * desc->length + tile->first_query + r);
+        const uint64_t random_row = (uint64_t) (tile->head * desc->length + position);
         drop_weights(&job->dropout, random_row, tile->first_key, row, visible);
     }
     const int64_t written = score_storage(visible);
@@ -86,25 +87,26 @@ static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t 
 }
 
 /* Adds a tile's weighted values to the output. */
-static void add_tile(const forward_job *job, const forward_tile *tile, forward_scratch *scratch) {
+static void add_tile(const forward_job *job, const forward_tile *tile, const forward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    const int64_t q_stride = row_stride(desc, &desc->q);
-    const int64_t k_stride = row_stride(desc, &desc->k);
-    const int64_t v_stride = row_stride(desc, &desc->v);
-    const int64_t o_stride = row_stride(desc, &desc->o);
-    float *o = job->o + head_offset(desc, &desc->o, tile->head) + tile->first_query * o_stride;
-    pan_gemm(false, true, tile->queries, tile->keys, desc->head_dim, desc->scale,
-             job->q + head_offset(desc, &desc->q, tile->head) + tile->first_query * q_stride, q_stride,
+    const query_block *queries = &tile->queries;
+    const int64_t k_stride = key_stride(desc, &desc->k);
+    const int64_t v_stride = key_stride(desc, &desc->v);
+    const int64_t o_stride = query_stride(desc, &desc->o);
+    float *o = job->o + queries->o;
+    pan_gemm(false, true, queries->count, tile->keys, desc->head_dim, desc->scale, job->q + queries->q,
+             query_stride(desc, &desc->q),
              job->k + head_offset(desc, &desc->k, tile->head) + tile->first_key * k_stride, k_stride, 0.0f,
              scratch->scores, tile->storage);
-    for (int64_t r = 0; r < tile->queries; r++) {
-        weigh_row(job, tile, r, o + r * o_stride, scratch);
+    for (int64_t r = 0; r < queries->count; r++) {
+        weigh_row(job, tile, r, o + r * o_stride, scratch->scores + r * tile->storage);
     }
-    const causal_product product = {.m = tile->queries,
+    const causal_product product = {.m = queries->count,
                                     .n = desc->head_dim,
                                     .k = tile->keys,
-                                    .diagonal = tile->diagonal,
+                                    .position = queries->position,
                                     .window = attention_window(desc),
+                                    .first_key = tile->first_key,
                                     .alpha = 1.0f,
                                     .beta = tile->first ? 0.0f : 1.0f,
                                     .w = scratch->scores,
@@ -116,37 +118,49 @@ static void add_tile(const forward_job *job, const forward_tile *tile, forward_s
     causal_multiply(&product, scratch->product);
 }
 
-static void forward_block(const forward_job *job, int64_t head, int64_t block, forward_scratch *scratch) {
+/* Divides by the sums of the exponentials. */
+static void finish_block(const forward_job *job, const query_block *block, const forward_scratch *scratch) {
     const pan_attention_desc *desc = job->desc;
-    const tile_range range = tile_at(block, QUERY_BLOCK, desc->length);
-    const int64_t queries = range.end - range.begin;
-    for (int64_t r = 0; r < queries; r++) {
-        scratch->max[r] = -INFINITY;
-        scratch->sum[r] = 0.0f;
-    }
-    const int64_t first_key = first_visible(desc, range.begin) / QUERY_BLOCK * QUERY_BLOCK;
-    for (int64_t key = first_key; key < range.end; key += KEY_BLOCK) {
-        const int64_t keys = min_i64(KEY_BLOCK, range.end - key);
-        const forward_tile tile = {.head = head,
-                                   .first_query = range.begin,
-                                   .queries = queries,
-                                   .first_key = key,
-                                   .keys = keys,
-                                   .diagonal = range.begin - key,
-                                   .storage = score_storage(keys),
-                                   .first = key == first_key};
-        add_tile(job, &tile, scratch);
-    }
-    const int64_t o_stride = row_stride(desc, &desc->o);
-    float *o = job->o + head_offset(desc, &desc->o, head) + range.begin * o_stride;
-    float *lse = job->lse + head * desc->length + range.begin;
-    for (int64_t r = 0; r < queries; r++) {
-        multiply_row(o + r * o_stride, desc->head_dim, 1.0f / scratch->sum[r]);
-        lse[r] = score_shift(scratch->max[r]) + logf(scratch->sum[r]);
+    for (int64_t r = 0; r < block->count; r++) {
+        multiply_row(job->o + block->o + r * query_stride(desc, &desc->o), desc->head_dim, 1.0f / scratch->sum[r]);
+        job->lse[block->statistics + r] = score_shift(scratch->max[r]) + logf(scratch->sum[r]);
     }
 }
 
-/* The query blocks of a head, the longest first, so that none is left for the end. */
+static void forward_block(const forward_job *job, int64_t head, const head_queries *queries, tile_range range,
+                          forward_scratch *scratch) {
+    const pan_attention_desc *desc = job->desc;
+    const query_block block = query_block_of(desc, queries, range);
+    const int64_t o_stride = query_stride(desc, &desc->o);
+    for (int64_t r = 0; r < block.count; r++) {
+        scratch->max[r] = -INFINITY;
+        scratch->sum[r] = 0.0f;
+    }
+    const int64_t first_key = first_visible(desc, block.position[0]) / QUERY_BLOCK * QUERY_BLOCK;
+    const int64_t key_end = block.position[block.count - 1] + 1;
+    for (int64_t key = first_key; key < key_end; key += KEY_BLOCK) {
+        const tile_range keys = {key, min_i64(key + KEY_BLOCK, key_end)};
+        const tile_range seeing = tile_overlap(range, queries_seeing(desc, queries, keys));
+        const forward_tile tile = {.head = head,
+                                   .queries = query_block_of(desc, queries, seeing),
+                                   .first_key = key,
+                                   .keys = keys.end - key,
+                                   .storage = score_storage(keys.end - key),
+                                   .first = key == first_key,
+                                   .max = scratch->max + (seeing.begin - range.begin),
+                                   .sum = scratch->sum + (seeing.begin - range.begin)};
+        if (tile.first) { /* which writes its queries' rows; to the others, behind them, later tiles add */
+            zero_rows(job->o + tile.queries.o + tile.queries.count * o_stride, o_stride, range.end - seeing.end,
+                      desc->head_dim);
+        }
+        if (tile.queries.count > 0) {
+            add_tile(job, &tile, scratch);
+        }
+    }
+    finish_block(job, &block, scratch);
+}
+
+/* The query blocks of some heads, the longest first, so that none is left for the end. */
 static void forward_task(void *context, int64_t task, int32_t worker) {
     const forward_job *job = context;
     forward_scratch scratch;
@@ -155,7 +169,11 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
     const int64_t block = job->query_blocks - 1 - task % job->query_blocks;
     const tile_range heads = tile_at(task / job->query_blocks, job->task_heads, job->heads);
     for (int64_t head = heads.begin; head < heads.end; head++) {
-        forward_block(job, head, block, &scratch);
+        const head_queries queries = queries_of(job->desc, job->query_rows, head);
+        const tile_range range = tile_at(block, QUERY_BLOCK, queries.count);
+        if (range.begin < range.end) {
+            forward_block(job, head, &queries, range, &scratch);
+        }
     }
 }
 
@@ -166,14 +184,14 @@ pan_status PAN_BODY(attention_forward_workspace_size)(pan_stream *stream, const 
 }
 
 pan_status PAN_BODY(attention_forward)(pan_stream *stream, const pan_attention_desc *desc,
-                                       const pan_random_state *random, const int32_t *row_starts, const void *q,
+                                       const pan_random_state *random, const int32_t *query_rows, const void *q,
                                        const void *k, const void *v, void *o, float *lse, void *workspace,
                                        int64_t workspace_bytes) {
-    (void) row_starts;
     (void) workspace_bytes;
     forward_job job = {.desc = desc,
+                       .query_rows = query_rows,
                        .dropout = dropout_of(desc, random),
-                       .query_blocks = ceil_div(desc->length, QUERY_BLOCK),
+                       .query_blocks = ceil_div(most_queries(desc, query_rows), QUERY_BLOCK),
                        .heads = desc->batch * desc->heads,
                        .q = q,
                        .k = k,

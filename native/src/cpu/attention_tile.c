@@ -16,9 +16,23 @@ static bool is_finite_row(const float *row, int64_t count) {
     return rest == 0.0f;
 }
 
-/* The first row of the result that sees row j of x; the last one is window - 1 rows further. Either may lie outside. */
-static int64_t first_seeing(const causal_product *product, int64_t j) {
-    return product->transposed ? j + product->diagonal - product->window + 1 : j - product->diagonal;
+/* How many queries lie before key `key` of the tile. */
+static int64_t queries_before_key(const causal_product *product, int64_t key) {
+    const int64_t queries = product->transposed ? product->k : product->m;
+    int64_t count = 0;
+    while (count < queries && product->position[count] < product->first_key + key) {
+        count++;
+    }
+    return count;
+}
+
+/* The rows of the result that see row j of x; keys may lie outside. */
+static tile_range rows_seeing(const causal_product *product, int64_t j) {
+    if (product->transposed) {
+        const int64_t key = product->position[j] - product->first_key;
+        return (tile_range){key - product->window + 1, key + 1};
+    }
+    return (tile_range){queries_before_key(product, j), queries_before_key(product, j + product->window)};
 }
 
 static bool all_finite(const causal_product *product, int64_t begin, int64_t end) {
@@ -32,11 +46,13 @@ static bool all_finite(const causal_product *product, int64_t begin, int64_t end
 
 /* Whether no row of x that is hidden from a row of the result is NaN or infinite anywhere. */
 static bool hidden_rows_finite(const causal_product *product) {
-    const int64_t reach = product->window - product->diagonal;
     if (product->transposed) {
-        return all_finite(product, 0, product->m - 1 - product->diagonal) && all_finite(product, reach, product->k);
+        return all_finite(product, 0, queries_before_key(product, product->m - 1)) &&
+               all_finite(product, queries_before_key(product, product->window), product->k);
     }
-    return all_finite(product, 0, product->m - reach) && all_finite(product, product->diagonal + 1, product->k);
+    const int64_t first = product->position[0] - product->first_key;
+    const int64_t last = product->position[product->m - 1] - product->first_key;
+    return all_finite(product, 0, last - product->window + 1) && all_finite(product, first + 1, product->k);
 }
 
 static void multiply(const causal_product *product, const float *x, int64_t x_stride, float *c, int64_t c_stride) {
@@ -59,15 +75,14 @@ static int64_t copy_visible(const causal_product *product, int64_t i, float *cop
         const float *row = product->x + j * product->x_stride;
         float *target = copy + j * product->n;
         const bool finite = is_finite_row(row, product->n);
-        const int64_t first = first_seeing(product, j);
-        const int64_t last = first + product->window;
-        if (finite || (first <= i && i < last)) {
+        const tile_range seeing = rows_seeing(product, j);
+        if (finite || (seeing.begin <= i && i < seeing.end)) {
             memcpy(target, row, (size_t) product->n * sizeof *target);
         } else {
             memset(target, 0, (size_t) product->n * sizeof *target);
         }
-        if (!finite && last > i) {
-            end = min_i64(end, first > i ? first : last);
+        if (!finite && seeing.end > i) {
+            end = min_i64(end, seeing.begin > i ? seeing.begin : seeing.end);
         }
     }
     return end;

@@ -1,42 +1,26 @@
-/* What attention forward and backward share: where heads lie, how they are cut, and products over causal tiles. */
+/* What attention forward and backward share: how heads are cut, and products over causal tiles. */
 #ifndef PAN_CPU_ATTENTION_TILE_H
 #define PAN_CPU_ATTENTION_TILE_H
 
+#include "attention_queries.h"
 #include "score_row.h"
-#include "tile.h"
 
-/* Queries of a tile. Key blocks are multiples of it, so that a tile's first key is never past its first query. */
-enum { QUERY_BLOCK = 64 };
 /* Work worth a task of its own; and what a tile costs beside its products, in the same unit. */
 enum { ATTENTION_TASK_FLOPS = 2 << 20, ATTENTION_TILE_FLOPS = 1 << 16 };
 
-/* Element (b, 0, h, 0) of an array. */
-static inline int64_t head_offset(const pan_attention_desc *desc, const pan_head_layout *layout, int64_t head) {
-    return head / desc->heads * layout->batch_stride + head % desc->heads * layout->head_stride;
-}
-
-/* Distance between positions. The one row of a sequence of length 1 may have any stride; a GEMM wants a valid one. */
-static inline int64_t row_stride(const pan_attention_desc *desc, const pan_head_layout *layout) {
-    return desc->length > 1 ? layout->length_stride : desc->head_dim;
-}
-
-/* Positions that a query sees at most, its own included. */
-static inline int64_t attention_window(const pan_attention_desc *desc) {
-    return desc->window > 0 && desc->window < desc->length ? desc->window : desc->length;
-}
-
-/* The first key that a query sees. */
-static inline int64_t first_visible(const pan_attention_desc *desc, int64_t query) {
-    const int64_t first = query - attention_window(desc) + 1;
-    return first > 0 ? first : 0;
-}
-
 /* How many short heads make a task; `products` is the number of matrix products of a tile. */
 static inline int64_t heads_per_task(const pan_attention_desc *desc, int64_t products) {
-    const double scores = (double) desc->length * (double) min_i64(desc->length, attention_window(desc) + QUERY_BLOCK);
+    const double queries = (double) statistics_count(desc) / ((double) desc->batch * (double) desc->heads);
+    const double scores = queries * (double) min_i64(desc->length, attention_window(desc) + QUERY_BLOCK);
     const double flops = 2.0 * (double) products * scores * (double) desc->head_dim;
     const int64_t heads = (int64_t) (ATTENTION_TASK_FLOPS / (flops + ATTENTION_TILE_FLOPS));
     return heads > 1 ? heads : 1;
+}
+
+static inline void zero_rows(float *x, int64_t stride, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; r++) {
+        memset(x + r * stride, 0, (size_t) columns * sizeof *x);
+    }
 }
 
 /* Scores of a tile of keys x queries. */
@@ -66,8 +50,9 @@ typedef struct causal_product {
     int64_t m;
     int64_t n;
     int64_t k;
-    int64_t diagonal; /* first query minus first key: query q sees the keys up to q + diagonal ... */
-    int64_t window;   /* ... and this many in all */
+    const int64_t *position; /* of each query, ascending: it sees the keys up to there ... */
+    int64_t window;          /* ... and this many in all */
+    int64_t first_key;       /* position of key 0 */
     float alpha;
     float beta;
     const float *w;

@@ -21,6 +21,11 @@ static inline tile_range tile_at(int64_t task, int64_t size, int64_t count) {
     return (tile_range){task * size, min_i64((task + 1) * size, count)};
 }
 
+/* What two ranges have in common; if nothing, an end that is not behind the beginning. */
+static inline tile_range tile_overlap(tile_range a, tile_range b) {
+    return (tile_range){a.begin > b.begin ? a.begin : b.begin, min_i64(a.end, b.end)};
+}
+
 /* Rows of a task, for rows of the given number of elements. */
 static inline int64_t tile_rows(int64_t row_elements) {
     return row_elements < TILE_ELEMENTS ? TILE_ELEMENTS / row_elements : 1;

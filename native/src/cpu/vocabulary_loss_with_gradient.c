@@ -1,8 +1,8 @@
 /* Cross entropy of a vocabulary head with its gradient: a chunk's logits are formed once and kept for both. */
 #include "vocabulary_tile.h"
 
-/* Logits of a chunk: as many as a last-level cache holds. */
-enum { KEPT_FLOATS = 3 << 20 };
+/* Logits of a chunk: few enough for a share of the last-level cache. */
+enum { KEPT_FLOATS = 1 << 20 };
 /* Rows of logits a whole number of pages apart would meet in the same sets of a cache. */
 enum { STRIDE_PADDING = 32 };
 

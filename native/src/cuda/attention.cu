@@ -1,5 +1,5 @@
 // Causal attention, forward: online softmax over tiles of keys, after Dao 2023 (arXiv 2307.08691), algorithm 1.
-#include "attention.cuh"
+#include "attention_queries.cuh"
 
 namespace {
 
@@ -12,6 +12,7 @@ struct forward_job {
 struct forward_memory {
     tile_pieces pieces;
     tile_line weights[TILE];
+    int32_t positions[TILE];
 };
 
 // What a thread knows of its rows of queries: the largest score so far and its own columns' part of the sum of
@@ -22,21 +23,22 @@ struct softmax_rows {
     uint64_t state[TILE_PART]; // of their random bits
 };
 
-__device__ softmax_rows start_rows(const attention_shape &shape, int64_t head, int64_t first_query) {
+template <bool LISTED>
+__device__ softmax_rows start_rows(const attention_shape &shape, const query_tile<LISTED> &queries) {
     softmax_rows rows;
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
         rows.max[i] = -INFINITY;
         rows.sum[i] = 0.0f;
-        rows.state[i] = query_state(shape, head, first_query + tile_row() + i);
+        rows.state[i] = query_state(shape, queries.head, queries.position(tile_row() + i));
     }
     return rows;
 }
 
 // Replaces scores by weights relative to the row's largest score so far; rescales what was summed up before.
-template <int GROUPS>
-__device__ void weigh_row(const attention_shape &shape, const tile_mask &mask, int64_t first_key, int i,
-                          tile_sums &scores, softmax_rows &rows, tile_sums (&output)[GROUPS]) {
+template <typename Mask, int GROUPS>
+__device__ void weigh_row(const attention_shape &shape, const Mask &mask, int64_t first_key, int i, tile_sums &scores,
+                          softmax_rows &rows, tile_sums (&output)[GROUPS]) {
     float max = rows.max[i];
 #pragma unroll
     for (int j = 0; j < TILE_PART; j++) {
@@ -64,17 +66,16 @@ __device__ void weigh_row(const attention_shape &shape, const tile_mask &mask, i
 }
 
 // Adds a tile of keys and values.
-template <int GROUPS>
-__device__ void add_keys(const forward_job &job, const attention_item &at, int64_t first_key, softmax_rows &rows,
-                         tile_sums (&output)[GROUPS], forward_memory &memory) {
+template <bool LISTED, int GROUPS>
+__device__ void add_keys(const forward_job &job, const query_tile<LISTED> &queries, int64_t first_column,
+                         int64_t first_key, softmax_rows &rows, tile_sums (&output)[GROUPS], forward_memory &memory) {
     const attention_shape &shape = job.shape;
-    const int64_t first_query = at.block * TILE;
-    const matrix q = head_matrix(shape, job.q, shape.desc.q, at.head);
-    const matrix k = head_matrix(shape, job.k, shape.desc.k, at.head);
-    const matrix v = head_matrix(shape, job.v, shape.desc.v, at.head);
-    const tile_mask mask = make_mask(shape, first_query, first_key);
+    const matrix q = query_matrix(shape, job.q, shape.desc.q, queries);
+    const matrix k = head_matrix(shape, job.k, shape.desc.k, queries.head);
+    const matrix v = head_matrix(shape, job.v, shape.desc.v, queries.head);
+    const auto mask = make_mask(shape, queries, first_key);
     tile_sums scores = {};
-    multiply_matrices(scores, across(q, first_query), across(k, first_key), 0, shape.desc.head_dim, memory.pieces);
+    multiply_matrices(scores, across(q, queries.row), across(k, first_key), 0, shape.desc.head_dim, memory.pieces);
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
         weigh_row(shape, mask, first_key, i, scores, rows, output);
@@ -83,22 +84,20 @@ __device__ void add_keys(const forward_job &job, const attention_item &at, int64
     const auto keep = [&](int query, int key) { return mask.visible(query, key); };
 #pragma unroll
     for (int group = 0; group < GROUPS; group++) {
-        multiply_weights(output[group], memory.weights, along(v, at.first_column + group * TILE), first_key, mask.whole,
+        multiply_weights(output[group], memory.weights, along(v, first_column + group * TILE), first_key, mask.whole,
                          keep, memory.pieces);
     }
 }
 
-template <int GROUPS>
-__device__ void write_results(const forward_job &job, const attention_item &at, softmax_rows &rows,
-                              tile_sums (&output)[GROUPS]) {
+template <bool LISTED, int GROUPS>
+__device__ void write_results(const forward_job &job, const query_tile<LISTED> &queries, int64_t first_column,
+                              softmax_rows &rows, tile_sums (&output)[GROUPS]) {
     const attention_shape &shape = job.shape;
-    const int64_t first_query = at.block * TILE;
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
         const float sum = reduce_tile_row(rows.sum[i], plus());
-        const int64_t query = first_query + tile_row() + i;
-        if (at.first_column == 0 && tile_column() == 0 && query < shape.desc.length) {
-            job.lse[at.head * shape.desc.length + query] = score_shift(rows.max[i]) + logf(sum);
+        if (first_column == 0 && tile_column() == 0 && tile_row() + i < queries.count) {
+            job.lse[queries.statistic + tile_row() + i] = score_shift(rows.max[i]) + logf(sum);
         }
 #pragma unroll
         for (int j = 0; j < TILE_PART * GROUPS; j++) {
@@ -107,33 +106,31 @@ __device__ void write_results(const forward_job &job, const attention_item &at, 
     }
 #pragma unroll
     for (int group = 0; group < GROUPS; group++) {
-        write_tile(shape, job.o, shape.desc.o, at.head, first_query, at.first_column + group * TILE, output[group]);
+        write_queries(shape, job.o, shape.desc.o, queries, first_column + group * TILE, output[group]);
     }
 }
 
-template <int GROUPS> __global__ void __launch_bounds__(TILE_THREADS, 2) forward_kernel(forward_job job) {
+template <bool LISTED, int GROUPS> __global__ void __launch_bounds__(TILE_THREADS, 2) forward_kernel(forward_job job) {
     __shared__ forward_memory memory;
     const attention_shape &shape = job.shape;
-    for (int64_t item = blockIdx.x; item < item_count(shape); item += gridDim.x) {
-        attention_item at = make_item<GROUPS>(shape, item);
-        at.block = shape.blocks - 1 - at.block; // the longest first, so that none is left for the end
-        const int64_t first_query = at.block * TILE;
-        softmax_rows rows = start_rows(shape, at.head, first_query);
-        tile_sums output[GROUPS] = {};
-        for (int64_t key = first_visible(shape, first_query) / TILE * TILE; key <= first_query; key += TILE) {
-            add_keys(job, at, key, rows, output, memory);
+    for (int64_t item = blockIdx.x; item < query_items<LISTED>(shape); item += gridDim.x) {
+        const query_tile<LISTED> queries = take_queries<LISTED>(shape, item, memory.positions);
+        if (LISTED && queries.count == 0) {
+            continue;
         }
-        write_results(job, at, rows, output);
+        const int64_t first_column = item % shape.column_groups * (GROUPS * TILE);
+        softmax_rows rows = start_rows(shape, queries);
+        tile_sums output[GROUPS] = {};
+        for (int64_t key = first_visible(shape, queries.first) / TILE * TILE; key <= queries.last; key += TILE) {
+            add_keys(job, queries, first_column, key, rows, output, memory);
+        }
+        write_results(job, queries, first_column, rows, output);
     }
 }
 
-template <int GROUPS>
-pan_status forward(const pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
-                   const void *q, const void *k, const void *v, void *o, float *lse) {
-    const forward_job job = {make_shape<GROUPS>(desc, random), static_cast<const float *>(q),
-                             static_cast<const float *>(k),    static_cast<const float *>(v),
-                             static_cast<float *>(o),          lse};
-    return launch_items(stream, "attention_forward", job.shape, forward_kernel<GROUPS>, job);
+template <bool LISTED> pan_status forward(const pan_stream *stream, const forward_job &job) {
+    const auto kernel = job.shape.groups == 1 ? forward_kernel<LISTED, 1> : forward_kernel<LISTED, 2>;
+    return launch_items(stream, "attention_forward", query_items<LISTED>(job.shape), kernel, job);
 }
 
 } // namespace
@@ -144,8 +141,13 @@ pan_status cuda_attention_forward_workspace_size(pan_stream *, const pan_attenti
 }
 
 pan_status cuda_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
-                                  const int32_t *, const void *q, const void *k, const void *v, void *o, float *lse,
-                                  void *, int64_t) {
-    return desc->head_dim <= TILE ? forward<1>(stream, desc, random, q, k, v, o, lse)
-                                  : forward<2>(stream, desc, random, q, k, v, o, lse);
+                                  const int32_t *query_rows, const void *q, const void *k, const void *v, void *o,
+                                  float *lse, void *, int64_t) {
+    const forward_job job = {make_shape(stream, desc, random, query_rows),
+                             static_cast<const float *>(q),
+                             static_cast<const float *>(k),
+                             static_cast<const float *>(v),
+                             static_cast<float *>(o),
+                             lse};
+    return query_rows == nullptr ? forward<false>(stream, job) : forward<true>(stream, job);
 }

@@ -1,4 +1,4 @@
-// What attention forward and backward share: where heads lie, how they are cut into tiles, what a query sees, dropout.
+// What attention forward and backward share: where heads lie, how keys are cut into tiles, dropout.
 #ifndef PAN_CUDA_ATTENTION_CUH
 #define PAN_CUDA_ATTENTION_CUH
 
@@ -13,18 +13,32 @@ struct attention_shape {
     float keep_scale;
     int64_t window;        // positions that a query sees at most, its own included
     int64_t blocks;        // of TILE positions
+    int groups;            // tiles of columns that a block of threads sums up
     int64_t column_groups; // the columns of a head are cut into
+    const int32_t *listed; // query_rows; NULL: every position is a query
+    int64_t list_blocks;   // of TILE entries
+    cuda_report *report;
 };
 
-// GROUPS: tiles of columns that a block sums up.
-template <int GROUPS> attention_shape make_shape(const pan_attention_desc *desc, const pan_random_state *random) {
+inline attention_shape make_shape(const pan_stream *stream, const pan_attention_desc *desc,
+                                  const pan_random_state *random, const int32_t *query_rows) {
+    const int groups = desc->head_dim <= TILE ? 1 : 2;
     return {*desc,
             desc->dropout_probability > 0.0f ? random : nullptr,
             pan_random_threshold(desc->dropout_probability),
             static_cast<float>(1.0 / (1.0 - static_cast<double>(desc->dropout_probability))),
             desc->window > 0 && desc->window < desc->length ? desc->window : desc->length,
             ceil_div(desc->length, TILE),
-            ceil_div(desc->head_dim, GROUPS * TILE)};
+            groups,
+            ceil_div(desc->head_dim, groups * TILE),
+            query_rows,
+            ceil_div(desc->queries, TILE),
+            state_of(stream)->device->report};
+}
+
+// Elements of lse.
+inline int64_t statistics_count(const pan_attention_desc *desc) {
+    return desc->heads * (desc->queries > 0 ? desc->queries : desc->batch * desc->length);
 }
 
 // A block of threads works on one block of positions of one head, and on one group of its columns.
@@ -45,15 +59,14 @@ template <int GROUPS> __device__ attention_item make_item(const attention_shape 
 
 // Launches kernel(job) for `items` items, which the blocks take in turn.
 template <typename Job>
-pan_status launch_items(const pan_stream *stream, const char *op, const attention_shape &shape, void (*kernel)(Job),
-                        const Job &job) {
+pan_status launch_items(const pan_stream *stream, const char *op, int64_t items, void (*kernel)(Job), const Job &job) {
     constexpr int64_t MOST = 0x7fffffff;
-    const int64_t items = item_count(shape);
-    return launch(stream, op, shape.desc.batch * shape.desc.heads * shape.desc.length, shape.desc.head_dim,
+    const pan_attention_desc *desc = &job.shape.desc;
+    return launch(stream, op, statistics_count(desc), desc->head_dim,
                   {static_cast<unsigned>(items < MOST ? items : MOST), TILE_THREADS}, kernel, job);
 }
 
-// Offset of element (b, 0, h, 0).
+// Offset of element (b, 0, h, 0) of an array that has all positions.
 __device__ inline int64_t head_offset(const attention_shape &shape, const pan_head_layout &layout, int64_t head) {
     return head / shape.desc.heads * layout.batch_stride + head % shape.desc.heads * layout.head_stride;
 }
@@ -64,39 +77,17 @@ __device__ inline matrix head_matrix(const attention_shape &shape, const float *
                        shape.desc.head_dim);
 }
 
-// The first key that a query sees.
-__device__ inline int64_t first_visible(const attention_shape &shape, int64_t query) {
-    const int64_t first = query - shape.window + 1;
+// The first key that the query at a position sees.
+__device__ inline int64_t first_visible(const attention_shape &shape, int64_t position) {
+    const int64_t first = position - shape.window + 1;
     return first > 0 ? first : 0;
 }
 
-// Which pairs of a tile of queries and a tile of keys count: the key lies neither behind the query nor in front of its
-// window, and the query within the sequence. `whole`: all of them.
-struct tile_mask {
-    int last;    // largest distance of a key from its query, both counted from their tile's first
-    int before;  // below the smallest one
-    int queries; // of the tile
-    bool whole;
-
-    __device__ bool visible(int query, int key) const {
-        return key - query <= last && key - query > before && query < queries;
-    }
-};
-
-__device__ inline tile_mask make_mask(const attention_shape &shape, int64_t first_query, int64_t first_key) {
-    // Within a tile distances are below TILE; larger ones need not be told apart.
-    const auto limited = [](int64_t x) { return static_cast<int>(x > TILE ? TILE : x < -TILE ? -TILE : x); };
-    const int64_t diagonal = first_query - first_key;
-    const int last = limited(diagonal), before = limited(diagonal - shape.window);
-    const int queries = limited(shape.desc.length - first_query);
-    return {last, before, queries, last >= TILE - 1 && before <= -TILE && queries == TILE};
-}
-
 // State of the random bits of a query's weights; 0 without dropout.
-__device__ inline uint64_t query_state(const attention_shape &shape, int64_t head, int64_t query) {
+__device__ inline uint64_t query_state(const attention_shape &shape, int64_t head, int64_t position) {
     return shape.random == nullptr ? 0
                                    : pan_random_row(shape.random, shape.desc.dropout_key,
-                                                    static_cast<uint64_t>(head * shape.desc.length + query));
+                                                    static_cast<uint64_t>(head * shape.desc.length + position));
 }
 
 // keep / (1 - dropout)
@@ -104,18 +95,18 @@ __device__ inline float keep_factor(const attention_shape &shape, uint64_t state
     return pan_random_bits(state, static_cast<uint32_t>(key)) >= shape.threshold ? shape.keep_scale : 0.0f;
 }
 
-// Writes a tile of results for the positions from `first` on.
-__device__ inline void write_tile(const attention_shape &shape, float *x, const pan_head_layout &layout, int64_t head,
-                                  int64_t first, int64_t first_column, const tile_sums &tile) {
-    float *const target = x + head_offset(shape, layout, head) + (first + tile_row()) * layout.length_stride;
-    const int64_t rows = shape.desc.length - first - tile_row();
+// Writes a tile of results to rows of which `rows` are there, `stride` elements apart.
+__device__ inline void write_tile(const attention_shape &shape, float *first, int64_t stride, int64_t rows,
+                                  int64_t first_column, const tile_sums &tile) {
+    float *const target = first + tile_row() * stride;
+    const int64_t left = rows - tile_row();
     const int64_t column = first_column + tile_column();
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
 #pragma unroll
         for (int j = 0; j < TILE_PART; j++) {
-            if (i < rows && column + j < shape.desc.head_dim) {
-                target[i * layout.length_stride + column + j] = tile.at[i][j];
+            if (i < left && column + j < shape.desc.head_dim) {
+                target[i * stride + column + j] = tile.at[i][j];
             }
         }
     }

@@ -19,10 +19,17 @@ pan_status take_report(const cuda_device *device) {
         return PAN_OK;
     }
     const auto index = static_cast<long long>(found & ((1ull << REPORT_INDEX_BITS) - 1));
-    return found >> REPORT_INDEX_BITS == REPORT_EMBEDDING_ID
-               ? pan_cuda_fail(PAN_INVALID_ARGUMENT, "embedding: id number %lld is not in [0, vocab_size)", index)
-               : pan_cuda_fail(PAN_INVALID_ARGUMENT, "vocabulary_loss: label number %lld is not in [0, vocab_size)",
-                               index);
+    switch (found >> REPORT_INDEX_BITS) {
+    case REPORT_EMBEDDING_ID:
+        return pan_cuda_fail(PAN_INVALID_ARGUMENT, "embedding: id number %lld is not in [0, vocab_size)", index);
+    case REPORT_LABEL:
+        return pan_cuda_fail(PAN_INVALID_ARGUMENT, "vocabulary_loss: label number %lld is not in [0, vocab_size)",
+                             index);
+    default:
+        return pan_cuda_fail(PAN_INVALID_ARGUMENT,
+                             "attention: query_rows number %lld is not in [0, batch * length), or not ascending",
+                             index);
+    }
 }
 
 // A failure of a call that may be that of earlier work: it names what was launched last, which or before which it was.

@@ -40,7 +40,7 @@ public final class DeviceStream implements AutoCloseable {
      *
      * @throws KernelException.DeviceFailure if the device has failed, now or before
      * @throws KernelException.InvalidArgument on CUDA, if a call since the last synchronization met an id or label out of
-     *     range, which it ignored
+     *     range, which it ignored, or a bad list of queries
      */
     public synchronized void synchronize() {
         call("stream_synchronize", "").finish(PantheraAbi.pan_stream_synchronize(handle));

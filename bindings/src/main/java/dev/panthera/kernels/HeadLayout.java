@@ -2,7 +2,8 @@ package dev.panthera.kernels;
 
 /**
  * Where element (b, t, h, c) of an array of attention heads lies:
- * {@code b * batchStride + t * lengthStride + h * headStride + c}, in elements.
+ * {@code b * batchStride + t * lengthStride + h * headStride + c}, in elements. An array of listed queries
+ * is one sequence.
  *
  * @param batchStride  between sequences
  * @param lengthStride between positions

@@ -75,7 +75,7 @@ class BindingsTest {
         assertThat(pan_linear_desc.sizeof()).isEqualTo(2 * 4 + 5 * 8);
         assertThat(pan_gate_desc.sizeof()).isEqualTo(4 * 4 + 6 * 8);
         assertThat(pan_arithmetic_desc.sizeof()).isEqualTo(4 * 4 + 3 * 6 * 8);
-        assertThat(pan_attention_desc.sizeof()).isEqualTo(4 * 4 + 6 * 8 + 4 * 3 * 8);
+        assertThat(pan_attention_desc.sizeof()).isEqualTo(4 * 4 + 7 * 8 + 4 * 3 * 8);
         assertThat(pan_short_conv_desc.sizeof()).isEqualTo(2 * 4 + 6 * 8);
         assertThat(pan_long_conv_desc.sizeof()).isEqualTo(4 * 4 + 10 * 8);
         assertThat(pan_device_info.sizeof()).isEqualTo(6 * 4 + 2 * 8 + 128);

@@ -161,6 +161,27 @@ class KernelErrorsTest {
                     },
                     a -> {
                         var kernel =
+                                AttentionKernel.ofQueries(
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.size(),
+                                        a.probability(),
+                                        a.bits());
+                        kernel.forwardOfQueries(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.orNull(a.ints()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel =
                                 AttentionKernel.packed(
                                         a.size(),
                                         a.size(),

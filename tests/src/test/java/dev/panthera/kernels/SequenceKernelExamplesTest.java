@@ -12,7 +12,8 @@ class SequenceKernelExamplesTest {
     private static final int LENGTH = 4;
     private static final int HEADS = 2;
     private static final int HEAD_DIM = 3;
-    private static final int ROW = 3 * HEADS * HEAD_DIM;
+    private static final int WIDTH = HEADS * HEAD_DIM;
+    private static final int ROW = 3 * WIDTH;
     private static final double STEP = 1e-3;
 
     @ParameterizedTest
@@ -63,6 +64,35 @@ class SequenceKernelExamplesTest {
                     gradient,
                     f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
             assertClose(f.read(gradient), differences(packed, dO));
+        }
+    }
+
+    /** Positions 1 and 3, the latter twice: their rows, and the gradients of a loss over these alone. */
+    @ParameterizedTest
+    @EveryBackend
+    void attentionOfListedQueriesIsThatOfTheirRows(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            int[] listed = {1, 3, 3};
+            double[] packed = f.noise(LENGTH * ROW);
+            double[] dO = f.noise(listed.length * WIDTH);
+            var kernel =
+                    AttentionKernel.ofQueries(listed.length, 1, LENGTH, HEADS, HEAD_DIM, 0, 0, 0);
+            var rows = f.of(listed);
+            var q = f.of(rows(packed, ROW, 0, WIDTH, listed));
+            var kv = f.of(rows(packed, ROW, WIDTH, 2 * WIDTH, 0, 1, 2, 3));
+            var o = f.empty(dO.length);
+            var lse = f.empty(HEADS * listed.length);
+            var forward = f.workspace(kernel.forwardWorkspaceBytes(f.stream));
+            kernel.forwardOfQueries(f.stream, null, rows, q, kv, o, lse, forward);
+            assertClose(f.read(o), rows(attention(packed), WIDTH, 0, WIDTH, listed));
+            var dq = f.empty(dO.length);
+            var dkv = f.empty(LENGTH * 2 * WIDTH);
+            var backward = f.workspace(kernel.backwardWorkspaceBytes(f.stream));
+            kernel.backwardOfQueries(
+                    f.stream, null, rows, q, kv, o, lse, f.of(dO), dq, dkv, backward);
+            double[] expected = differences(packed, sumOfRows(dO, listed));
+            assertClose(sumOfRows(f.read(dq), listed), rows(expected, ROW, 0, WIDTH, 0, 1, 2, 3));
+            assertClose(f.read(dkv), rows(expected, ROW, WIDTH, 2 * WIDTH, 0, 1, 2, 3));
         }
     }
 
@@ -129,6 +159,24 @@ class SequenceKernelExamplesTest {
             assertClose(f.read(dhidden), -0.25 * Math.log(3), 0, 0.9 * Math.log(3));
             assertClose(f.read(dweight), 100 + 0.25 - 1.8, -0.25 + 1.8);
         }
+    }
+
+    /** Columns of the given rows, densely. */
+    private static double[] rows(double[] all, int stride, int first, int columns, int... rows) {
+        double[] taken = new double[rows.length * columns];
+        for (int i = 0; i < rows.length; i++) {
+            System.arraycopy(all, rows[i] * stride + first, taken, i * columns, columns);
+        }
+        return taken;
+    }
+
+    /** What listed rows add up to at each position. */
+    private static double[] sumOfRows(double[] values, int... listed) {
+        double[] sum = new double[LENGTH * WIDTH];
+        for (int i = 0; i < values.length; i++) {
+            sum[listed[i / WIDTH] * WIDTH + i % WIDTH] += values[i];
+        }
+        return sum;
     }
 
     private static double[] attention(double[] packed) {

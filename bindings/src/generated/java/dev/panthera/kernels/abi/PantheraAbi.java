@@ -3802,7 +3802,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static FunctionDescriptor pan_attention_forward$descriptor() {
@@ -3812,7 +3812,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static MethodHandle pan_attention_forward$handle() {
@@ -3822,7 +3822,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Address for:
      * {@snippet lang=c :
-     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static MemorySegment pan_attention_forward$address() {
@@ -3831,16 +3831,16 @@ public class PantheraAbi extends PantheraSymbols {
 
     /**
      * {@snippet lang=c :
-     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
      * }
      */
-    public static int pan_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment row_starts, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment workspace, long workspace_bytes) {
+    public static int pan_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment query_rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment workspace, long workspace_bytes) {
         var mh$ = pan_attention_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("pan_attention_forward", stream, desc, random, row_starts, q, k, v, o, lse, workspace, workspace_bytes);
+                traceDowncall("pan_attention_forward", stream, desc, random, query_rows, q, k, v, o, lse, workspace, workspace_bytes);
             }
-            return (int)mh$.invokeExact(stream, desc, random, row_starts, q, k, v, o, lse, workspace, workspace_bytes);
+            return (int)mh$.invokeExact(stream, desc, random, query_rows, q, k, v, o, lse, workspace, workspace_bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3938,7 +3938,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static FunctionDescriptor pan_attention_backward$descriptor() {
@@ -3948,7 +3948,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static MethodHandle pan_attention_backward$handle() {
@@ -3958,7 +3958,7 @@ public class PantheraAbi extends PantheraSymbols {
     /**
      * Address for:
      * {@snippet lang=c :
-     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
      * }
      */
     public static MemorySegment pan_attention_backward$address() {
@@ -3967,16 +3967,16 @@ public class PantheraAbi extends PantheraSymbols {
 
     /**
      * {@snippet lang=c :
-     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *row_starts, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
      * }
      */
-    public static int pan_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment row_starts, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
+    public static int pan_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment query_rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
         var mh$ = pan_attention_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("pan_attention_backward", stream, desc, random, row_starts, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+                traceDowncall("pan_attention_backward", stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
             }
-            return (int)mh$.invokeExact(stream, desc, random, row_starts, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+            return (int)mh$.invokeExact(stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -24,6 +24,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t length;
  *     int64_t head_dim;
  *     int64_t window;
+ *     int64_t queries;
  *     uint64_t dropout_key;
  *     pan_head_layout q;
  *     pan_head_layout k;
@@ -48,6 +49,7 @@ public class pan_attention_desc {
         PantheraAbi.C_LONG.withName("length"),
         PantheraAbi.C_LONG.withName("head_dim"),
         PantheraAbi.C_LONG.withName("window"),
+        PantheraAbi.C_LONG.withName("queries"),
         PantheraAbi.C_LONG.withName("dropout_key"),
         pan_head_layout.layout().withName("q"),
         pan_head_layout.layout().withName("k"),
@@ -456,6 +458,50 @@ public class pan_attention_desc {
      */
     public static void window(MemorySegment struct, long fieldValue) {
         struct.set(window$LAYOUT, window$OFFSET, fieldValue);
+    }
+
+    private static final OfLong queries$LAYOUT = (OfLong)$LAYOUT.select(groupElement("queries"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t queries
+     * }
+     */
+    public static final OfLong queries$layout() {
+        return queries$LAYOUT;
+    }
+
+    private static final long queries$OFFSET = $LAYOUT.byteOffset(groupElement("queries"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t queries
+     * }
+     */
+    public static final long queries$offset() {
+        return queries$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t queries
+     * }
+     */
+    public static long queries(MemorySegment struct) {
+        return struct.get(queries$LAYOUT, queries$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t queries
+     * }
+     */
+    public static void queries(MemorySegment struct, long fieldValue) {
+        struct.set(queries$LAYOUT, queries$OFFSET, fieldValue);
     }
 
     private static final OfLong dropout_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dropout_key"));

@@ -75,6 +75,13 @@ public record Attention(
                 tape, AttentionOperation.apply(tape, packed, heads, 0, dropout, dropoutKey));
     }
 
+    @Override
+    public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
+        return output.apply(
+                tape,
+                NeededQueries.attend(tape, projection, x, rows, heads, 0, dropout, dropoutKey));
+    }
+
     /** Keys and values of every token. */
     @Override
     public long stateSize(int length) {

@@ -65,6 +65,13 @@ public record SlidingAttention(
                 tape, AttentionOperation.apply(tape, packed, heads, keys, dropout, dropoutKey));
     }
 
+    @Override
+    public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
+        return output.apply(
+                tape,
+                NeededQueries.attend(tape, projection, x, rows, heads, keys, dropout, dropoutKey));
+    }
+
     /** Keys and values of the window. */
     @Override
     public long stateSize(int length) {

@@ -27,6 +27,11 @@ public record Linear(Tensor weight, @Nullable Tensor bias) implements FeatureLay
         return new Linear(init.residualWeight(out, in), init.constant(0, out));
     }
 
+    /** The layer that computes some of the outputs, with the same parameters. */
+    public Linear outputs(int first, int count) {
+        return new Linear(weight.part(first, count), bias == null ? null : bias.part(first, count));
+    }
+
     @Override
     public Tensor apply(Tape tape, Tensor x) {
         return LinearOperation.apply(tape, x, weight, bias);

@@ -73,6 +73,32 @@ public final class Tensor {
         return tensor;
     }
 
+    /**
+     * Some rows of a parameter (entries, if it has one dimension) as a tensor of their own, which shares values and gradient
+     * with it. For the span of a step.
+     *
+     * @param first the first row
+     * @param count of rows, at least 1
+     */
+    public Tensor part(int first, int count) {
+        if (values == null || !values.isPersistent() || first < 0 || first > shape[0] - count) {
+            throw new IllegalArgumentException(
+                    "%d rows from %d on of %s: only a parameter that is on a device has parts"
+                            .formatted(count, first, this));
+        }
+        int[] partShape = shape.clone();
+        partShape[0] = count;
+        long rowSize = size() / shape[0];
+        Tensor part = new Tensor(partShape, requiresGradient);
+        part.values = Storage.persistent(values().slice(first * rowSize, count * rowSize));
+        DeviceBuffer whole = gradient();
+        part.gradient =
+                whole == null
+                        ? null
+                        : Storage.persistent(whole.slice(first * rowSize, count * rowSize));
+        return part;
+    }
+
     /** The sizes of all dimensions; a copy. */
     public int[] shape() {
         return shape.clone();

@@ -1,0 +1,113 @@
+/* Bad arguments that only attention has: combinations of sizes, lists of queries. */
+#include <string.h>
+
+#include "test_abi_ops.h"
+
+enum { LENGTH = 4, HEADS = 2, HEAD_DIM = 3, WIDTH = HEADS * HEAD_DIM, SIZE = LENGTH * WIDTH };
+
+/* An attention's arrays, and more workspace than it needs. */
+typedef struct attention_memory {
+    _Alignas(PAN_ALIGNMENT) unsigned char workspace[1 << 20];
+    float q[SIZE], k[SIZE], v[SIZE], o[SIZE], lse[LENGTH * HEADS];
+    int32_t query_rows[LENGTH];
+} attention_memory;
+
+/* `d` lies on the device. */
+static void refuse_attention(const target *target, const pan_attention_desc *desc, attention_memory *d,
+                             const int32_t *query_rows, int64_t workspace_bytes, pan_status expected,
+                             const char *what) {
+    const pan_status status = pan_attention_forward(target->stream, desc, NULL, query_rows, d->q, d->k, d->v, d->o,
+                                                    d->lse, d->workspace, workspace_bytes);
+    CHECK(status == expected, "%s: %s: %s", target->name, what, pan_status_name(status));
+}
+
+static void check_attention_particulars(const target *target) {
+    const int64_t bytes = sizeof((attention_memory *) NULL)->workspace;
+    attention_memory *d = new_memory(target, sizeof *d);
+    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
+    const pan_attention_desc good = {.struct_size = sizeof good,
+                                     .scale = 1.0f,
+                                     .batch = 1,
+                                     .heads = HEADS,
+                                     .length = LENGTH,
+                                     .head_dim = HEAD_DIM,
+                                     .q = layout,
+                                     .k = layout,
+                                     .v = layout,
+                                     .o = layout};
+    pan_attention_desc desc = good;
+    refuse_attention(target, &desc, d, d->query_rows, bytes, PAN_INVALID_ARGUMENT, "a list of no queries");
+    desc.queries = LENGTH;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "queries without a list");
+    desc = good;
+    desc.dropout_probability = 0.5f;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "dropout without a random state");
+    desc = good;
+    desc.window = -1;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a window of -1");
+    desc = good;
+    desc.q.length_stride = HEAD_DIM;
+    refuse_attention(target, &desc, d, NULL, bytes, PAN_INVALID_ARGUMENT, "a layout in which positions overlap");
+    const int64_t huge = INT64_C(1) << 40;
+    desc = good;
+    desc.q = desc.k = desc.v = desc.o = (pan_head_layout){huge, huge, huge};
+    desc.head_dim = 1;
+    for (int i = 0; i < 2; i++) {
+        desc.length = i == 0 ? huge : 1;
+        desc.heads = i == 0 ? 1 : huge;
+        refuse_attention(target, &desc, d, NULL, INT64_MAX, PAN_INVALID_ARGUMENT,
+                         i == 0 ? "2^40 positions, 2^40 elements apart" : "2^40 heads, 2^40 elements apart");
+    }
+    free_memory(target, d);
+}
+
+/* With the list that `h` holds. */
+static void try_list(const target *target, const pan_attention_desc *desc, const attention_memory *h,
+                     pan_status expected, const char *what) {
+    attention_memory *d = copy_in(target, h, sizeof *h);
+    refuse_attention(target, desc, d, d->query_rows, sizeof h->workspace, expected, what);
+    free_memory(target, d);
+}
+
+static void check_query_particulars(const target *target) {
+    static attention_memory h;
+    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM}, listed = {INT64_MIN, WIDTH, HEAD_DIM};
+    const int32_t rows[] = {0, 2, 2, 3};
+    const pan_attention_desc good = {.struct_size = sizeof good,
+                                     .scale = 1.0f,
+                                     .batch = 1,
+                                     .heads = HEADS,
+                                     .length = LENGTH,
+                                     .head_dim = HEAD_DIM,
+                                     .queries = LENGTH,
+                                     .q = listed,
+                                     .k = layout,
+                                     .v = layout,
+                                     .o = listed};
+    const int64_t bad_counts[] = {-1, INT64_MIN, INT64_MAX, (INT64_C(1) << 40) + 1, INT64_C(1) << 40};
+    memcpy(h.query_rows, rows, sizeof rows);
+    pan_attention_desc desc = good;
+    try_list(target, &desc, &h, PAN_OK, "queries with a batch stride that is not used");
+    for (int i = 0; i < COUNT(bad_counts); i++) {
+        desc.queries = bad_counts[i];
+        try_list(target, &desc, &h, PAN_INVALID_ARGUMENT, "a bad number of queries");
+    }
+    desc = good;
+    desc.o.length_stride = WIDTH / 2;
+    try_list(target, &desc, &h, PAN_INVALID_ARGUMENT, "rows of o that overlap");
+    desc = good;
+    desc.q.length_stride = 0;
+    try_list(target, &desc, &h, PAN_INVALID_ARGUMENT, "queries without a distance");
+    desc = good;
+    desc.queries = 4 * LENGTH;
+    try_list(target, &desc, &h, PAN_INVALID_ARGUMENT, "an o that reaches into lse");
+    if (target->options.backend != PAN_BACKEND_CUDA) {
+        h.query_rows[2] = 1;
+        try_list(target, &good, &h, PAN_INVALID_ARGUMENT, "a list out of order");
+    }
+}
+
+void check_attention_arguments(const target *target) {
+    check_attention_particulars(target);
+    check_query_particulars(target);
+}
