@@ -27,7 +27,7 @@ class DivergenceTest {
     @Test
     void anInfiniteWeightIsFoundAtTheOperationThatUsesIt() {
         assertDivergence(
-                "operation 9 (linear), forward",
+                "operation 11 (linear), forward",
                 session ->
                         fill(
                                 session,
@@ -80,7 +80,7 @@ class DivergenceTest {
                             arena.allocateFrom(ValueLayout.JAVA_INT, labels));
             assertThatThrownBy(() -> step.run(batch, 1e-3))
                     .isInstanceOf(DivergedException.class)
-                    .hasMessageContaining("operation 13 (layer norm), backward");
+                    .hasMessageContaining("operation 14 (layer norm), backward");
         }
     }
 
