@@ -16,8 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * What a run says when numbers overflow. The model's operations without dropout are: 0 embedding; 1 layer norm,
- * 2 linear, 3 attention, 4 linear, 5 layer norm of the first block; 6 to 10 of the second; 11 layer norm;
- * 12 vocabulary loss.
+ * 2 linear, 3 attention, 4 linear, 5 layer norm of the first block; 6 layer norm, 7 rows, 8 linear, 9 linear, 10 attention of
+ * rows, 11 linear, 12 rows, 13 layer norm of the second; 14 layer norm; 15 vocabulary loss.
  */
 class DivergenceTest {
     private static final TrainConfig CONFIG = config("learning_rate=0.003");

@@ -27,14 +27,15 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What an operation costs in Java, forward and backward, as part of a step of ten on one element: without kernels, and
- * with those of a residual stream, which has gradients to add up.
+ * with those of a residual stream, which has gradients to add up. A step is many methods, whose compilation takes the
+ * JVM longer than that of a call.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @OperationsPerInvocation(TapeBenchmark.OPERATIONS)
 @Fork(1)
-@Warmup(iterations = 3, time = 1)
+@Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 5, time = 1)
 public class TapeBenchmark {
     static final int OPERATIONS = 10;
