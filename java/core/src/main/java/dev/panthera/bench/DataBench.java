@@ -10,7 +10,7 @@ import java.util.List;
 
 /** Times the making of MQAR rows, all of which are kept in memory. */
 public final class DataBench {
-    private static final Timing.Rounds ROUNDS = new Timing.Rounds(1, 5, 5, 0);
+    private static final Timing.Rounds ROUNDS = new Timing.Rounds(1, 0, 5, 5, 0);
     private static final long SEED = 123;
     private static final int BATCH = 64;
 

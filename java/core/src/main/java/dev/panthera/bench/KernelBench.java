@@ -15,7 +15,7 @@ import java.util.List;
 
 /** A {@link KernelCase} on a device, with its inputs in place. */
 public final class KernelBench implements AutoCloseable {
-    private static final Timing.Rounds ROUNDS = new Timing.Rounds(3, 7, 41, 3);
+    private static final Timing.Rounds ROUNDS = new Timing.Rounds(3, 0.2, 7, 41, 3);
 
     /** Of the largest magnitude of an output or gradient: sums in another order stay far below. */
     private static final double TOLERANCE = 2e-5;

@@ -10,6 +10,10 @@ import dev.panthera.train.RepeatedStep;
 /** Times the training step of a figure-2 model on a fixed batch. */
 public final class StepBench {
     private static final int WARM_UPS = 2;
+
+    /** In which the JVM compiles what a step runs; a training takes thousands of steps. */
+    private static final double WARM_UP_SECONDS = 4;
+
     private static final int FEWEST_STEPS = 5;
 
     /** Of loss and gradients between a device and the reference, relative to the largest. */
@@ -53,7 +57,7 @@ public final class StepBench {
         PeakMemory.reset();
         var chosen = choice.open();
         try (var step = new RepeatedStep(sizes.config(), chosen.device())) {
-            var rounds = new Timing.Rounds(WARM_UPS, steps, steps, 0);
+            var rounds = new Timing.Rounds(WARM_UPS, WARM_UP_SECONDS, steps, steps, 0);
             Timing timing = Timing.measure(rounds, () -> {}, step::run);
             double peakMb = PeakMemory.megabytes();
             var profile = new StepProfile();

@@ -11,8 +11,16 @@ import java.util.Arrays;
 public record Timing(double medianMs, double minMs) {
     private static final double NANOS_PER_MS = 1e6;
 
-    /** How often an action is run: at least {@code fewest} times, and up to {@code most} times within {@code seconds}. */
-    record Rounds(int warmUps, int fewest, int most, double seconds) {}
+    /**
+     * How often an action is run.
+     *
+     * @param warmUps untimed rounds at least
+     * @param warmUpSeconds how long the action is warmed up at least; the JVM compiles meanwhile
+     * @param fewest timed rounds at least
+     * @param most timed rounds at most
+     * @param seconds how long more than the fewest are made
+     */
+    record Rounds(int warmUps, double warmUpSeconds, int fewest, int most, double seconds) {}
 
     /** Of rounds in nanoseconds, at least one. */
     public static Timing of(long[] nanos) {
@@ -43,5 +51,9 @@ public record Timing(double medianMs, double minMs) {
             nanos[count++] = System.nanoTime() - start;
         }
         return of(Arrays.copyOf(nanos, count));
+    }
+
+    private static boolean isWithin(double seconds, long started) {
+        return System.nanoTime() - started < 1e9 * seconds;
     }
 }

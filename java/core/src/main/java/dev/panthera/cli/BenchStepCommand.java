@@ -87,7 +87,7 @@ final class BenchStepCommand implements Callable<Integer> {
             names = "--steps",
             paramLabel = "N",
             defaultValue = "9",
-            description = "Measured steps, after two." + DEFAULT)
+            description = "Measured steps, after a warm-up." + DEFAULT)
     private int steps;
 
     @Option(
