@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
         *) die "$1 is unknown; possible are --peer-python, --threads, --output and --only" ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(ceilings long-conv short-conv attention linear step tiers data start)
+[ ${#parts[@]} -gt 0 ] || parts=(ceilings step long-conv attention short-conv linear data start tiers)
 ./panthera --version > /dev/null # builds
 
 bench() {

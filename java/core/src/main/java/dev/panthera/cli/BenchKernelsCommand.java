@@ -165,6 +165,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         "--heads=" + sizes.heads(),
                         "--taps=" + sizes.taps(),
                         "--vocab=" + sizes.vocab(),
+                        "--rounds=7",
                         "--threads=" + threads);
         List<Map<String, Object>> lines = new ArrayList<>(python.run(SCRIPT, arguments, false));
         lines.addAll(python.run(SCRIPT, arguments, true));
