@@ -92,6 +92,7 @@ step() {
 # The same steps, and convolutions, with the instructions of older processors.
 tiers() {
     local tier
+    printf '{"part":"tiers"}\n' >> "$output"
     for tier in avx512 avx2 baseline; do
         PANTHERA_MAX_ISA=$tier without_peer step
         PANTHERA_MAX_ISA=$tier without_peer kernel --op long-conv --batch 16 --channels 256 --length 1024

@@ -12,7 +12,7 @@ public final class StepBench {
     private static final int WARM_UPS = 2;
 
     /** In which the JVM compiles what a step runs; a training takes thousands of steps. */
-    private static final double WARM_UP_SECONDS = 4;
+    private static final double WARM_UP_SECONDS = 3;
 
     private static final int FEWEST_STEPS = 5;
 

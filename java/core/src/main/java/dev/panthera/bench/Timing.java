@@ -36,15 +36,16 @@ public record Timing(double medianMs, double minMs) {
 
     /** Runs an action, and before each round, untimed, its preparation. */
     static Timing measure(Rounds rounds, Runnable preparation, Runnable action) {
-        for (int i = 0; i < rounds.warmUps; i++) {
+        long started = System.nanoTime();
+        for (int i = 0; i < rounds.warmUps || isWithin(rounds.warmUpSeconds, started); i++) {
             preparation.run();
             action.run();
         }
         long[] nanos = new long[rounds.most];
-        long started = System.nanoTime();
+        started = System.nanoTime();
         int count = 0;
         while (count < rounds.most
-                && (count < rounds.fewest || System.nanoTime() - started < 1e9 * rounds.seconds)) {
+                && (count < rounds.fewest || isWithin(rounds.seconds, started))) {
             preparation.run();
             long start = System.nanoTime();
             action.run();
