@@ -82,9 +82,10 @@ def tiers(lines):
             name = f"{line['mixer']} ({line['length']}, {line['pairs']})" if "mixer" in line else \
                 f"{line['op']}, length {line['length']}, {line['pass']}"
             found.setdefault(name, {})[tier_of(line)] = line["median_ms"]
-    table(("work", "AVX-512, ms", "AVX2", "baseline"),
-          [(name, number(tier["avx512"]), *(f"{number(tier[t])} ({number(tier[t] / tier['avx512'])}x)"
-                                            for t in ("avx2", "baseline"))) for name, tier in found.items()])
+    rows = [(name, number(tier["avx512"]),
+             *(f"{number(tier[t])} ({number(tier[t] / tier['avx512'])}x)" if t in tier else "-"
+               for t in ("avx2", "baseline"))) for name, tier in found.items()]
+    table(("work", "AVX-512, ms", "AVX2", "baseline"), rows)
 
 
 def others(lines):
