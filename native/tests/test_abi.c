@@ -62,6 +62,24 @@ static void check_queries(pan_device *device) {
           "ops out of range are supported");
 }
 
+/* Limits are the CPU's; nobody else is asked to measure them. */
+static void check_measure(pan_device *device) {
+    double rate = -1.0;
+    REFUSED("device_measure", PAN_INVALID_ARGUMENT, pan_device_measure(NULL, PAN_CEILING_FMA, &rate));
+    REFUSED("device_measure", PAN_INVALID_ARGUMENT, pan_device_measure(device, PAN_CEILING_FMA, NULL));
+    REFUSED("device_measure", PAN_INVALID_ARGUMENT, pan_device_measure(device, -1, &rate));
+    REFUSED("device_measure", PAN_INVALID_ARGUMENT, pan_device_measure(device, PAN_CEILING_COUNT, &rate));
+    pan_device_info info = {.struct_size = sizeof info};
+    CHECK_OK(pan_device_query(device, &info));
+    if (info.backend != PAN_BACKEND_CPU) {
+        REFUSED("device_measure", PAN_UNSUPPORTED, pan_device_measure(device, PAN_CEILING_FMA, &rate));
+        CHECK(rate == -1.0, "a refused device_measure wrote %g", rate);
+        return;
+    }
+    CHECK_OK(pan_device_measure(device, PAN_CEILING_FMA, &rate));
+    CHECK(rate > 1e6 && rate < 1e15, "%g operations a second", rate);
+}
+
 static void check_memory(pan_device *device) {
     void *address = &address, *unchanged = &address;
     static const int64_t sizes[] = {0, -1, INT64_MIN, INT64_MAX};
@@ -168,6 +186,7 @@ int main(void) {
     target target = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
                                        : open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 2);
     check_queries(target.device);
+    check_measure(target.device);
     check_memory(target.device);
     check_alignment(&target);
     check_copies(&target);
