@@ -61,10 +61,15 @@ def steps(lines):
            "peak MB", "original's"), rows)
 
 
+def first_of_tiers(lines):
+    """Where the comparison of the tiers begins, in which the same work comes again."""
+    return next((i for i, line in enumerate(lines) if line.get("part") == "tiers"), len(lines))
+
+
 def kernels(lines):
     rows = []
-    for index, line in enumerate(lines):
-        if "op" not in line or "peer" in line or tier_of(line) != "avx512":
+    for index, line in enumerate(lines[:first_of_tiers(lines)]):
+        if "op" not in line or "peer" in line:
             continue
         peers = peers_after(lines, index)
         taps = f", {line['taps']} taps" if line["op"] == "short-conv" else ""
@@ -77,7 +82,7 @@ def kernels(lines):
 
 def tiers(lines):
     found = {}
-    for line in lines[next((i for i, line in enumerate(lines) if line.get("part") == "tiers"), len(lines)):]:
+    for line in lines[first_of_tiers(lines):]:
         if "device" in line and "median_ms" in line:
             name = f"{line['mixer']} ({line['length']}, {line['pairs']})" if "mixer" in line else \
                 f"{line['op']}, length {line['length']}, {line['pass']}"

@@ -46,7 +46,7 @@ public final class KernelBench implements AutoCloseable {
                             ? reals(values.size(), input.elements())
                             : integers(values.size(), input));
         }
-        begin();
+        begin(Tape.Mode.TRAINING);
         outputGradient = reals(values.size(), forward().size());
     }
 
@@ -97,14 +97,15 @@ public final class KernelBench implements AutoCloseable {
         PeakMemory.reset();
         try (var bench = new KernelBench(device, KernelCase.named(op, sizes))) {
             return List.of(
-                    bench.measure("forward", bench::forward),
-                    bench.measure("forward+backward", bench::forwardAndBackward));
+                    bench.measure("forward", bench.work.forwardMode(), bench::forward),
+                    bench.measure(
+                            "forward+backward", Tape.Mode.TRAINING, bench::forwardAndBackward));
         }
     }
 
-    private Result measure(String pass, Runnable passes) {
-        Cost cost = cost(passes);
-        Timing timing = time(passes);
+    private Result measure(String pass, Tape.Mode mode, Runnable passes) {
+        Cost cost = cost(mode, passes);
+        Timing timing = time(mode, passes);
         return new Result(pass, timing, cost.flops, cost.bytes, PeakMemory.megabytes());
     }
 
@@ -129,8 +130,8 @@ public final class KernelBench implements AutoCloseable {
         return buffer;
     }
 
-    private void begin() {
-        tape.begin(Tape.Mode.TRAINING);
+    private void begin(Tape.Mode mode) {
+        tape.begin(mode);
         List<Tensor> fresh = new ArrayList<>();
         for (int i = 0; i < values.size(); i++) {
             KernelCase.Input input = work.inputs().get(i);
@@ -150,10 +151,10 @@ public final class KernelBench implements AutoCloseable {
         tape.backward(forward(), outputGradient);
     }
 
-    private Timing time(Runnable passes) {
+    private Timing time(Tape.Mode mode, Runnable passes) {
         return Timing.measure(
                 ROUNDS,
-                this::begin,
+                () -> begin(mode),
                 () -> {
                     passes.run();
                     stream.synchronize();
@@ -162,9 +163,9 @@ public final class KernelBench implements AutoCloseable {
 
     private record Cost(double bytes, double flops) {}
 
-    private Cost cost(Runnable passes) {
+    private Cost cost(Tape.Mode mode, Runnable passes) {
         var profile = new StepProfile();
-        begin();
+        begin(mode);
         tape.profileWith(profile);
         passes.run();
         tape.profileWith(null);
@@ -176,7 +177,7 @@ public final class KernelBench implements AutoCloseable {
     /** The output, and then the gradient of each real input. */
     private List<double[]> results() {
         List<double[]> results = new ArrayList<>();
-        begin();
+        begin(Tape.Mode.TRAINING);
         Tensor output = forward();
         results.add(stream.toDoubleArray(output.values()));
         tape.backward(output, outputGradient);

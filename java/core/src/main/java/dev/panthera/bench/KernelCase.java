@@ -27,8 +27,9 @@ import java.util.function.Function;
  * @param inputs what the operation gets, gradients being wanted of all but token ids
  * @param body applies the operation to such inputs
  * @param gateSizes a smaller piece of the same work, for which the reference is fast enough
+ * @param forwardMode of a forward pass without a backward one
  */
-record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes) {
+record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mode forwardMode) {
     private static final float NORM_EPSILON = 1e-5f;
     private static final float DROPOUT = 0.1f;
 
@@ -62,6 +63,10 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes) {
     /** Applies an operation. */
     interface Body {
         Tensor apply(Tape tape, List<Tensor> inputs);
+    }
+
+    private KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes) {
+        this(inputs, body, gateSizes, Tape.Mode.EVALUATION);
     }
 
     private static final Map<String, Function<KernelSizes, KernelCase>> ALL = new LinkedHashMap<>();
@@ -180,11 +185,13 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes) {
                 fewer(s));
     }
 
+    /** In an evaluation it does nothing. */
     private static KernelCase dropout(KernelSizes s) {
         return new KernelCase(
                 List.of(sequence(s)),
                 (tape, inputs) -> DropoutOperation.apply(tape, DROPOUT, 0, 0, inputs.getFirst()),
-                fewer(s));
+                fewer(s),
+                Tape.Mode.TRAINING);
     }
 
     private static KernelCase embedding(KernelSizes s) {

@@ -5,6 +5,8 @@ import dev.panthera.bench.KernelBench;
 import dev.panthera.bench.KernelSizes;
 import dev.panthera.bench.PeerPython;
 import dev.panthera.kernels.Backend;
+import dev.panthera.kernels.KernelException;
+import dev.panthera.train.DeviceTrouble;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -125,6 +127,8 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         peer,
                         chosen.device().info().threads());
             }
+        } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
+            throw DeviceTrouble.explain(trouble);
         }
         peers.noteAbsence(streams, json);
         return Panthera.OK;

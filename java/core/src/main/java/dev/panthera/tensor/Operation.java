@@ -28,10 +28,15 @@ public interface Operation {
     }
 
     /**
-     * Floating-point operations of {@link #forward} in products and transforms, a multiply-add counting as two; backward is
-     * taken to need twice as many. 0 where memory, not arithmetic, bounds the operation.
+     * Floating-point operations of {@link #forward} in products and transforms, a multiply-add counting as two. 0 where
+     * memory, not arithmetic, bounds the operation.
      */
     default double flops() {
         return 0;
+    }
+
+    /** Those of {@link #backward}: of a product, one for each factor. */
+    default double backwardFlops() {
+        return 2 * flops();
     }
 }

@@ -72,11 +72,6 @@ public final class StepProfile {
         return entries.values().stream().mapToDouble(Entry::seconds).sum();
     }
 
-    /** Forgets what was measured, for example of the first steps. */
-    public void clear() {
-        entries.clear();
-    }
-
     /** Measures work that is no operation of a tape, such as the optimizer's. */
     public void measure(
             DeviceStream stream, String name, double bytes, double flops, Runnable work) {
@@ -100,7 +95,7 @@ public final class StepProfile {
                 stream,
                 operation.name() + ", backward",
                 2 * bytes(operation),
-                2 * operation.flops(),
+                operation.backwardFlops(),
                 work);
     }
 

@@ -67,10 +67,15 @@ public record VocabularyLossOperation(
         return "vocabulary loss";
     }
 
-    /** The logits of all rows, labelled or not. */
+    /** The logits of all rows, labelled or not, and in training the products of both gradients. */
     @Override
     public double flops() {
-        return 2.0 * hidden.rows() * weight.size();
+        return (hiddenGradient == null ? 1 : 3) * 2.0 * hidden.rows() * weight.size();
+    }
+
+    @Override
+    public double backwardFlops() {
+        return 0;
     }
 
     @Override
