@@ -40,11 +40,32 @@ public final class ConfigFile {
                     .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
                     .build();
 
+    /** For values that the program wrote itself, some of whose parts may be null. */
+    private static final JsonMapper LINES =
+            JSON.rebuild()
+                    .disable(SerializationFeature.INDENT_OUTPUT)
+                    .disable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+                    .build();
+
     private ConfigFile() {}
 
     /** The configuration as text; equal configurations give equal texts. */
     public static String toJson(TrainConfig config) {
         return JSON.writeValueAsString(config);
+    }
+
+    /** Any record of this project as JSON on one line; configurations in it are written as by {@link #toJson}. */
+    public static String toJsonLine(Object value) {
+        return LINES.writeValueAsString(value);
+    }
+
+    /**
+     * Reads what {@link #toJsonLine} wrote.
+     *
+     * @throws UserException as {@link #fromJson(String)}
+     */
+    public static <T> T fromJson(String json, Class<T> type) {
+        return convert(LINES, parse(json), type);
     }
 
     /**
@@ -53,8 +74,12 @@ public final class ConfigFile {
      * @throws UserException if it is no JSON, a key is missing or unknown, or the configuration is impossible
      */
     public static TrainConfig fromJson(String json) {
+        return toConfig(parse(json));
+    }
+
+    private static JsonNode parse(String json) {
         try {
-            return toConfig(JSON.readTree(json));
+            return JSON.readTree(json);
         } catch (JacksonException failure) {
             throw new UserException(
                     "the configuration is no JSON: %s".formatted(failure.getOriginalMessage()),
@@ -64,8 +89,12 @@ public final class ConfigFile {
 
     /** The configuration of a tree; an error names the key by its dotted path. */
     static TrainConfig toConfig(JsonNode tree) {
+        return convert(JSON, tree, TrainConfig.class);
+    }
+
+    private static <T> T convert(JsonMapper mapper, JsonNode tree, Class<T> type) {
         try {
-            return JSON.treeToValue(tree, TrainConfig.class);
+            return mapper.treeToValue(tree, type);
         } catch (JacksonException failure) {
             if (failure.getCause() instanceof UserException impossible) {
                 throw impossible;

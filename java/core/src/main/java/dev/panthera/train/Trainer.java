@@ -143,7 +143,7 @@ public final class Trainer {
                         stateBytes(),
                         train.batchesPerEpoch(),
                         options.folder(),
-                        position.epoch()));
+                        position.history()));
         while (position.epoch() < config.epochs() && !position.stoppedEarly()) {
             if (!runEpoch(metrics)) {
                 save(metrics);
@@ -176,9 +176,7 @@ public final class Trainer {
             Batch batch = train.batch(epoch, i);
             float loss = step.run(batch, learningRate);
             tokens += (long) batch.rows() * batch.length();
-            position =
-                    new Checkpoint.Position(
-                            epoch, i + 1, position.steps() + 1, position.lossSum() + loss, false);
+            position = position.stepped(loss);
             if (metrics != null) {
                 metrics.step(position.steps(), epoch + 1, loss);
             }
@@ -207,7 +205,7 @@ public final class Trainer {
         if (metrics != null) {
             metrics.epoch(position.steps(), report);
         }
-        position = new Checkpoint.Position(epoch + 1, 0, position.steps(), 0, stop);
+        position = position.epochEnded(report, stop);
         listener.epochEnded(report);
         return true;
     }
@@ -235,7 +233,7 @@ public final class Trainer {
     private TrainResult result(@Nullable Evaluation test, TrainResult.Ending ending) {
         return new TrainResult(
                 test,
-                position.epoch(),
+                position.history(),
                 session.parameters().trainableParameters(),
                 stateBytes(),
                 ending,
