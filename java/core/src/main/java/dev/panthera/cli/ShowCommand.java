@@ -3,6 +3,7 @@ package dev.panthera.cli;
 import dev.panthera.UserException;
 import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepStore;
+import dev.panthera.train.ConfigFile;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -89,6 +90,6 @@ final class ShowCommand implements Callable<Integer> {
             streams.line("failed      %s", found.message());
             streams.line("%s", found.stack() == null ? "" : found.stack().strip());
         }
-        streams.line("%s", found.config());
+        streams.line("%s", ConfigFile.indented(found.config()));
     }
 }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param id of the trial
  * @param ordinal place in the sweep, from 0
  * @param factors label of its level by name of the factor
- * @param config as {@link dev.panthera.train.ConfigFile} writes it
+ * @param config as {@link dev.panthera.train.ConfigFile#toJsonLine} writes it
  * @param status where it stands
  * @param attempts how often it was taken
  * @param epochs that are finished

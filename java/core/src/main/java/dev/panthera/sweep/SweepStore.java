@@ -101,7 +101,7 @@ public final class SweepStore implements AutoCloseable {
                 for (int i = 0; i < trials.size(); i++) {
                     Trial trial = trials.get(i);
                     String factors = ConfigFile.toJsonLine(trial.factors());
-                    bind(insert, trial.id(), i, factors, ConfigFile.toJson(trial.config()));
+                    bind(insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
                     insert.addBatch();
                     bind(list, trial.id(), i);
                     list.addBatch();
