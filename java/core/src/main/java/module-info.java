@@ -1,8 +1,11 @@
 /** Recall in efficient language models: tasks, sequence mixers, models, training and the command line. */
 module dev.panthera {
     requires transitive dev.panthera.kernels;
+    requires com.github.weisj.jsvg;
     requires info.picocli;
+    requires java.desktop;
     requires java.management;
+    requires org.graalvm.polyglot;
     requires static transitive org.jspecify;
     requires tools.jackson.databind;
     requires tools.jackson.dataformat.yaml;
@@ -16,6 +19,7 @@ module dev.panthera {
     exports dev.panthera.nn;
     exports dev.panthera.parity;
     exports dev.panthera.random;
+    exports dev.panthera.report;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
     exports dev.panthera.train;
