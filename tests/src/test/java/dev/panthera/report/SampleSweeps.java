@@ -165,25 +165,51 @@ final class SampleSweeps {
         return epochs;
     }
 
+    /** Without results, since it has not ended or not well. */
     static ReportTrial with(ReportTrial trial, TrialStatus status, @Nullable String message) {
+        return copy(trial, trial.mixer(), trial.pairs(), status, Map.of(), message);
+    }
+
+    static ReportTrial withPairs(ReportTrial trial, int pairs) {
+        return copy(
+                trial, trial.mixer(), pairs, trial.status(), trial.testSlices(), trial.message());
+    }
+
+    static ReportTrial withMixer(ReportTrial trial, String mixer) {
+        return copy(
+                trial, mixer, trial.pairs(), trial.status(), trial.testSlices(), trial.message());
+    }
+
+    static ReportTrial withSlices(ReportTrial trial, Map<String, Map<Integer, Double>> slices) {
+        return copy(trial, trial.mixer(), trial.pairs(), trial.status(), slices, trial.message());
+    }
+
+    private static ReportTrial copy(
+            ReportTrial trial,
+            String mixer,
+            int pairs,
+            TrialStatus status,
+            Map<String, Map<Integer, Double>> slices,
+            @Nullable String message) {
+        boolean done = status == TrialStatus.DONE;
         return new ReportTrial(
                 trial.id(),
-                trial.mixer(),
+                mixer,
                 trial.dModel(),
                 trial.length(),
-                trial.pairs(),
+                pairs,
                 trial.learningRate(),
                 trial.seed(),
                 trial.factors(),
                 status,
                 trial.parameters(),
                 trial.stateBytes(),
-                null,
-                null,
-                Map.of(),
-                List.of(),
-                0,
-                0,
+                done ? trial.validationAccuracy() : null,
+                done ? trial.testAccuracy() : null,
+                slices,
+                done ? trial.epochs() : List.of(),
+                done ? trial.seconds() : 0,
+                done ? trial.tokensPerSecond() : 0,
                 message,
                 trial.configJson());
     }

@@ -50,15 +50,14 @@ final class AccuracyCharts {
                         Axis.accuracy("test accuracy"),
                         legend(input, !overlay.isEmpty()),
                         marks,
-                        LineChart.Spread.BARS,
-                        true);
+                        LineChart.Spread.BARS);
         String caption =
                 "How wide a model each mixer needs to recall: test accuracy against d_model (binary logarithm), a panel"
                         + " per length and number of pairs."
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.widthSource());
         return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), input.missing());
+                name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static List<Mark> publishedByWidth(
@@ -119,14 +118,13 @@ final class AccuracyCharts {
                         Axis.accuracy("test accuracy"),
                         input.palette().mixers(),
                         marks,
-                        LineChart.Spread.BARS,
-                        true);
+                        LineChart.Spread.BARS);
         String caption =
                 "How much state each mixer needs to recall: test accuracy against the bytes kept per row (binary"
                         + " logarithm); of settings of a mixer with equal state the best one."
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.stateSource());
-        List<String> notes = new ArrayList<>(input.missing());
+        List<String> notes = new ArrayList<>(List.of());
         noteStateless(input, notes);
         return Chart.drawn(name, title, caption, alternative, chart.specification(), notes);
     }

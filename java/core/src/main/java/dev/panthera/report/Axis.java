@@ -58,7 +58,7 @@ final class Axis {
         double last = values.stream().mapToDouble(value -> value).max().orElseThrow();
         ObjectNode axis = logarithmic(title, first, last);
         ArrayNode ticks = axis.withObject("axis").putArray("values");
-        double step = Math.max(1, Math.ceil((log2(last) - log2(first)) / 5));
+        double step = Math.max(1, Math.ceil((log2(last) - log2(first)) / 4));
         for (double power = Math.floor(log2(first));
                 power <= Math.ceil(log2(last));
                 power += step) {
@@ -68,14 +68,30 @@ final class Axis {
         return axis;
     }
 
-    /** Common logarithm, for measured quantities over several orders of magnitude. */
-    static ObjectNode decades(String title) {
-        return Json.object(
+    /** Common logarithm with ticks at 1, 2 and 5 times powers of ten, for measured quantities. */
+    static ObjectNode decades(String title, List<Double> values) {
+        double first = values.stream().mapToDouble(value -> value).min().orElseThrow() / 1.15;
+        double last = values.stream().mapToDouble(value -> value).max().orElseThrow() * 1.15;
+        ObjectNode axis =
+                Json.object(
                         """
-                        {"type": "quantitative", "scale": {"type": "log", "base": 10, "nice": true},
-                         "axis": {"format": "~s", "tickCount": 4}}
-                        """)
-                .put("title", title);
+                        {"type": "quantitative", "scale": {"type": "log", "base": 10, "nice": false},
+                         "axis": {"format": "~s"}}
+                        """);
+        axis.withObject("scale").putArray("domain").add(first).add(last);
+        ArrayNode ticks = axis.withObject("axis").putArray("values");
+        boolean many = last / first > 3_000;
+        int lowest = (int) Math.floor(Math.log10(first));
+        int highest = (int) Math.ceil(Math.log10(last));
+        for (int power = lowest; power <= highest; power++) {
+            for (int digit : many ? new int[] {1} : new int[] {1, 2, 5}) {
+                double tick = Double.parseDouble(digit + "e" + power);
+                if (tick >= first && tick <= last) {
+                    ticks.add(tick);
+                }
+            }
+        }
+        return axis.put("title", title);
     }
 
     private static ObjectNode logarithmic(String title, double first, double last) {

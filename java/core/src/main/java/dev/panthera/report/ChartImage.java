@@ -5,19 +5,27 @@ import com.github.weisj.jsvg.parser.LoaderContext;
 import com.github.weisj.jsvg.parser.SVGLoader;
 import com.github.weisj.jsvg.view.ViewBox;
 import java.awt.Color;
+import java.awt.Component;
+import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
+import java.awt.font.FontRenderContext;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 
 /** Pixels of an SVG. Needs fonts on the machine, but no screen. */
 final class ChartImage {
     private static final int SCALE = 2;
+
+    /** JSVG takes a list of families for the name of one, and a serif font if there is none. */
+    private static final Pattern FONT_FAMILY = Pattern.compile("font-family=\"[^\"]*\"");
+
 
     private ChartImage() {}
 
@@ -29,10 +37,11 @@ final class ChartImage {
     static byte[] png(String svg) {
         System.setProperty("java.awt.headless", "true");
         requireFonts();
+        String plain = FONT_FAMILY.matcher(svg).replaceAll("font-family=\"" + Font.SANS_SERIF + "\"");
         SVGDocument document =
                 new SVGLoader()
                         .load(
-                                new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)),
+                                new ByteArrayInputStream(plain.getBytes(StandardCharsets.UTF_8)),
                                 null,
                                 LoaderContext.createDefault());
         if (document == null) {
@@ -56,7 +65,7 @@ final class ChartImage {
             graphics.setRenderingHint(
                     RenderingHints.KEY_STROKE_CONTROL, RenderingHints.VALUE_STROKE_PURE);
             graphics.scale(SCALE, SCALE);
-            document.render((java.awt.Component) null, graphics, new ViewBox(0, 0, width, height));
+            document.render((Component) null, graphics, new ViewBox(0, 0, width, height));
         } finally {
             graphics.dispose();
         }
@@ -66,9 +75,9 @@ final class ChartImage {
     /** Without fonts Java fails deep inside its text layout, with errors that differ by version. */
     private static void requireFonts() {
         try {
-            new java.awt.Font(java.awt.Font.SANS_SERIF, java.awt.Font.PLAIN, 11)
+            new Font(Font.SANS_SERIF, Font.PLAIN, 11)
                     .getStringBounds(
-                            "0", new java.awt.font.FontRenderContext(null, true, true));
+                            "0", new FontRenderContext(null, true, true));
         } catch (RuntimeException | LinkageError | InternalError failure) {
             throw new NoFontsException(failure);
         }

@@ -1,6 +1,5 @@
 package dev.panthera.report;
 
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -30,32 +29,6 @@ record ChartInput(
             return "Left out: no trial has finished.";
         }
         return "";
-    }
-
-    /** What charts of selected trials lack. */
-    List<String> missing() {
-        List<String> notes = new ArrayList<>();
-        if (!selection.undecided().isEmpty()) {
-            String split =
-                    selection.protocol() == SelectionProtocol.VALIDATION ? "validation" : "test";
-            notes.add(
-                    "Not shown, for want of a finished trial with a "
-                            + split
-                            + " accuracy: "
-                            + labels(selection.undecided())
-                            + ".");
-        }
-        if (!selection.partial().isEmpty()) {
-            notes.add(
-                    "Chosen among the finished trials alone, while others are unfinished or failed: "
-                            + labels(selection.partial())
-                            + ".");
-        }
-        return notes;
-    }
-
-    private static String labels(List<Setting> settings) {
-        return Phrases.list(settings.stream().map(Setting::label).toList());
     }
 
     /** The selected settings with a test accuracy. */

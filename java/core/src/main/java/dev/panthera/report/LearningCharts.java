@@ -76,8 +76,7 @@ final class LearningCharts {
                         y,
                         input.palette().lines(),
                         marks,
-                        LineChart.Spread.BAND,
-                        true);
+                        LineChart.Spread.BAND);
         String caption =
                 reading
                         + " of the selected learning rate; symbols mark some epochs to tell the lines apart."
@@ -86,7 +85,7 @@ final class LearningCharts {
                                         + " the highest."
                                 : "");
         return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), input.missing());
+                name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static int perCurve(int curves) {

@@ -1,9 +1,13 @@
 package dev.panthera.report;
 
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -16,7 +20,6 @@ import tools.jackson.databind.node.ObjectNode;
  * @param columns labels of panel columns, or of all panels if there are no rows
  * @param legend the lines in order
  * @param spread how the range over the seeds is drawn
- * @param connected whether points of a line are joined
  */
 record LineChart(
         String alternative,
@@ -26,8 +29,7 @@ record LineChart(
         ObjectNode y,
         List<Series> legend,
         List<Mark> marks,
-        Spread spread,
-        boolean connected) {
+        Spread spread) {
 
     /** How the range over the seeds is drawn. */
     enum Spread {
@@ -47,7 +49,7 @@ record LineChart(
              "legend": {"labelFontSize": 12, "labelColor": "#111", "labelLimit": 300, "symbolSize": 80,
                         "symbolStrokeWidth": 1.5, "columnPadding": 18, "rowPadding": 4, "title": null,
                         "orient": "bottom", "offset": 14},
-             "view": {"stroke": "#bbb"}, "facet": {"spacing": 16}}
+             "view": {"stroke": "#bbb"}, "facet": {"spacing": 24}}
             """;
 
     ObjectNode specification() {
@@ -129,7 +131,7 @@ record LineChart(
     private void encoding(ObjectNode encoding) {
         encoding.set("x", x.deepCopy().put("field", "x"));
         encoding.set("y", y.deepCopy().put("field", "y"));
-        ObjectNode colour = styled("colour");
+        ObjectNode colour = styled(Series::colour);
         colour.putObject("legend")
                 .put("columns", Math.min(6, shown().size()))
                 .put("symbolOpacity", 1);
@@ -148,7 +150,7 @@ record LineChart(
     }
 
     /** A channel by line, with one value per line that is in the data. */
-    private ObjectNode styled(String what) {
+    private ObjectNode styled(Function<Series, String> look) {
         ObjectNode channel =
                 Json.object("{\"field\": \"line\", \"type\": \"nominal\", \"title\": null}");
         ObjectNode scale = channel.putObject("scale");
@@ -156,11 +158,7 @@ record LineChart(
         ArrayNode range = scale.putArray("range");
         for (Series series : shown()) {
             domain.add(series.label());
-            switch (what) {
-                case "colour" -> range.add(series.colour());
-                case "shape" -> range.add(series.shape());
-                default -> range.add(Json.array(series.dash()));
-            }
+            range.add(look.apply(series));
         }
         return channel;
     }
@@ -182,22 +180,18 @@ record LineChart(
             layers.add(
                     layer(
                             """
-                            {"type": "line", "strokeDash": [3, 3], "opacity": 0.45, "strokeWidth": 1.3}
+                            {"type": "line", "strokeDash": [3, 3], "opacity": 0.55, "strokeWidth": 1.3}
                             """,
                             "published"));
             layers.add(
                     shaped(
                             layer(
                                     """
-                                    {"type": "point", "filled": false, "opacity": 0.45, "size": 28, "strokeWidth": 1}
+                                    {"type": "point", "filled": false, "opacity": 0.55, "size": 28, "strokeWidth": 1}
                                     """,
                                     "published")));
         }
-        if (connected) {
-            ObjectNode line = layer("{\"type\": \"line\", \"strokeWidth\": 2}", "sweep");
-            line.putObject("encoding").set("strokeDash", styled("dash"));
-            layers.add(line);
-        }
+        lines(layers);
         if (spreads && spread == Spread.BARS) {
             layers.add(
                     spreadLayer(
@@ -211,6 +205,27 @@ record LineChart(
                         "sweep");
         points.withArray("transform").add(Json.tree("{\"filter\": {\"field\": \"marker\", \"equal\": true}}"));
         layers.add(shaped(points));
+    }
+
+    /** A layer per dash: as a channel of its own it would reach the legend, where it frays the symbols. */
+    private void lines(ArrayNode layers) {
+        Map<List<Integer>, List<String>> byDash = new LinkedHashMap<>();
+        for (Series series : shown()) {
+            byDash.computeIfAbsent(series.dash(), key -> new ArrayList<>()).add(series.label());
+        }
+        byDash.forEach(
+                (dash, labels) -> {
+                    ObjectNode line = layer("{\"type\": \"line\", \"strokeWidth\": 2}", "sweep");
+                    if (!dash.equals(MixerStyle.SOLID)) {
+                        line.withObject("mark").set("strokeDash", Json.array(dash));
+                    }
+                    line.withArray("transform")
+                            .addObject()
+                            .putObject("filter")
+                            .put("field", "line")
+                            .set("oneOf", Json.array(labels));
+                    layers.add(line);
+                });
     }
 
     private ObjectNode layer(String mark, String source) {
@@ -235,7 +250,7 @@ record LineChart(
     }
 
     private ObjectNode shaped(ObjectNode layer) {
-        layer.withObject("encoding").set("shape", styled("shape"));
+        layer.withObject("encoding").set("shape", styled(Series::shape));
         return layer;
     }
 }

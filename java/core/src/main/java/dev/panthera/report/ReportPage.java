@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
@@ -15,11 +16,13 @@ public final class ReportPage {
 
     private final SweepSummary summary;
     private final List<Chart> charts;
+    private final Selection selection;
     private final StringBuilder page = new StringBuilder(1 << 20);
 
     private ReportPage(SweepSummary summary, List<Chart> charts) {
         this.summary = summary;
         this.charts = charts;
+        selection = Selection.of(summary);
     }
 
     /** The page; the same text for the same summary. */
@@ -108,7 +111,7 @@ public final class ReportPage {
         line(
                 "<p class=\"protocol\"><strong>Protocol: %s.</strong> %s</p>"
                         .formatted(
-                                summary.protocol().name().toLowerCase(java.util.Locale.ROOT),
+                                summary.protocol().name().toLowerCase(Locale.ROOT),
                                 Html.escape(summary.protocol().sentence())));
         incomplete();
         provenance();
@@ -116,7 +119,8 @@ public final class ReportPage {
     }
 
     private void countOf(long number, String what) {
-        line("<li class=\"%s\"><strong>%d</strong> %s</li>".formatted(what, number, what));
+        String marked = number == 0 ? "none" : what;
+        line("<li class=\"%s\"><strong>%d</strong> %s</li>".formatted(marked, number, what));
     }
 
     private void incomplete() {
@@ -125,11 +129,11 @@ public final class ReportPage {
             line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
             line(
-                    "<p class=\"notice\">The figures rest on the %s alone. The other %d (%s) count nowhere as zero; the table of trials lists them.</p>"
+                    "<p class=\"notice\">The figures rest on the %s alone. Left out, not counted as zero: %s; the table of trials lists them.</p>"
                             .formatted(
                                     Phrases.count(summary.count(TrialStatus.DONE), "finished trial"),
-                                    unfinished,
                                     unfinishedCounts()));
+            notes(selection.reservations());
         }
     }
 
@@ -178,19 +182,19 @@ public final class ReportPage {
                         .formatted(name, Html.escape(chart.alternative())));
         line("<figcaption>" + Html.escape(chart.caption()) + "</figcaption>");
         line("</figure>");
-        notes(chart);
+        notes(chart.notes());
         line(
                 "<p class=\"downloads\"><button type=\"button\" data-chart=\"%s\" data-as=\"svg\">Save as SVG</button> <button type=\"button\" data-chart=\"%s\" data-as=\"json\">Save the Vega-Lite specification</button></p>"
                         .formatted(name, name));
         line("</section>");
     }
 
-    private void notes(Chart chart) {
-        if (chart.notes().isEmpty()) {
+    private void notes(List<String> notes) {
+        if (notes.isEmpty()) {
             return;
         }
         line("<ul class=\"notes\">");
-        chart.notes().forEach(note -> line("<li>" + Html.escape(note) + "</li>"));
+        notes.forEach(note -> line("<li>" + Html.escape(note) + "</li>"));
         line("</ul>");
     }
 
@@ -268,7 +272,7 @@ public final class ReportPage {
             chart.specification().ifPresent(tree -> specifications.set(chart.name(), tree));
         }
         ObjectNode tables = data.putObject("tables");
-        tables.set("selected", TableData.selected(summary, Selection.of(summary)));
+        tables.set("selected", TableData.selected(summary, selection));
         tables.set("trials", TableData.trials(summary));
         return data;
     }

@@ -99,6 +99,27 @@ public record Selection(
         return Statistics.of(trials.stream().map(value).filter(Objects::nonNull).toList());
     }
 
+    /** What the reader must know of settings that are not decided, or not for good; a sentence each. */
+    List<String> reservations() {
+        List<String> sentences = new ArrayList<>();
+        if (!undecided.isEmpty()) {
+            String split = protocol == SelectionProtocol.VALIDATION ? "validation" : "test";
+            sentences.add(
+                    "Not in the figures, for want of a finished trial with a %s accuracy: %s."
+                            .formatted(split, labels(undecided)));
+        }
+        if (!partial.isEmpty()) {
+            sentences.add(
+                    "Learning rate chosen although some trials are unfinished or failed: %s."
+                            .formatted(labels(partial)));
+        }
+        return sentences;
+    }
+
+    private static String labels(List<Setting> settings) {
+        return Phrases.list(settings.stream().map(Setting::label).toList());
+    }
+
     /** Whether a selected setting has more than one seed, so that its spread says something. */
     boolean hasSeveralSeeds() {
         return settings.stream().anyMatch(selected -> selected.trials().size() > 1);

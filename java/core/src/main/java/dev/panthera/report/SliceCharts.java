@@ -73,11 +73,10 @@ final class SliceCharts {
                         Axis.accuracy("test accuracy"),
                         input.palette().lines(),
                         marks,
-                        LineChart.Spread.BARS,
-                        true);
+                        LineChart.Spread.BARS);
         String caption = reading + "." + Phrases.bars(input.selection().hasSeveralSeeds());
         return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), input.missing());
+                name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static Mark mark(

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /** What the finished trials cost, whatever their learning rate and seed. */
 final class SpeedCharts {
@@ -71,15 +72,19 @@ final class SpeedCharts {
                         List.of(),
                         panels.taskLabels(),
                         Axis.powersOfTwo("d_model", marks.stream().map(Mark::x).toList()),
-                        Axis.decades(axis),
+                        Axis.decades(axis, ends(marks)),
                         input.palette().lines(),
                         marks,
-                        LineChart.Spread.BARS,
-                        true);
+                        LineChart.Spread.BARS);
         String caption =
                 reading
                         + " against d_model. Points are means over all finished trials of a setting, bars run from the"
                         + " lowest to the highest; trials that ran side by side slow each other.";
         return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
+    }
+
+    /** What the axis must hold: the ends of the bars. */
+    private static List<Double> ends(List<Mark> marks) {
+        return marks.stream().flatMap(mark -> Stream.of(mark.low(), mark.high())).toList();
     }
 }

@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -144,7 +145,7 @@ final class TableData {
         try (var deflater = new Deflater(Deflater.BEST_COMPRESSION)) {
             deflater.setInput(text.getBytes(StandardCharsets.UTF_8));
             deflater.finish();
-            var bytes = new java.io.ByteArrayOutputStream();
+            var bytes = new ByteArrayOutputStream();
             byte[] buffer = new byte[8192];
             while (!deflater.finished()) {
                 bytes.write(buffer, 0, deflater.deflate(buffer));
