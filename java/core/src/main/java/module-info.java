@@ -3,6 +3,7 @@ module dev.panthera {
     requires transitive dev.panthera.kernels;
     requires info.picocli;
     requires java.management;
+    requires java.net.http;
     requires static transitive org.jspecify;
     requires tools.jackson.databind;
     requires tools.jackson.dataformat.yaml;
@@ -18,6 +19,7 @@ module dev.panthera {
     exports dev.panthera.random;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
+    exports dev.panthera.track;
     exports dev.panthera.train;
 
     opens dev.panthera.cli to
