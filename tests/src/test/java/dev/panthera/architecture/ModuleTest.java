@@ -46,8 +46,8 @@ class ModuleTest {
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "bench", "parity", "track", "train", "task", "model", "mixer", "nn",
-                                    "tensor", "io", "random")));
+                                    "bench", "parity", "track", "train", "task", "model", "mixer",
+                                    "nn", "tensor", "io", "random")));
 
     @Test
     void packagesDependDownwardsOnly() throws IOException {

@@ -28,7 +28,8 @@ class TrackingCommandTest {
     private Cli train(String... more) {
         return Cli.run(
                 Stream.concat(
-                                Stream.of((SMALL + " --out " + folder.resolve("my-run")).split(" ")),
+                                Stream.of(
+                                        (SMALL + " --out " + folder.resolve("my-run")).split(" ")),
                                 Stream.of(more))
                         .toArray(String[]::new));
     }
@@ -58,7 +59,12 @@ class TrackingCommandTest {
                         .isEqualTo((float) line.get(scalar.getKey()).asDouble());
             }
         }
-        Cli.run("train", "--resume", folder.resolve("my-run").toString(), "--tensorboard", board.toString())
+        Cli.run(
+                        "train",
+                        "--resume",
+                        folder.resolve("my-run").toString(),
+                        "--tensorboard",
+                        board.toString())
                 .succeeded();
         assertThat(lines(board)).hasSize(14).last().extracting(Event::step).isEqualTo(10L);
     }
@@ -80,11 +86,16 @@ class TrackingCommandTest {
     @Test
     void whatCannotBeIsRefusedBeforeAnythingIsWritten() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "");
-        train("--tensorboard", file.toString()).refused("--tensorboard " + file, "it is a file", "name a folder");
-        train("--mlflow", "localhost:5000").refused("--mlflow localhost:5000", "for example http://localhost:5000");
-        train("--mlflow", "http://a b").refused("--mlflow http://a b", "for example http://localhost:5000");
-        train("--mlflow-experiment", "mine").refused("--mlflow-experiment mine", "--mlflow http://localhost:5000");
-        train("--mlflow", "http://localhost:5000", "--mlflow-experiment", " ").refused("--mlflow-experiment", "try panthera");
+        train("--tensorboard", file.toString())
+                .refused("--tensorboard " + file, "it is a file", "name a folder");
+        train("--mlflow", "localhost:5000")
+                .refused("--mlflow localhost:5000", "for example http://localhost:5000");
+        train("--mlflow", "http://a b")
+                .refused("--mlflow http://a b", "for example http://localhost:5000");
+        train("--mlflow-experiment", "mine")
+                .refused("--mlflow-experiment mine", "--mlflow http://localhost:5000");
+        train("--mlflow", "http://localhost:5000", "--mlflow-experiment", " ")
+                .refused("--mlflow-experiment", "try panthera");
         assertThat(folder.resolve("my-run")).doesNotExist();
     }
 }

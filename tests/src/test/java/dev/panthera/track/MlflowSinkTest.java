@@ -32,7 +32,8 @@ import tools.jackson.databind.json.JsonMapper;
 /** Against a server of the JDK that answers as MLflow does. */
 class MlflowSinkTest {
     private static final String API = "/api/2.0/mlflow/";
-    private static final String CONFIG = "{\"model\":{\"mixer\":\"hyena\",\"taps\":[3,-1]},\"epochs\":3}";
+    private static final String CONFIG =
+            "{\"model\":{\"mixer\":\"hyena\",\"taps\":[3,-1]},\"epochs\":3}";
     private static final String NO_EXPERIMENT = "{\"error_code\":\"RESOURCE_DOES_NOT_EXIST\"}";
 
     private record Request(String call, JsonNode content) {}
@@ -47,9 +48,12 @@ class MlflowSinkTest {
 
     @BeforeEach
     void startServer() throws IOException {
-        answers.put("GET experiments/get-by-name?experiment_name=recall+%26+more", new Answer(404, NO_EXPERIMENT));
+        answers.put(
+                "GET experiments/get-by-name?experiment_name=recall+%26+more",
+                new Answer(404, NO_EXPERIMENT));
         answers.put("POST experiments/create", new Answer(200, "{\"experiment_id\":\"7\"}"));
-        answers.put("POST runs/create", new Answer(200, "{\"run\":{\"info\":{\"run_id\":\"r1\"}}}"));
+        answers.put(
+                "POST runs/create", new Answer(200, "{\"run\":{\"info\":{\"run_id\":\"r1\"}}}"));
         answers.put("POST runs/log-batch", new Answer(200, "{}"));
         answers.put("POST runs/update", new Answer(200, "{}"));
         server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
@@ -124,9 +128,7 @@ class MlflowSinkTest {
         assertThat(calls())
                 .startsWith(
                         "GET experiments/get-by-name?experiment_name=recall+%26+more",
-                        "POST experiments/create",
-                        "POST runs/create",
-                        "POST runs/log-batch")
+                        "POST experiments/create", "POST runs/create", "POST runs/log-batch")
                 .endsWith("POST runs/update");
         assertThat(contents("POST experiments/create").getFirst().get("name").asString())
                 .isEqualTo("recall & more");
@@ -138,19 +140,32 @@ class MlflowSinkTest {
                 .isEqualTo(
                         """
                         [{"key":"model.mixer","value":"hyena"},{"key":"model.taps","value":"[3,-1]"},\
-                        {"key":"epochs","value":"3"}]""");
+                        {"key":"epochs","value":"3"}]\
+                        """);
         assertThat(contents("POST runs/log-batch"))
                 .allSatisfy(batch -> assertThat(batch.get("run_id").asString()).isEqualTo("r1"));
         assertThat(metrics())
-                .extracting(metric -> metric.get("key").asString() + " " + metric.get("value") + " " + metric.get("step"))
+                .extracting(metric ->
+                        metric.get("key").asString()
+                                + " "
+                                + metric.get("value")
+                                + " "
+                                + metric.get("step"))
                 .containsExactly("train/loss 2.5 1", "test/accuracy 0.75 2");
-        assertThat(metrics()).allSatisfy(metric ->
-                assertThat(metric.get("timestamp").asLong()).isGreaterThanOrEqualTo(run.get("start_time").asLong()));
+        assertThat(metrics())
+                .allSatisfy(metric ->
+                        assertThat(metric.get("timestamp").asLong())
+                                .isGreaterThanOrEqualTo(run.get("start_time").asLong()));
         assertThat(warnings).isEmpty();
     }
 
     @ParameterizedTest
-    @CsvSource({"ALL_EPOCHS, FINISHED", "STOPPED_EARLY, FINISHED", "INTERRUPTED, KILLED", ", FAILED"})
+    @CsvSource({
+        "ALL_EPOCHS, FINISHED",
+        "STOPPED_EARLY, FINISHED",
+        "INTERRUPTED, KILLED",
+        ", FAILED"
+    })
     void theServerIsToldHowTheRunEnded(Ending ending, String status) {
         answering.countDown();
         var sink = sink();
@@ -190,7 +205,8 @@ class MlflowSinkTest {
         assertThat(metrics().stream().mapToLong(metric -> metric.get("step").asLong()))
                 .containsExactlyElementsOf(LongStream.rangeClosed(1, 2500).boxed().toList());
         assertThat(contents("POST runs/log-batch"))
-                .allSatisfy(batch -> assertThat(batch.get("metrics").size()).isLessThanOrEqualTo(1000));
+                .allSatisfy(
+                        batch -> assertThat(batch.get("metrics").size()).isLessThanOrEqualTo(1000));
         assertThat(warnings).isEmpty();
     }
 
@@ -199,15 +215,18 @@ class MlflowSinkTest {
         answering.countDown();
         var refused = new CountDownLatch(1);
         server.removeContext("/");
-        server.createContext("/", exchange -> {
-            if (refused.getCount() > 0 && exchange.getRequestURI().getPath().endsWith("log-batch")) {
-                exchange.sendResponseHeaders(503, -1);
-                exchange.close();
-                refused.countDown();
-            } else {
-                answer(exchange);
-            }
-        });
+        server.createContext(
+                "/",
+                exchange -> {
+                    if (refused.getCount() > 0
+                            && exchange.getRequestURI().getPath().endsWith("log-batch")) {
+                        exchange.sendResponseHeaders(503, -1);
+                        exchange.close();
+                        refused.countDown();
+                    } else {
+                        answer(exchange);
+                    }
+                });
         var sink = sink();
         sink.started("{}", 0);
         sink.metrics(1, line("train/loss", 1));
@@ -215,7 +234,9 @@ class MlflowSinkTest {
         refused.await();
         sink.metrics(2, line("train/loss", 2));
         sink.ended(Ending.ALL_EPOCHS);
-        assertThat(metrics()).extracting(metric -> metric.get("step").asLong()).containsExactly(1L, 2L);
+        assertThat(metrics())
+                .extracting(metric -> metric.get("step").asLong())
+                .containsExactly(1L, 2L);
         assertThat(contents("POST runs/create")).hasSize(1);
         assertThat(warnings).hasSizeLessThanOrEqualTo(1);
     }
@@ -226,10 +247,11 @@ class MlflowSinkTest {
         answers.put("POST runs/create", new Answer(500, "<html>"));
         var sink = sink();
         sink.started(CONFIG, 0);
-        IntStream.range(0, 50).forEach(step -> {
-            sink.metrics(step, line("train/loss", step));
-            sink.flush();
-        });
+        IntStream.range(0, 50)
+                .forEach(step -> {
+                    sink.metrics(step, line("train/loss", step));
+                    sink.flush();
+                });
         sink.ended(Ending.ALL_EPOCHS);
         assertThat(warnings)
                 .singleElement()
@@ -257,6 +279,9 @@ class MlflowSinkTest {
         var sink = sink();
         sink.started(CONFIG, 0);
         sink.ended(Ending.ALL_EPOCHS);
-        assertThat(warnings).singleElement().asString().contains("the answer has no /run/info/run_id");
+        assertThat(warnings)
+                .singleElement()
+                .asString()
+                .contains("the answer has no /run/info/run_id");
     }
 }

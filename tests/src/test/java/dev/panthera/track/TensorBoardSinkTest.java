@@ -68,11 +68,13 @@ class TensorBoardSinkTest {
         sink.ended(Ending.ALL_EPOCHS);
         var events = files().getFirst();
         assertThat(events.getFirst().version()).isEqualTo("brain.Event:2");
-        assertThat(events).allSatisfy(event ->
-                assertThat(event.wallTime()).isCloseTo(before, within(60.0)));
+        assertThat(events)
+                .allSatisfy(event -> assertThat(event.wallTime()).isCloseTo(before, within(60.0)));
         var lines = events.stream().filter(event -> !event.scalars().isEmpty()).toList();
         assertThat(lines).extracting(Event::step).containsExactly(1L, 300L, 5_000_000_000L);
-        assertThat(lines.get(0).scalars()).containsEntry("train/loss", -0f).containsEntry("epoch", 1f);
+        assertThat(lines.get(0).scalars())
+                .containsEntry("train/loss", -0f)
+                .containsEntry("epoch", 1f);
         assertThat(lines.get(1).scalars()).containsEntry("train/loss", Float.NaN);
         assertThat(lines.get(2).scalars())
                 .containsExactly(

@@ -52,7 +52,8 @@ class DistanceTotalsTest {
         }
     }
 
-    private static void add(DistanceTotals totals, int length, int[] inputs, int[] labels, int... predicted) {
+    private static void add(
+            DistanceTotals totals, int length, int[] inputs, int[] labels, int... predicted) {
         var batch =
                 new Batch(
                         new Distances(length),

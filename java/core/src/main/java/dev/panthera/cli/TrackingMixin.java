@@ -13,7 +13,8 @@ final class TrackingMixin {
     @Option(
             names = "--tensorboard",
             paramLabel = "DIR",
-            description = "Writes event files for TensorBoard to a folder of the run's name in DIR.")
+            description =
+                    "Writes event files for TensorBoard to a folder of the run's name in DIR.")
     private @Nullable Path tensorboard;
 
     @Option(

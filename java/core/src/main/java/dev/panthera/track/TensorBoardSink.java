@@ -59,7 +59,8 @@ final class TensorBoardSink implements MetricSink {
             var opened = newFile();
             file = opened;
             opened.write(event().with(EVENT_FILE_VERSION, VERSION).toBytes());
-            // A step's number counts the steps done, so the first that this file supersedes is the one after.
+            // A step's number counts the steps done, so the first that this file supersedes is the
+            // one after.
             var start = new ProtoMessage().with(SESSION_LOG_STATUS, SESSION_LOG_START);
             write(steps + 1, EVENT_SESSION_LOG, start);
             write(steps, EVENT_SUMMARY, new ProtoMessage().with(SUMMARY_VALUE, text(config)));

@@ -17,8 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param mlflow address of an MLflow tracking server, such as {@code http://localhost:5000}; null: none
  * @param experiment MLflow's experiment that runs belong to; it is made if need be
  */
-public record TrackingOptions(
-        @Nullable Path tensorboard, @Nullable URI mlflow, String experiment) {
+public record TrackingOptions(@Nullable Path tensorboard, @Nullable URI mlflow, String experiment) {
 
     /** MLflow's experiment unless another is named. */
     public static final String DEFAULT_EXPERIMENT = "panthera";
