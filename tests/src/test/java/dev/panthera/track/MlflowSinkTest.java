@@ -26,6 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -210,8 +211,10 @@ class MlflowSinkTest {
         assertThat(warnings).isEmpty();
     }
 
-    @Test
-    void whatAServerRefusedIsSentAgain() throws InterruptedException {
+    /** The first batch has parameters if there are any, otherwise metrics. */
+    @ParameterizedTest
+    @ValueSource(strings = {CONFIG, "{}"})
+    void whatAServerRefusedIsSentAgain(String config) throws InterruptedException {
         answering.countDown();
         var refused = new CountDownLatch(1);
         server.removeContext("/");
@@ -228,7 +231,7 @@ class MlflowSinkTest {
                     }
                 });
         var sink = sink();
-        sink.started("{}", 0);
+        sink.started(config, 0);
         sink.metrics(1, line("train/loss", 1));
         sink.flush();
         refused.await();
@@ -237,6 +240,11 @@ class MlflowSinkTest {
         assertThat(metrics())
                 .extracting(metric -> metric.get("step").asLong())
                 .containsExactly(1L, 2L);
+        int parameters =
+                contents("POST runs/log-batch").stream()
+                        .mapToInt(batch -> batch.get("params").size())
+                        .sum();
+        assertThat(parameters).isEqualTo(config.equals(CONFIG) ? 3 : 0);
         assertThat(contents("POST runs/create")).hasSize(1);
         assertThat(warnings).hasSizeLessThanOrEqualTo(1);
     }

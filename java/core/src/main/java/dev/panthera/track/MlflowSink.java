@@ -188,10 +188,12 @@ final class MlflowSink implements MetricSink {
         if (run == null) {
             run = mlflow.newRun(mlflow.experiment(experiment), runName, startMillis);
             runId = run;
-            for (int first = 0; first < parameters.size(); first += MlflowClient.MAX_PARAMETERS) {
-                int end = Math.min(first + MlflowClient.MAX_PARAMETERS, parameters.size());
-                mlflow.log(run, List.of(), parameters.subList(first, end));
-            }
+        }
+        while (!parameters.isEmpty()) {
+            int count = Math.min(parameters.size(), MlflowClient.MAX_PARAMETERS);
+            var first = parameters.subList(0, count);
+            mlflow.log(run, List.of(), first);
+            first.clear();
         }
         return run;
     }
