@@ -10,6 +10,7 @@ import dev.panthera.train.RunInfo;
 import dev.panthera.train.StepReport;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -25,7 +26,8 @@ class ProgressTest {
                         new PrintStream(bytes, true, UTF_8),
                         live,
                         () -> now);
-        progress.started(new RunInfo("cpu:avx2, threads: 2", 1_234_567, 4096, 100, null, 0));
+        progress.started(
+                new RunInfo("cpu:avx2, threads: 2", 1_234_567, 4096, 100, null, List.of()));
         return progress;
     }
 

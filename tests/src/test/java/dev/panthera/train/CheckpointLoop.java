@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 
 /** Writes a checkpoint over and over until it is killed; number n says that all its parameters are n. */
 final class CheckpointLoop {
@@ -25,7 +26,7 @@ final class CheckpointLoop {
                         config,
                         session,
                         optimizer,
-                        new Checkpoint.Position(0, 0, n, 0, false));
+                        new Checkpoint.Position(0, 0, n, 0, false, List.of()));
                 System.out.println("written");
             }
         }

@@ -52,8 +52,8 @@ final class Progress implements TrainListener {
                 Text.grouped(info.parameters()),
                 info.stepsPerEpoch(),
                 info.device());
-        if (info.resumedEpoch() > 0) {
-            Streams.line(out, "resumed after %d epochs", info.resumedEpoch());
+        if (!info.history().isEmpty()) {
+            Streams.line(out, "resumed after %d epochs", info.history().size());
         }
     }
 

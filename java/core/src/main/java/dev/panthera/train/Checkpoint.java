@@ -9,9 +9,11 @@ import dev.panthera.tensor.Tensor;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -24,7 +26,7 @@ public final class Checkpoint {
     /** Name of the file in a run's folder. */
     public static final String FILE = "checkpoint.safetensors";
 
-    private static final String FORMAT = "panthera-checkpoint-1";
+    private static final String FORMAT = "panthera-checkpoint-2";
     private static final String FIRST_MOMENT = "optimizer.exp_avg.";
     private static final String SECOND_MOMENT = "optimizer.exp_avg_sq.";
 
@@ -38,9 +40,32 @@ public final class Checkpoint {
      * @param steps made so far
      * @param lossSum of the epoch's steps so far
      * @param stoppedEarly whether the run has ended because its accuracy was reached
+     * @param history the finished epochs
      */
-    record Position(int epoch, int batch, long steps, double lossSum, boolean stoppedEarly) {
-        static final Position START = new Position(0, 0, 0, 0, false);
+    record Position(
+            int epoch,
+            int batch,
+            long steps,
+            double lossSum,
+            boolean stoppedEarly,
+            List<EpochReport> history) {
+        static final Position START = new Position(0, 0, 0, 0, false, List.of());
+
+        Position {
+            history = List.copyOf(history);
+        }
+
+        /** After one more step of the same epoch. */
+        Position stepped(float loss) {
+            return new Position(epoch, batch + 1, steps + 1, lossSum + loss, false, history);
+        }
+
+        /** After the epoch's last step. */
+        Position epochEnded(EpochReport report, boolean stop) {
+            var longer = new ArrayList<>(history);
+            longer.add(report);
+            return new Position(epoch + 1, 0, steps, 0, stop, longer);
+        }
     }
 
     /** The checkpoint file that a path means: itself, or that of a run's folder. */
@@ -97,7 +122,8 @@ public final class Checkpoint {
                         .metadata("batch", Integer.toString(position.batch()))
                         .metadata("steps", Long.toString(position.steps()))
                         .metadata("loss_sum", Double.toHexString(position.lossSum()))
-                        .metadata("stopped_early", Boolean.toString(position.stoppedEarly()));
+                        .metadata("stopped_early", Boolean.toString(position.stoppedEarly()))
+                        .metadata("history", ConfigFile.toJsonLine(position.history()));
         distinct(session)
                 .forEach((name, tensor) -> {
                     long[] shape = longs(tensor.shape());
@@ -162,11 +188,18 @@ public final class Checkpoint {
                             Integer.parseInt(metadata(stored, "batch")),
                             Long.parseLong(metadata(stored, "steps")),
                             Double.parseDouble(metadata(stored, "loss_sum")),
-                            Boolean.parseBoolean(metadata(stored, "stopped_early")));
+                            Boolean.parseBoolean(metadata(stored, "stopped_early")),
+                            history(stored));
             UserException.require(
                     Math.min(position.epoch(), position.batch()) >= 0 && position.steps() >= 0,
                     "%s: the checkpoint's position is negative; go on from another one",
                     stored.path());
+            UserException.require(
+                    position.history().size() == position.epoch(),
+                    "%s: the checkpoint knows %d epochs, and stands at epoch %d; go on from another one",
+                    stored.path(),
+                    position.history().size(),
+                    position.epoch());
             return position;
         } catch (NumberFormatException damaged) {
             throw new UserException(
@@ -174,6 +207,10 @@ public final class Checkpoint {
                             .formatted(stored.path(), damaged.getMessage()),
                     damaged);
         }
+    }
+
+    private static List<EpochReport> history(SafetensorsFile stored) {
+        return List.of(ConfigFile.fromJson(metadata(stored, "history"), EpochReport[].class));
     }
 
     /** Restores the parameters alone. */

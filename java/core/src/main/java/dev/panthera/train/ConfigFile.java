@@ -1,6 +1,10 @@
 package dev.panthera.train;
 
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
+import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.task.TaskConfig;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -14,18 +18,25 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.annotation.JsonTypeIdResolver;
 import tools.jackson.databind.cfg.EnumFeature;
+import tools.jackson.databind.exc.InvalidTypeIdException;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case. Nothing
- * may be missing and nothing may be unknown; see {@link ConfigDraft} for files that state only what differs.
+ * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case; mixers and
+ * tasks are groups whose key {@code name} says which one. Nothing may be missing and nothing may be unknown; see
+ * {@link ConfigDraft} for files that state only what differs.
  */
 public final class ConfigFile {
     static final JsonMapper JSON =
             JsonMapper.builder()
+                    .addMixIn(MixerConfig.class, Named.class)
+                    .addMixIn(StateMixerConfig.class, Named.class)
+                    .addMixIn(TaskConfig.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
                     .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
                     .enable(SerializationFeature.INDENT_OUTPUT)
@@ -40,11 +51,39 @@ public final class ConfigFile {
                     .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
                     .build();
 
+    /** For values that the program wrote itself, some of whose parts may be null. */
+    private static final JsonMapper LINES =
+            JSON.rebuild()
+                    .disable(SerializationFeature.INDENT_OUTPUT)
+                    .disable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+                    .build();
+
+    /** The key that says which kind of mixer or task a group of keys describes. */
+    static final String KIND = "name";
+
+    @JsonTypeInfo(use = JsonTypeInfo.Id.CUSTOM, property = KIND)
+    @JsonTypeIdResolver(KindOfConfig.class)
+    private interface Named {}
+
     private ConfigFile() {}
 
     /** The configuration as text; equal configurations give equal texts. */
     public static String toJson(TrainConfig config) {
         return JSON.writeValueAsString(config);
+    }
+
+    /** Any record of this project as JSON on one line; configurations in it are written as by {@link #toJson}. */
+    public static String toJsonLine(Object value) {
+        return LINES.writeValueAsString(value);
+    }
+
+    /**
+     * Reads what {@link #toJsonLine} wrote.
+     *
+     * @throws UserException as {@link #fromJson(String)}
+     */
+    public static <T> T fromJson(String json, Class<T> type) {
+        return convert(LINES, parse(json), type);
     }
 
     /**
@@ -53,8 +92,12 @@ public final class ConfigFile {
      * @throws UserException if it is no JSON, a key is missing or unknown, or the configuration is impossible
      */
     public static TrainConfig fromJson(String json) {
+        return toConfig(parse(json));
+    }
+
+    private static JsonNode parse(String json) {
         try {
-            return toConfig(JSON.readTree(json));
+            return JSON.readTree(json);
         } catch (JacksonException failure) {
             throw new UserException(
                     "the configuration is no JSON: %s".formatted(failure.getOriginalMessage()),
@@ -62,10 +105,19 @@ public final class ConfigFile {
         }
     }
 
+    /** A mixer or task as a tree that names its kind. */
+    static <T> ObjectNode tree(Object value, Class<T> type) {
+        return (ObjectNode) JSON.readTree(JSON.writerFor(type).writeValueAsString(value));
+    }
+
     /** The configuration of a tree; an error names the key by its dotted path. */
     static TrainConfig toConfig(JsonNode tree) {
+        return convert(JSON, tree, TrainConfig.class);
+    }
+
+    private static <T> T convert(JsonMapper mapper, JsonNode tree, Class<T> type) {
         try {
-            return JSON.treeToValue(tree, TrainConfig.class);
+            return mapper.treeToValue(tree, type);
         } catch (JacksonException failure) {
             if (failure.getCause() instanceof UserException impossible) {
                 throw impossible;
@@ -85,6 +137,8 @@ public final class ConfigFile {
                                             .map(String::valueOf)
                                             .sorted()
                                             .collect(Collectors.joining(", ")));
+            case InvalidTypeIdException noKind ->
+                    "%s: it needs a key %s that says which one is meant".formatted(key, KIND);
             case MismatchedInputException wrong
                     when !key.isEmpty() && wrong.getTargetType() != null ->
                     describe(key, at(tree, key), wrong.getTargetType());

@@ -1,6 +1,7 @@
 package dev.panthera.train;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param stateBytes of the model's recurrent state for the longest test rows
  * @param stepsPerEpoch training steps
  * @param folder of the run, null if nothing is written
- * @param resumedEpoch epochs that a resumed run had finished, 0 for a new one
+ * @param history epochs that a resumed run had finished, none for a new one
  */
 public record RunInfo(
         String device,
@@ -19,4 +20,9 @@ public record RunInfo(
         long stateBytes,
         int stepsPerEpoch,
         @Nullable Path folder,
-        int resumedEpoch) {}
+        List<EpochReport> history) {
+
+    public RunInfo {
+        history = List.copyOf(history);
+    }
+}

@@ -1,13 +1,14 @@
 package dev.panthera.train;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * How a run ended.
  *
  * @param test evaluation on the test split; null if the run was interrupted before its end
- * @param epochs that were finished
+ * @param history the finished epochs, those before a resumption included
  * @param parameters trainable, tied ones counted once
  * @param stateBytes of the model's recurrent state for the longest test rows
  * @param ending why it ended
@@ -16,12 +17,26 @@ import org.jspecify.annotations.Nullable;
  */
 public record TrainResult(
         @Nullable Evaluation test,
-        int epochs,
+        List<EpochReport> history,
         long parameters,
         long stateBytes,
         Ending ending,
         double seconds,
         @Nullable Path checkpoint) {
+
+    public TrainResult {
+        history = List.copyOf(history);
+    }
+
+    /** Number of finished epochs. */
+    public int epochs() {
+        return history.size();
+    }
+
+    /** Seconds of all finished epochs, those before a resumption included. */
+    public double totalSeconds() {
+        return history.stream().mapToDouble(EpochReport::seconds).sum();
+    }
 
     /** Why a run ended. */
     public enum Ending {

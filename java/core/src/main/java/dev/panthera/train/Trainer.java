@@ -107,7 +107,7 @@ public final class Trainer {
     private static RowStorage storage(DataOptions data) {
         long tokens =
                 data.train().stream()
-                        .mapToLong(segment -> (long) segment.examples() * segment.length())
+                        .mapToLong(segment -> (long) segment.examples() * segment.task().length())
                         .sum();
         return tokens <= MATERIALISED_TOKENS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
     }
@@ -150,7 +150,7 @@ public final class Trainer {
                         stateBytes(),
                         train.batchesPerEpoch(),
                         options.folder(),
-                        position.epoch()));
+                        position.history()));
         while (position.epoch() < config.epochs() && !position.stoppedEarly()) {
             if (!runEpoch(metrics)) {
                 save(metrics);
@@ -181,9 +181,7 @@ public final class Trainer {
             Batch batch = train.batch(epoch, i);
             float loss = step.run(batch, learningRate);
             tokens += (long) batch.rows() * batch.length();
-            position =
-                    new Checkpoint.Position(
-                            epoch, i + 1, position.steps() + 1, position.lossSum() + loss, false);
+            position = position.stepped(loss);
             metrics.step(position.steps(), epoch + 1, loss);
             double seconds = secondsSince(epochStart);
             double secondsLeft = seconds / (i + 1 - first) * (train.batchesPerEpoch() - i - 1);
@@ -208,7 +206,7 @@ public final class Trainer {
                         secondsSince(epochStart));
         boolean stop = evaluation.accuracy() > config.stopAbove();
         metrics.epoch(position.steps(), report);
-        position = new Checkpoint.Position(epoch + 1, 0, position.steps(), 0, stop);
+        position = position.epochEnded(report, stop);
         listener.epochEnded(report);
         return true;
     }
@@ -234,7 +232,7 @@ public final class Trainer {
     private TrainResult result(@Nullable Evaluation test, TrainResult.Ending ending) {
         return new TrainResult(
                 test,
-                position.epoch(),
+                position.history(),
                 session.parameters().trainableParameters(),
                 stateBytes(),
                 ending,
