@@ -47,27 +47,27 @@ class EvaluatorTest {
         }
     }
 
-    /** All rows have two labels, so that the mean over examples is the mean over labels. */
+    /** 500 rows with one label and 500 with two. */
     @Test
-    void accuraciesByDistanceAddUpToTheAccuracy() {
+    void rightAnswersByDistanceAddUpToThoseByPairs() {
         var config =
-                TinyRuns.config(
-                        "model.learn_word_embeddings=false",
-                        "data.test=[{length: 16, pairs: 2, examples: 500}]");
+                TinyRuns.config("model.learn_word_embeddings=false", "data.test.*.examples=500");
         try (var session = TinyRuns.session(config, 2);
                 var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
             TinyRuns.randomize(session, HEAD, 1);
             Evaluation evaluation =
                     new Evaluator(session).evaluate(test, Evaluator.Detail.DISTANCES);
-            Map<Integer, Integer> counts = labelsByBucket(test);
+            Map<Integer, Integer> labels = labelsByBucket(test);
             var byDistance = evaluation.slices().get(Evaluation.KEY_QUERY_DISTANCE);
-            assertThat(byDistance).containsOnlyKeys(2, 4, 8, 16).hasSameSizeAs(counts);
+            assertThat(byDistance.keySet()).isEqualTo(labels.keySet()).contains(2, 4, 8, 16);
             double right = 0;
-            for (var bucket : counts.entrySet()) {
+            for (var bucket : labels.entrySet()) {
                 right += byDistance.get(bucket.getKey()) * bucket.getValue();
             }
+            var byPairs = evaluation.slices().get("num_kv_pairs");
             assertThat(right).isPositive();
-            assertThat(right / 1000).isCloseTo(evaluation.accuracy(), within(1e-12));
+            assertThat(right)
+                    .isCloseTo(500 * byPairs.get(1) + 1000 * byPairs.get(2), within(1e-9));
         }
     }
 
@@ -79,7 +79,7 @@ class EvaluatorTest {
             int[] labels = batch.labelArray();
             for (int query = 0; query < labels.length; query++) {
                 if (labels[query] != TaskConfig.IGNORE) {
-                    int key = query - query % 16;
+                    int key = query - query % batch.length();
                     while (inputs[key] != inputs[query]) {
                         key++;
                     }
