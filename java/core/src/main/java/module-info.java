@@ -2,10 +2,13 @@
 module dev.panthera {
     requires transitive dev.panthera.kernels;
     requires info.picocli;
+    requires java.compiler;
     requires java.management;
     requires java.net.http;
+    requires java.sql;
+    requires org.xerial.sqlitejdbc;
     requires static transitive org.jspecify;
-    requires tools.jackson.databind;
+    requires transitive tools.jackson.databind;
     requires tools.jackson.dataformat.yaml;
 
     exports dev.panthera;
@@ -17,10 +20,16 @@ module dev.panthera {
     exports dev.panthera.nn;
     exports dev.panthera.parity;
     exports dev.panthera.random;
+    exports dev.panthera.sweep;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
     exports dev.panthera.track;
     exports dev.panthera.train;
+
+    uses dev.panthera.sweep.SweepConsole;
+
+    provides dev.panthera.sweep.SweepConsole with
+            dev.panthera.cli.SweepCommand;
 
     opens dev.panthera.cli to
             info.picocli;

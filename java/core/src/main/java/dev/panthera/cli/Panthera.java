@@ -4,6 +4,9 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -25,7 +28,9 @@ public final class Panthera implements Runnable {
     static final int INTERRUPTED = 130;
 
     private static final List<String> COMMANDS =
-            List.of("train", "eval", "data", "tasks", "mixers", "bench", "parity", "doctor");
+            List.of(
+                    "train", "eval", "run", "ls", "show", "export", "data", "tasks", "mixers",
+                    "bench", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -56,10 +61,7 @@ public final class Panthera implements Runnable {
 
     /** Runs the program and ends the JVM with its exit code. */
     public static void main(String[] args) {
-        var console = System.console();
-        boolean terminal =
-                console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
-        System.exit(run(args, new Streams(System.out, System.err, terminal)));
+        System.exit(run(args, systemStreams()));
     }
 
     /**
@@ -69,6 +71,33 @@ public final class Panthera implements Runnable {
      */
     public static int run(String[] args, PrintStream out, PrintStream err) {
         return run(args, new Streams(out, err, false));
+    }
+
+    /** Where the commands of the current thread write; unbound in an experiment that was started without this program. */
+    private static final ScopedValue<Streams> STREAMS = ScopedValue.newInstance();
+
+    /** Runs something whose output belongs to these streams. */
+    static <T> T with(Streams streams, Callable<T> action) throws Exception {
+        return ScopedValue.where(STREAMS, streams).call(action::call);
+    }
+
+    /** Runs one command outside the program's list of them. */
+    static int execute(Function<Streams, CommandLine> command, String... args) {
+        Streams streams = STREAMS.orElse(systemStreams());
+        boolean stacktrace = List.of(args).contains("--stacktrace");
+        try {
+            return configured(command.apply(streams), streams, () -> stacktrace).execute(args);
+        } finally {
+            streams.out().flush();
+            streams.err().flush();
+        }
+    }
+
+    private static Streams systemStreams() {
+        var console = System.console();
+        boolean terminal =
+                console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
+        return new Streams(System.out, System.err, terminal);
     }
 
     private static int run(String[] args, Streams streams) {
@@ -93,6 +122,11 @@ public final class Panthera implements Runnable {
         for (String name : commands(args)) {
             commandLine.addSubcommand(name, command(name, streams));
         }
+        return configured(commandLine, streams, () -> program.stacktrace);
+    }
+
+    private static CommandLine configured(
+            CommandLine commandLine, Streams streams, BooleanSupplier stacktrace) {
         return commandLine
                 .setOut(new PrintWriter(streams.out(), true))
                 .setErr(new PrintWriter(streams.err(), true))
@@ -107,7 +141,7 @@ public final class Panthera implements Runnable {
                                 streams.err(),
                                 List.of(arguments).contains("--stacktrace")))
                 .setExecutionExceptionHandler((failure, command, parsed) ->
-                        Failures.report(failure, streams.err(), program.stacktrace));
+                        Failures.report(failure, streams.err(), stacktrace.getAsBoolean()));
     }
 
     /** The one command that is asked for, since reading the options of all takes longer; all of them otherwise. */
@@ -119,6 +153,10 @@ public final class Panthera implements Runnable {
         return switch (name) {
             case "train" -> TrainCommand.commandLine(streams);
             case "eval" -> EvalCommand.commandLine(streams);
+            case "run" -> new RunCommand(streams);
+            case "ls" -> new LsCommand(streams);
+            case "show" -> new ShowCommand(streams);
+            case "export" -> new ExportCommand(streams);
             case "data" -> DataCommand.commandLine(streams);
             case "tasks" -> new TasksCommand(streams);
             case "mixers" -> new MixersCommand(streams);

@@ -47,6 +47,11 @@ public record Attention(
                     largestDivisor(width, heads));
         }
 
+        @Override
+        public boolean needsPositions() {
+            return true;
+        }
+
         private static int largestDivisor(int width, int atMost) {
             int divisor = Math.min(width, atMost);
             while (width % divisor != 0) {

@@ -14,4 +14,9 @@ public interface MixerConfig {
      * @param width channels of the model
      */
     default void check(int width) {}
+
+    /** Whether a model of this mixer alone cannot tell positions apart unless it learns an embedding of them. */
+    default boolean needsPositions() {
+        return false;
+    }
 }

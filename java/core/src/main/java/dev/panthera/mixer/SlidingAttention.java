@@ -40,6 +40,11 @@ public record SlidingAttention(
         }
 
         @Override
+        public boolean needsPositions() {
+            return true;
+        }
+
+        @Override
         public SlidingAttention build(Layer layer, Init init) {
             check(layer.width());
             int width = layer.width();

@@ -116,6 +116,12 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
         return "mqar";
     }
 
+    /** With length and pairs. */
+    @Override
+    public String label() {
+        return "mqar-" + length + "-" + pairs;
+    }
+
     @Override
     public int labelsPerRow() {
         return pairs;

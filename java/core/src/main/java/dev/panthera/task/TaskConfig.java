@@ -18,6 +18,11 @@ public interface TaskConfig {
     /** Name on the command line and in configurations, such as {@code mqar}. */
     String name();
 
+    /** What a person calls the task with its main options, such as {@code mqar-64-4}; no spaces. */
+    default String label() {
+        return name() + "-" + length();
+    }
+
     /** Token ids are in [0, vocabSize). */
     int vocabSize();
 

@@ -50,15 +50,23 @@ public final class ConfigDraft {
      * @throws UserException if the file cannot be read or is no group of keys
      */
     public ConfigDraft merge(Path file) {
+        merge(root, readTree(file));
+        return this;
+    }
+
+    /**
+     * What a file of YAML, or of JSON if it is named so, says.
+     *
+     * @throws UserException if the file cannot be read or is no group of keys
+     */
+    public static ObjectNode readTree(Path file) {
         ObjectMapper mapper = file.toString().endsWith(".json") ? ConfigFile.JSON : YAML;
         JsonNode layer = parse(mapper, read(file), file.toString());
         if (!(layer instanceof ObjectNode group)) {
             throw new UserException(
-                    "%s: a configuration is a group of keys, for example \"epochs: 32\""
-                            .formatted(file));
+                    "%s: it must be a group of keys, for example \"epochs: 32\"".formatted(file));
         }
-        merge(root, group);
-        return this;
+        return group;
     }
 
     /**
@@ -75,6 +83,24 @@ public final class ConfigDraft {
     public ConfigDraft set(String path, Object value) {
         setAll(path, ConfigFile.JSON.valueToTree(value));
         return this;
+    }
+
+    /**
+     * Values with commas between them, each as YAML, for {@link #set}; a number comes as one.
+     *
+     * @param origin named in an error
+     * @throws UserException if they are no YAML
+     */
+    public static List<Object> yamlList(String text, String origin) {
+        List<Object> values = new ArrayList<>();
+        parse(YAML, "[" + text + "]", origin)
+                .forEach(value -> values.add(value.isValueNode() ? plain(value) : value));
+        return values;
+    }
+
+    /** A tree that is a number, text or Boolean as that. */
+    public static Object plain(JsonNode value) {
+        return ConfigFile.JSON.treeToValue(value, Object.class);
     }
 
     /**
@@ -252,13 +278,12 @@ public final class ConfigDraft {
         try {
             return Files.readString(file);
         } catch (NoSuchFileException failure) {
-            throw new UserException("--config %s: there is no such file".formatted(file), failure);
+            throw new UserException("%s: there is no such file".formatted(file), failure);
         } catch (CharacterCodingException failure) {
-            throw new UserException("--config %s: it is no text in UTF-8".formatted(file), failure);
+            throw new UserException("%s: it is no text in UTF-8".formatted(file), failure);
         } catch (IOException failure) {
             throw new UserException(
-                    "--config %s: it cannot be read (%s)".formatted(file, failure.getMessage()),
-                    failure);
+                    "%s: it cannot be read (%s)".formatted(file, failure.getMessage()), failure);
         }
     }
 }

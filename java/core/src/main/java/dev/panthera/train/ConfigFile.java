@@ -77,6 +77,11 @@ public final class ConfigFile {
         return LINES.writeValueAsString(value);
     }
 
+    /** What {@link #toJsonLine} wrote on several lines, for a person. */
+    public static String indented(String json) {
+        return JSON.writeValueAsString(parse(json));
+    }
+
     /**
      * Reads what {@link #toJsonLine} wrote.
      *

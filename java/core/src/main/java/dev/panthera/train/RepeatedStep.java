@@ -68,6 +68,16 @@ public final class RepeatedStep implements AutoCloseable {
         return session.parameters().trainableParameters();
     }
 
+    /** Bytes of the model's recurrent state for the longest test rows. */
+    public long stateBytes() {
+        return session.model().stateBytes(config.data().maxTestLength());
+    }
+
+    /** Bytes that the device has given out: parameters, optimizer, step memory. */
+    public long deviceBytes() {
+        return session.device().liveBytes();
+    }
+
     /** The gradients of all parameters, of the last step. */
     public double[] gradients() {
         return session.stream().toDoubleArray(session.parameters().gradients());

@@ -1,0 +1,463 @@
+package dev.panthera.sweep;
+
+import dev.panthera.UserException;
+import dev.panthera.train.ConfigFile;
+import dev.panthera.train.EpochReport;
+import dev.panthera.train.Evaluation;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is known of a sweep's trials: an SQLite file in its folder, a row for each trial and one for each finished epoch, written as it
+ * happens. Several processes may work on one sweep; a trial is taken by one of them, which is heard of while it lives. All methods
+ * may be called from any thread.
+ */
+public final class SweepStore implements AutoCloseable {
+    /** After which a process on another machine that was not heard of counts as gone. */
+    private static final long LEASE_MILLIS = 60_000;
+
+    private final Path file;
+    private final Connection connection;
+    private final @Nullable Owner owner;
+
+    private SweepStore(Path folder, Connection connection, @Nullable Owner owner) {
+        file = folder.resolve(StoreFile.NAME);
+        this.connection = connection;
+        this.owner = owner;
+    }
+
+    /**
+     * Opens a sweep's store to work on its trials; makes folder and store if need be.
+     *
+     * @throws UserException if it cannot be written, lies on a network disk, or is of another version
+     */
+    public static SweepStore open(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException failure) {
+            throw new UserException(
+                    "%s: the folder cannot be made (%s); choose a place that you may write to"
+                            .formatted(folder, failure.getMessage()),
+                    failure);
+        }
+        var store = new SweepStore(folder, StoreFile.open(folder), Owner.self());
+        store.heartbeat();
+        return store;
+    }
+
+    /**
+     * Opens a sweep's store to look at it.
+     *
+     * @throws UserException if there is none, or it is of another version
+     */
+    public static SweepStore openForReading(Path folder) {
+        return new SweepStore(folder, StoreFile.openForReading(folder), null);
+    }
+
+    /** Whether a folder holds a sweep. */
+    public static boolean exists(Path folder) {
+        return Files.isRegularFile(folder.resolve(StoreFile.NAME));
+    }
+
+    // -------------------------------------------------------------------------------------------
+    // what the sweep is
+
+    /** Notes a fact about the sweep. */
+    public void put(String key, String value) {
+        transaction(() -> execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
+    }
+
+    /** A fact about the sweep. */
+    public Optional<String> get(String key) {
+        return query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key).stream()
+                .findFirst();
+    }
+
+    /**
+     * Makes these the sweep's trials. Those that it had are kept as they are, and others that nobody has begun are dropped.
+     */
+    public void list(List<Trial> trials) {
+        transaction(() -> {
+            execute(
+                    "CREATE TEMP TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY, ordinal INTEGER)");
+            execute("DELETE FROM listed");
+            try (var insert =
+                            connection.prepareStatement(
+                                    "INSERT INTO trial (id, ordinal, factors, config, status) VALUES (?, ?, ?, ?, 'WAITING')"
+                                            + " ON CONFLICT (id) DO UPDATE SET ordinal = excluded.ordinal, factors = excluded.factors");
+                    var list = connection.prepareStatement("INSERT INTO listed VALUES (?, ?)")) {
+                for (int i = 0; i < trials.size(); i++) {
+                    Trial trial = trials.get(i);
+                    String factors = ConfigFile.toJsonLine(trial.factors());
+                    bind(insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
+                    insert.addBatch();
+                    bind(list, trial.id(), i);
+                    list.addBatch();
+                }
+                insert.executeBatch();
+                list.executeBatch();
+            }
+            execute(
+                    "DELETE FROM trial WHERE status = 'WAITING' AND attempts = 0 AND id NOT IN (SELECT id FROM listed)");
+            return null;
+        });
+    }
+
+    // ---------------------------------------------------------------------------------------------
+    // work on trials
+
+    /** The trials that {@link #take} may take; others wait. */
+    void select(Collection<String> ids) {
+        transaction(() -> {
+            execute("CREATE TEMP TABLE IF NOT EXISTS selected (id TEXT PRIMARY KEY)");
+            execute("DELETE FROM selected");
+            try (var insert = connection.prepareStatement("INSERT INTO selected VALUES (?)")) {
+                for (String id : ids) {
+                    bind(insert, id);
+                    insert.addBatch();
+                }
+                insert.executeBatch();
+            }
+            return null;
+        });
+    }
+
+    /** Takes the first selected trial that waits, for this process. */
+    Optional<String> take() {
+        return transaction(() -> {
+            try (var statement =
+                    connection.prepareStatement(
+                            "UPDATE trial SET status = 'RUNNING', owner = ?, attempts = attempts + 1 WHERE id ="
+                                    + " (SELECT t.id FROM trial t JOIN selected s ON s.id = t.id WHERE t.status = 'WAITING'"
+                                    + " ORDER BY t.ordinal LIMIT 1) RETURNING id")) {
+                bind(statement, owner().id());
+                try (var row = statement.executeQuery()) {
+                    return row.next() ? Optional.of(row.getString(1)) : Optional.<String>empty();
+                }
+            }
+        });
+    }
+
+    /** The selected trials that wait. */
+    List<String> waitingIds() {
+        return query(
+                "SELECT t.id FROM trial t JOIN selected s ON s.id = t.id WHERE t.status = 'WAITING' ORDER BY t.ordinal",
+                row -> row.getString(1));
+    }
+
+    /** How many selected trials have each status. */
+    Map<TrialStatus, Integer> counts() {
+        Map<TrialStatus, Integer> counts = new LinkedHashMap<>();
+        for (TrialStatus status : TrialStatus.values()) {
+            counts.put(status, 0);
+        }
+        query(
+                        "SELECT t.status, count(*) FROM trial t JOIN selected s ON s.id = t.id GROUP BY t.status",
+                        row -> Map.entry(TrialStatus.valueOf(row.getString(1)), row.getInt(2)))
+                .forEach(entry -> counts.put(entry.getKey(), entry.getValue()));
+        return counts;
+    }
+
+    /** Says that this process lives, and frees the trials of those that do not. */
+    void heartbeat() {
+        transaction(() -> {
+            var self = owner();
+            long now = System.currentTimeMillis();
+            execute(
+                    "INSERT INTO owner VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET heartbeat = excluded.heartbeat",
+                    self.id(),
+                    self.place(),
+                    self.pid(),
+                    self.started(),
+                    now);
+            for (Map.Entry<Owner, Long> other : owners()) {
+                boolean silent = now - other.getValue() > LEASE_MILLIS;
+                if (!other.getKey().id().equals(self.id()) && (silent || other.getKey().isGone())) {
+                    release(other.getKey().id());
+                }
+            }
+            return null;
+        });
+    }
+
+    private List<Map.Entry<Owner, Long>> owners() {
+        return query(
+                "SELECT id, place, pid, started, heartbeat FROM owner",
+                row ->
+                        Map.entry(
+                                new Owner(
+                                        row.getString(1),
+                                        row.getString(2),
+                                        row.getLong(3),
+                                        row.getLong(4)),
+                                row.getLong(5)));
+    }
+
+    private void release(String ownerId) throws SQLException {
+        execute("UPDATE trial SET status = 'WAITING', owner = NULL WHERE owner = ?", ownerId);
+        execute("DELETE FROM owner WHERE id = ?", ownerId);
+    }
+
+    /** Lets failed trials among the selected ones be taken again. */
+    int retryFailed() {
+        return transaction(() ->
+                execute(
+                        "UPDATE trial SET status = 'WAITING', message = NULL, stack = NULL WHERE status = 'FAILED'"
+                                + " AND id IN (SELECT id FROM selected)"));
+    }
+
+    /** Notes what is known of a trial's model. */
+    void started(String id, long parameters, long stateBytes, String device) {
+        transaction(() ->
+                execute(
+                        "UPDATE trial SET parameters = ?, state_bytes = ?, device = ? WHERE id = ?",
+                        parameters,
+                        stateBytes,
+                        device,
+                        id));
+    }
+
+    /** Notes an epoch; of one that is noted twice, the second counts. */
+    void epochEnded(String id, EpochReport report) {
+        transaction(() -> {
+            writeEpochs(id, List.of(report));
+            return null;
+        });
+    }
+
+    private void writeEpochs(String id, List<EpochReport> reports) throws SQLException {
+        try (var statement =
+                connection.prepareStatement(
+                        "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
+            for (EpochReport report : reports) {
+                Evaluation deciding = report.deciding();
+                bind(
+                        statement,
+                        id,
+                        report.epoch(),
+                        report.trainLoss(),
+                        report.learningRate(),
+                        deciding.loss(),
+                        deciding.accuracy(),
+                        deciding.examples(),
+                        ConfigFile.toJsonLine(deciding.slices()),
+                        report.tokensPerSecond(),
+                        report.seconds());
+                statement.addBatch();
+            }
+            statement.executeBatch();
+        }
+    }
+
+    /** Notes what a trial came to. Says false, and notes nothing, if it is another process's by now or has ended before. */
+    boolean finished(TrialOutcome outcome) {
+        return transaction(() -> {
+            var test = outcome.test();
+            int rows =
+                    execute(
+                            "UPDATE trial SET status = ?, owner = NULL, accuracy = ?, loss = ?, examples = ?, slices = ?,"
+                                    + " seconds = ?, ending = ?, message = ?, stack = ?,"
+                                    + " parameters = max(parameters, ?), state_bytes = max(state_bytes, ?),"
+                                    + " device = coalesce(?, device) WHERE id = ? AND status = 'RUNNING' AND owner = ?",
+                            outcome.status().name(),
+                            test == null ? null : test.accuracy(),
+                            test == null ? null : test.loss(),
+                            test == null ? null : test.examples(),
+                            test == null ? null : ConfigFile.toJsonLine(test.slices()),
+                            outcome.seconds(),
+                            outcome.ending() == null ? null : outcome.ending().name(),
+                            outcome.message(),
+                            outcome.stack(),
+                            outcome.parameters(),
+                            outcome.stateBytes(),
+                            outcome.device(),
+                            outcome.id(),
+                            owner().id());
+            if (rows == 1) {
+                writeEpochs(outcome.id(), outcome.epochs());
+            }
+            return rows == 1;
+        });
+    }
+
+    // ------------------------------------------------------------------------------------------------ look at them
+
+    /** All trials, in the sweep's order. */
+    public List<StoredTrial> trials() {
+        return trials("");
+    }
+
+    /** The trials whose identity begins like this. */
+    public List<StoredTrial> trialsLike(String idPrefix) {
+        return trials(idPrefix);
+    }
+
+    private List<StoredTrial> trials(String idPrefix) {
+        Map<String, double[]> epochs = new LinkedHashMap<>();
+        query(
+                "SELECT trial, count(*), avg(tokens_per_second), (SELECT validation_accuracy FROM epoch l WHERE l.trial = e.trial"
+                        + " ORDER BY l.epoch DESC LIMIT 1), sum(seconds) FROM epoch e WHERE substr(trial, 1, ?) = ? GROUP BY trial",
+                row ->
+                        epochs.put(
+                                row.getString(1),
+                                new double[] {
+                                    row.getInt(2),
+                                    row.getDouble(3),
+                                    row.getDouble(4),
+                                    row.getDouble(5)
+                                }),
+                idPrefix.length(),
+                idPrefix);
+        return query(
+                "SELECT * FROM trial WHERE substr(id, 1, ?) = ? ORDER BY ordinal, id",
+                row -> trial(row, epochs.get(row.getString("id"))),
+                idPrefix.length(),
+                idPrefix);
+    }
+
+    private static StoredTrial trial(ResultSet row, double @Nullable [] epochs)
+            throws SQLException {
+        return new StoredTrial(
+                row.getString("id"),
+                row.getInt("ordinal"),
+                StoredJson.texts(row.getString("factors")),
+                row.getString("config"),
+                TrialStatus.valueOf(row.getString("status")),
+                row.getInt("attempts"),
+                epochs == null ? 0 : (int) epochs[0],
+                epochs == null ? null : epochs[2],
+                test(row),
+                row.getLong("parameters"),
+                row.getLong("state_bytes"),
+                epochs == null ? 0 : epochs[3],
+                epochs == null ? 0 : epochs[1],
+                row.getString("device"),
+                row.getString("message"),
+                row.getString("stack"));
+    }
+
+    private static @Nullable Evaluation test(ResultSet row) throws SQLException {
+        double accuracy = row.getDouble("accuracy");
+        if (row.wasNull()) {
+            return null;
+        }
+        return new Evaluation(
+                row.getDouble("loss"),
+                accuracy,
+                row.getLong("examples"),
+                StoredJson.slices(row.getString("slices")));
+    }
+
+    /** The finished epochs of a trial. */
+    public List<EpochReport> epochs(String id) {
+        return query(
+                "SELECT * FROM epoch WHERE trial = ? ORDER BY epoch",
+                row ->
+                        new EpochReport(
+                                row.getInt("epoch"),
+                                row.getDouble("train_loss"),
+                                row.getDouble("learning_rate"),
+                                new Evaluation(
+                                        row.getDouble("validation_loss"),
+                                        row.getDouble("validation_accuracy"),
+                                        row.getLong("examples"),
+                                        StoredJson.slices(row.getString("slices"))),
+                                row.getDouble("tokens_per_second"),
+                                row.getDouble("seconds")),
+                id);
+    }
+
+    // ------------------------------------------------------------------------------------------------------- SQL
+
+    private Owner owner() {
+        if (owner == null) {
+            throw new IllegalStateException("the store was opened for reading");
+        }
+        return owner;
+    }
+
+    @FunctionalInterface
+    private interface Work<T> {
+        T run() throws SQLException;
+    }
+
+    @FunctionalInterface
+    private interface Row<T> {
+        T read(ResultSet row) throws SQLException;
+    }
+
+    private synchronized <T> T transaction(Work<T> work) {
+        try {
+            connection.setAutoCommit(false);
+            try {
+                T result = work.run();
+                connection.commit();
+                return result;
+            } catch (SQLException | RuntimeException failure) {
+                connection.rollback();
+                throw failure;
+            } finally {
+                connection.setAutoCommit(true);
+            }
+        } catch (SQLException failure) {
+            throw StoreFile.explain(file, failure);
+        }
+    }
+
+    private int execute(String sql, @Nullable Object... values) throws SQLException {
+        try (var statement = connection.prepareStatement(sql)) {
+            bind(statement, values);
+            return statement.executeUpdate();
+        }
+    }
+
+    private synchronized <T> List<T> query(String sql, Row<T> row, @Nullable Object... values) {
+        try (var statement = connection.prepareStatement(sql)) {
+            bind(statement, values);
+            List<T> rows = new ArrayList<>();
+            try (var result = statement.executeQuery()) {
+                while (result.next()) {
+                    rows.add(row.read(result));
+                }
+            }
+            return rows;
+        } catch (SQLException failure) {
+            throw StoreFile.explain(file, failure);
+        }
+    }
+
+    private static void bind(PreparedStatement statement, @Nullable Object... values)
+            throws SQLException {
+        for (int i = 0; i < values.length; i++) {
+            statement.setObject(i + 1, values[i]);
+        }
+    }
+
+    /** Gives this process's trials back and closes the store. */
+    @Override
+    public void close() {
+        if (owner != null) {
+            transaction(() -> {
+                release(owner.id());
+                return null;
+            });
+        }
+        try {
+            connection.close();
+        } catch (SQLException failure) {
+            throw StoreFile.explain(file, failure);
+        }
+    }
+}
