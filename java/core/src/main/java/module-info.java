@@ -6,6 +6,7 @@ module dev.panthera {
     requires java.compiler;
     requires java.desktop;
     requires java.management;
+    requires java.net.http;
     requires java.sql;
     requires org.graalvm.polyglot;
     requires org.xerial.sqlitejdbc;
@@ -26,6 +27,7 @@ module dev.panthera {
     exports dev.panthera.sweep;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
+    exports dev.panthera.track;
     exports dev.panthera.train;
 
     uses dev.panthera.sweep.SweepConsole;

@@ -42,11 +42,12 @@ class ModuleTest {
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
                     Map.entry("bench", Set.of("train", "task", "tensor")),
+                    Map.entry("track", Set.of("train")),
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "bench", "parity", "train", "task", "model", "mixer", "nn",
-                                    "tensor", "io", "random")));
+                                    "bench", "parity", "track", "train", "task", "model", "mixer",
+                                    "nn", "tensor", "io", "random")));
 
     @Test
     void packagesDependDownwardsOnly() throws IOException {

@@ -112,6 +112,9 @@ class TrainCommandTest {
         assertThat(evaluated.get("accuracy")).isEqualTo(trained.get("accuracy"));
         assertThat(evaluated.get("loss")).isEqualTo(trained.get("loss"));
         assertThat(evaluated.get("examples").asInt()).isEqualTo(8);
+        assertThat(evaluated.get("slices").get("key_query_distance").propertyNames())
+                .isNotEmpty()
+                .isSubsetOf("2", "4", "8", "16");
         var others =
                 Cli.run(
                                 "eval",
@@ -123,7 +126,12 @@ class TrainCommandTest {
                                 "--test-examples",
                                 "5")
                         .succeeded();
-        assertThat(others.out()).contains("(5 examples)", "input_seq_len 12:", "num_kv_pairs 1:");
+        assertThat(others.out())
+                .contains(
+                        "(5 examples)",
+                        "input_seq_len 12:",
+                        "num_kv_pairs 1:",
+                        "key_query_distance ");
     }
 
     /** With two pairs, as in training, four passes would not fit. */

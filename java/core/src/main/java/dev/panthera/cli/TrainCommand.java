@@ -2,6 +2,7 @@ package dev.panthera.cli;
 
 import dev.panthera.UserException;
 import dev.panthera.tensor.StepProfile;
+import dev.panthera.track.TrackingOptions;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.Presets;
@@ -82,6 +83,8 @@ final class TrainCommand implements Callable<Integer> {
             description = "Ends with a table of where the training steps' time went.")
     private boolean profile;
 
+    @Mixin private TrackingMixin tracking = new TrackingMixin();
+
     @Mixin private DeviceMixin device = new DeviceMixin();
 
     @Spec private CommandSpec spec;
@@ -102,6 +105,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        TrackingOptions tracked = tracking.options();
         TrainConfig chosen = resume == null ? newConfig() : resumedConfig(resume);
         Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixerLabel()) : resume;
         var log = json ? streams.err() : streams.out();
@@ -114,7 +118,13 @@ final class TrainCommand implements Callable<Integer> {
                             folder,
                             resume != null,
                             interruption::requested,
-                            measured);
+                            measured,
+                            tracked.sinks(
+                                    RunFolder.name(folder),
+                                    line -> {
+                                        progress.clear();
+                                        Streams.line(streams.err(), "panthera: %s", line);
+                                    }));
             TrainResult result;
             try {
                 result = Trainer.run(chosen, options, progress);
