@@ -73,11 +73,11 @@ class CheckpointTest {
     @Test
     void testRowsThatTheModelCannotReadAreRefused() {
         var device = new DeviceChoice("cpu", 1);
-        var longer = TinyRuns.config("data.test.0.length=18").data();
+        var longer = TinyRuns.config("data.test.0.task.length=18").data();
         assertThatThrownBy(() -> Evaluator.evaluate(folder, device, longer))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--length 18: the model has learned 16 positions");
-        var moreTokens = TinyRuns.config("data.vocab=65").data();
+        var moreTokens = TinyRuns.config("data.test.*.task.vocab_size=65").data();
         assertThatThrownBy(() -> Evaluator.evaluate(folder, device, moreTokens))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--vocab 65: the model knows 64 tokens");
@@ -88,7 +88,7 @@ class CheckpointTest {
         var config = TinyRuns.config("model.positions=false", "epochs=1");
         Path whole = folder.resolve("whole");
         TinyRuns.run(config, whole);
-        var longer = TinyRuns.config("data.test.0.length=40").data();
+        var longer = TinyRuns.config("data.test.0.task.length=40").data();
         assertThat(
                         Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), longer)
                                 .slices()

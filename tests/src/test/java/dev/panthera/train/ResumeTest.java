@@ -113,7 +113,15 @@ class ResumeTest {
         assertThat(result.test()).isEqualTo(expected.test());
         assertThat(result.ending()).isEqualTo(expected.ending());
         assertThat(result.epochs()).isEqualTo(expected.epochs());
-        assertThat(TinyRuns.checkpoint(folder)).isEqualTo(TinyRuns.checkpoint(uninterrupted));
+        assertThat(TinyRuns.history(result)).isEqualTo(TinyRuns.history(expected));
+        assertThat(result.history())
+                .allSatisfy(
+                        epoch -> {
+                            assertThat(epoch.seconds()).isPositive();
+                            assertThat(epoch.tokensPerSecond()).isPositive();
+                        });
+        assertThat(TinyRuns.metadata(folder)).isEqualTo(TinyRuns.metadata(uninterrupted));
+        assertThat(TinyRuns.tensors(folder)).isEqualTo(TinyRuns.tensors(uninterrupted));
         assertThat(TinyRuns.metrics(folder)).isEqualTo(TinyRuns.metrics(uninterrupted));
     }
 }

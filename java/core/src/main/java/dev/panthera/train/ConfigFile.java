@@ -178,6 +178,9 @@ public final class ConfigFile {
         } else if (List.class.isAssignableFrom(type)) {
             return "a list";
         }
+        if (type.isInterface()) {
+            return "a name or a group of keys with one";
+        }
         return type == String.class ? "a text" : "a group of keys";
     }
 
