@@ -54,7 +54,7 @@ class BadInputTest {
                     --mixer base-conv --set model.mixer.taps=[3,x] | model.mixer.taps.1 | a whole number
                     --set model.taps=[3,-1]             | model.taps           | mixer, positions
                     --set model.mixer.taps=3            | model.mixer.taps: there is no such key | bias, dropout, heads
-                    --set model.mixer.**.taps=3         | model.mixer.**.taps=3: attention has no option taps | heads
+                    --set model.mixer.**.taps=3         | model.mixer.**.taps: attention has no option taps | heads
                     --set model.**=3                    | model.**             | model.mixer.**.heads
                     --set model.mixer=java.lang.String  | java.lang.String     | no record that implements MixerConfig
                     --set model.mixer=com.example.None  | --mixer com.example.None | attention
@@ -134,6 +134,7 @@ class BadInputTest {
                     'data: {test: [{examples: 3}]}'                    | data.test.0.task             | missing
                     'data: {test: [{task: 3, examples: 3}]}'           | data.test.0.task: 3          | a name or a group
                     'model: {mixer: {name: x}}'                        | --mixer x                    | attention
+                    'model: {mixer: null}'                             | model.mixer: null            | a name or a group
                     'model: {mixer: {name: [x]}}'                      | model.mixer                  | name
                     'data: ['                   | neither YAML nor JSON              | line 1
                     '{epochs: 1, epochs: 2}'    | Duplicate                          | epochs

@@ -136,6 +136,37 @@ class CheckpointTest {
     }
 
     @Test
+    void holdsTheFinishedEpochsOfAnInterruptedRun() {
+        Path again = folder.resolve("again");
+        var interrupted = TinyRuns.runUntil(7, CONFIG, again);
+        assertThat(interrupted.history())
+                .singleElement()
+                .satisfies(
+                        epoch -> {
+                            assertThat(epoch.epoch()).isEqualTo(1);
+                            assertThat(epoch.deciding().slices()).isNotEmpty();
+                        });
+        assertThat(TinyRuns.resumeUntil(0, CONFIG, again).history())
+                .isEqualTo(interrupted.history());
+    }
+
+    @Test
+    void aHistoryOfAnotherLengthThanThePositionSaysIsRefused() {
+        rewrite("history", "[]", "");
+        assertRefused("knows 0 epochs, and stands at epoch 1");
+        rewrite("epoch", "0", "");
+        rewrite("history", SafetensorsFile.read(run.resolve(Checkpoint.FILE)).metadata().get("history"), "");
+        assertRefused("knows 1 epochs, and stands at epoch 0");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "null", "[null]", "[", "{}", "7", "[{\"epoch\":1}]", "[\"one\"]"})
+    void aHistoryThatIsNoneIsRefused(String damaged) {
+        rewrite("history", damaged, "");
+        assertRefused("history is damaged");
+    }
+
+    @Test
     void aConfigurationThatIsNoneIsRefused() {
         rewrite("config", "{\"model\": 3}", "");
         assertRefused("model");

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +62,30 @@ class ResumeTest {
                 Trainer.run(CONFIG, TinyRuns.options(folder, false, () -> ended[0]), listener);
         assertThat(stopped.epochs()).isEqualTo(1);
         assertSameAsUninterrupted(TinyRuns.resume(folder));
+    }
+
+    @Test
+    void theListenerOfAResumedRunHearsOfTheEpochsBefore() {
+        var stopped = TinyRuns.runUntil(2 * STEPS_PER_EPOCH + 1, CONFIG, folder);
+        var heard = new ArrayList<EpochReport>();
+        var listener =
+                new TrainListener() {
+                    @Override
+                    public void started(RunInfo info) {
+                        heard.addAll(info.history());
+                    }
+
+                    @Override
+                    public void epochEnded(EpochReport report) {
+                        heard.add(report);
+                    }
+                };
+        var result =
+                Trainer.run(CONFIG, TinyRuns.options(folder, true, () -> false), listener);
+        assertThat(heard).hasSize(3).isEqualTo(result.history()).startsWith(stopped.history().toArray(EpochReport[]::new));
+        assertThat(result.totalSeconds())
+                .isEqualTo(result.history().stream().mapToDouble(EpochReport::seconds).sum())
+                .isGreaterThan(stopped.totalSeconds());
     }
 
     @Test

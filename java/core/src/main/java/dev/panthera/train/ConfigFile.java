@@ -137,7 +137,7 @@ public final class ConfigFile {
                                             .map(String::valueOf)
                                             .sorted()
                                             .collect(Collectors.joining(", ")));
-            case InvalidTypeIdException noKind ->
+            case InvalidTypeIdException noKind when at(tree, key).isObject() ->
                     "%s: it needs a key %s that says which one is meant".formatted(key, KIND);
             case MismatchedInputException wrong
                     when !key.isEmpty() && wrong.getTargetType() != null ->
