@@ -93,7 +93,7 @@ public final class ConfigDraft {
      * @throws UserException if all of the paths lead nowhere
      */
     public ConfigDraft setAll(List<String> paths, Object value, String origin) {
-        JsonNode tree = ConfigFile.JSON.valueToTree(value);
+        JsonNode tree = tree(value);
         int set = 0;
         for (String path : paths) {
             set += set(keys(path), tree, origin);
@@ -102,6 +102,16 @@ public final class ConfigDraft {
             throw new UserException(leadsNowhere(keys(paths.getLast()), origin));
         }
         return this;
+    }
+
+    /** Of a list each element by itself: the list does not know that its elements have kinds. */
+    private static JsonNode tree(Object value) {
+        if (!(value instanceof List<?> list)) {
+            return ConfigFile.JSON.valueToTree(value);
+        }
+        ArrayNode elements = ConfigFile.JSON.createArrayNode();
+        list.forEach(element -> elements.add(tree(element)));
+        return elements;
     }
 
     private String leadsNowhere(List<String> keys, String origin) {

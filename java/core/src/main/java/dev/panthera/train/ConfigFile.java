@@ -139,6 +139,8 @@ public final class ConfigFile {
                                             .collect(Collectors.joining(", ")));
             case InvalidTypeIdException noKind when at(tree, key).isObject() ->
                     "%s: it needs a key %s that says which one is meant".formatted(key, KIND);
+            case InvalidTypeIdException noGroup ->
+                    describe(key, at(tree, key), noGroup.getBaseType().getRawClass());
             case MismatchedInputException wrong
                     when !key.isEmpty() && wrong.getTargetType() != null ->
                     describe(key, at(tree, key), wrong.getTargetType());
