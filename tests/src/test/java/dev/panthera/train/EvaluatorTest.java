@@ -66,8 +66,7 @@ class EvaluatorTest {
             }
             var byPairs = evaluation.slices().get("num_kv_pairs");
             assertThat(right).isPositive();
-            assertThat(right)
-                    .isCloseTo(500 * byPairs.get(1) + 1000 * byPairs.get(2), within(1e-9));
+            assertThat(right).isCloseTo(500 * byPairs.get(1) + 1000 * byPairs.get(2), within(1e-9));
         }
     }
 

@@ -38,7 +38,8 @@ public final class ChartRenderer implements AutoCloseable {
     public ChartRenderer() {
         context =
                 Context.newBuilder("js")
-                        // On a JDK without the Graal compiler JavaScript is interpreted, which is meant so.
+                        // On a JDK without the Graal compiler JavaScript is interpreted, which is
+                        // meant so.
                         .option("engine.WarnInterpreterOnly", "false")
                         .build();
         run("host.js");
@@ -49,7 +50,8 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     private Value run(String resource) {
-        return context.eval(Source.newBuilder("js", Resources.text(resource), resource).buildLiteral());
+        return context.eval(
+                Source.newBuilder("js", Resources.text(resource), resource).buildLiteral());
     }
 
     /**
@@ -72,11 +74,12 @@ public final class ChartRenderer implements AutoCloseable {
         try {
             draw.execute(specification.toString(), accept, refuse);
         } catch (PolyglotException failure) {
-            throw new IllegalArgumentException("Vega cannot draw a chart: " + failure.getMessage(), failure);
+            throw new IllegalArgumentException(
+                    "Vega cannot draw a chart: " + failure.getMessage(), failure);
         }
         return Optional.ofNullable(drawn.isEmpty() ? null : drawn.getFirst())
-                .orElseThrow(
-                        () -> new IllegalArgumentException("Vega cannot draw a chart: " + failures));
+                .orElseThrow(() ->
+                        new IllegalArgumentException("Vega cannot draw a chart: " + failures));
     }
 
     @Override
