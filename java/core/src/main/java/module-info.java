@@ -8,6 +8,7 @@ module dev.panthera {
     requires java.management;
     requires java.net.http;
     requires java.sql;
+    requires jdk.httpserver;
     requires org.graalvm.polyglot;
     requires org.xerial.sqlitejdbc;
     requires static transitive org.jspecify;

@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;

@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -3,6 +3,7 @@ package dev.panthera.report;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

@@ -29,8 +29,8 @@ public final class Panthera implements Runnable {
 
     private static final List<String> COMMANDS =
             List.of(
-                    "train", "eval", "run", "ls", "show", "export", "data", "tasks", "mixers",
-                    "bench", "parity", "doctor");
+                    "train", "eval", "run", "ls", "show", "export", "report", "data", "tasks",
+                    "mixers", "bench", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -157,6 +157,7 @@ public final class Panthera implements Runnable {
             case "ls" -> new LsCommand(streams);
             case "show" -> new ShowCommand(streams);
             case "export" -> new ExportCommand(streams);
+            case "report" -> new ReportCommand(streams);
             case "data" -> DataCommand.commandLine(streams);
             case "tasks" -> new TasksCommand(streams);
             case "mixers" -> new MixersCommand(streams);

@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -91,6 +93,8 @@ public final class SweepCommand implements SweepConsole {
                 store.put("name", sweep.name());
                 store.put("description", sweep.description());
                 store.put("version", Version.line());
+                store.putIfAbsent(
+                        "begun", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
                 keepJar(folder);
                 var plan =
                         new SweepRun.Plan(
@@ -98,7 +102,8 @@ public final class SweepCommand implements SweepConsole {
                                 selected,
                                 folder,
                                 options.retryFailed,
-                                options.keepCheckpoints);
+                                options.keepCheckpoints,
+                                options.tracking.options());
                 var view = new SweepView(streams, options.json, selected, System::nanoTime);
                 view.begin(sweep, folder, engine.description(), grid.unavailableTrials());
                 Map<TrialStatus, Integer> counts;

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a sweep: the same for {@code panthera run} and for an experiment that is started in another way. */
@@ -67,6 +68,8 @@ final class SweepOptions {
             paramLabel = "N",
             description = "Threads of each trial. Default: the cores divided by the slots")
     int threads;
+
+    @Mixin TrackingMixin tracking = new TrackingMixin();
 
     @Option(names = "--json", description = "Ends with the numbers of trials as JSON on one line.")
     boolean json;

@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -83,6 +84,32 @@ public record ReportTrial(
                 slices.put(name, Collections.unmodifiableMap(new TreeMap<>(values))));
         testSlices = Collections.unmodifiableMap(slices);
         epochs = List.copyOf(epochs);
+    }
+
+    /** The same without a factor. */
+    ReportTrial without(String factor) {
+        Map<String, String> fewer = new LinkedHashMap<>(factors);
+        fewer.remove(factor);
+        return new ReportTrial(
+                id,
+                mixer,
+                dModel,
+                length,
+                pairs,
+                learningRate,
+                seed,
+                fewer,
+                status,
+                parameters,
+                stateBytes,
+                validationAccuracy,
+                testAccuracy,
+                testSlices,
+                epochs,
+                seconds,
+                tokensPerSecond,
+                message,
+                configJson);
     }
 
     /** The factors that are no component, in the order of the sweep. */
