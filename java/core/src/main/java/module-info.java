@@ -16,10 +16,16 @@ module dev.panthera {
     exports dev.panthera.nn;
     exports dev.panthera.parity;
     exports dev.panthera.random;
+    exports dev.panthera.sweep;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
     exports dev.panthera.train;
 
     opens dev.panthera.cli to
             info.picocli;
+
+    uses dev.panthera.sweep.EngineProvider;
+
+    provides dev.panthera.sweep.EngineProvider with
+            dev.panthera.sweep.SlurmEngineProvider;
 }

@@ -25,7 +25,9 @@ public final class Panthera implements Runnable {
     static final int INTERRUPTED = 130;
 
     private static final List<String> COMMANDS =
-            List.of("train", "eval", "data", "tasks", "mixers", "bench", "parity", "doctor");
+            List.of(
+                    "train", "run-trial", "eval", "data", "tasks", "mixers", "bench", "parity",
+                    "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -118,6 +120,7 @@ public final class Panthera implements Runnable {
     private static Object command(String name, Streams streams) {
         return switch (name) {
             case "train" -> TrainCommand.commandLine(streams);
+            case "run-trial" -> new RunTrialCommand(streams);
             case "eval" -> EvalCommand.commandLine(streams);
             case "data" -> DataCommand.commandLine(streams);
             case "tasks" -> new TasksCommand(streams);

@@ -1,0 +1,81 @@
+package dev.panthera.sweep;
+
+import dev.panthera.UserException;
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** Runs one of Slurm's commands to its end. */
+final class SlurmCommand {
+    private static final long LIMIT_SECONDS = 60;
+
+    private SlurmCommand() {}
+
+    /**
+     * How a command ended.
+     *
+     * @param exitCode 0 if it did what was asked
+     * @param out what it printed
+     * @param problem what it said on its error stream, on one line
+     */
+    record Answer(int exitCode, String out, String problem) {
+        boolean isGood() {
+            return exitCode == 0;
+        }
+    }
+
+    /** @throws UserException if Slurm's commands are not on the path */
+    static void requireInstalled() {
+        for (String name : List.of("sbatch", "squeue", "scancel")) {
+            boolean found =
+                    Stream.of(System.getenv().getOrDefault("PATH", "").split(Pattern.quote(File.pathSeparator)))
+                            .filter(folder -> !folder.isEmpty())
+                            .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
+            UserException.require(
+                    found,
+                    "--engine slurm: %s is not on the PATH; start the sweep on a machine that submits to Slurm",
+                    name);
+        }
+    }
+
+    /** Runs it; a command that hangs is killed and counts as failed. */
+    static Answer run(List<String> words) {
+        try {
+            Path out = Files.createTempFile("panthera-slurm", ".out");
+            Path err = Files.createTempFile("panthera-slurm", ".err");
+            try {
+                var process =
+                        new ProcessBuilder(words)
+                                .redirectOutput(out.toFile())
+                                .redirectError(err.toFile())
+                                .start();
+                boolean ended = process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS);
+                if (!ended) {
+                    process.destroyForcibly();
+                    return new Answer(
+                            1, "", "it did not answer within %d s".formatted(LIMIT_SECONDS));
+                }
+                return new Answer(process.exitValue(), text(out), text(err).replaceAll("\\s+", " "));
+            } finally {
+                Files.deleteIfExists(out);
+                Files.deleteIfExists(err);
+            }
+        } catch (IOException failure) {
+            throw new UncheckedIOException(words.getFirst() + " cannot be run", failure);
+        } catch (InterruptedException wish) {
+            Thread.currentThread().interrupt();
+            return new Answer(1, "", "it was interrupted");
+        }
+    }
+
+    private static String text(Path file) throws IOException {
+        return new String(Files.readAllBytes(file), StandardCharsets.UTF_8).strip();
+    }
+}
