@@ -3,6 +3,7 @@ package dev.panthera.bench;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.Presets;
 import dev.panthera.train.TrainConfig;
+import java.util.List;
 
 /**
  * The training step of a model of the paper's figure 2: identity state mixers, a tied head, embedding dropout of 0.1;
@@ -27,15 +28,20 @@ public record StepSizes(
                 .set("model.mixer", mixer)
                 .set("model.layers", layers)
                 .set("model.d_model", dModel)
-                .set("data.vocab", vocab)
+                .setAll(
+                        List.of(
+                                "data.train.*.task.vocab_size",
+                                "data.validation.*.task.vocab_size",
+                                "data.test.*.task.vocab_size"),
+                        vocab)
                 .set("data.batch", batch)
-                .set("data.train.*.length", length)
-                .set("data.train.*.pairs", pairs)
+                .set("data.train.*.task.length", length)
+                .set("data.train.*.task.pairs", pairs)
                 .set("data.train.*.examples", batch)
-                .set("data.test.*.length", length)
-                .set("data.test.*.pairs", pairs)
-                .set("data.validation.*.length", length)
-                .set("data.validation.*.pairs", pairs)
+                .set("data.test.*.task.length", length)
+                .set("data.test.*.task.pairs", pairs)
+                .set("data.validation.*.task.length", length)
+                .set("data.validation.*.task.pairs", pairs)
                 .toConfig();
     }
 

@@ -39,42 +39,46 @@ record ConfigOption(
                     list(
                             "--hybrid",
                             String.class,
-                            "model.hybrid",
+                            "model.mixer.configs",
                             "Mixers of a hybrid's layers, with commas."),
                     whole("--layers", "Number of blocks.", "model.layers"),
                     whole("--d-model", "Channels.", "model.d_model"),
-                    whole("--heads", "Heads of attention.", "model.heads"),
+                    whole("--heads", "Heads of attention.", "model.mixer.**.heads"),
                     list(
                             "--taps",
                             Integer.class,
-                            "model.taps",
+                            "model.mixer.**.taps",
                             "Taps of the filters of base-conv, by layer, with commas; -1 is as long as the sequence."),
                     whole(
                             "--window",
                             "Positions that sliding-attention sees, its own included.",
-                            "model.window"),
+                            "model.mixer.**.window"),
                     one(
                             "--conv-method",
                             "auto|direct|fft",
                             ConvMethod.class,
-                            "model.conv_method",
+                            "model.mixer.**.method",
                             "How long convolutions are computed."),
                     text(
                             "--state-mixer",
                             "NAME",
                             "model.state_mixer",
                             "State mixer; panthera mixers lists them."),
-                    real("--dropout", "Of embeddings and attention weights.", "model.dropout"));
+                    real(
+                            "--dropout",
+                            "Of embeddings, and in mixers that have any.",
+                            "model.dropout",
+                            "model.mixer.**.dropout"));
 
     static final List<ConfigOption> DATA =
             List.of(
-                    whole("--length", "Tokens of a row, in all splits.", everySplit("length")),
+                    whole("--length", "Tokens of a row, in all splits.", everySplit("task.length")),
                     whole(
                             "--pairs",
                             "Key-value pairs of a row, in all splits.",
-                            everySplit("pairs")),
-                    whole("--passes", "How often the pairs are shown.", "data.passes"),
-                    whole("--vocab", "Number of tokens.", "data.vocab"),
+                            everySplit("task.pairs")),
+                    whole("--passes", "How often the pairs are shown.", everySplit("task.passes")),
+                    whole("--vocab", "Number of tokens.", everySplit("task.vocab_size")),
                     whole("--train-examples", "Rows that are trained on.", "data.train.*.examples"),
                     whole(
                             "--validation-examples",
@@ -87,12 +91,13 @@ record ConfigOption(
                     real(
                             "--power-a",
                             "Exponent of the query distances; 1 is uniform.",
-                            "data.power_a"),
-                    one(
+                            everySplit("task.power_a")),
+                    new ConfigOption(
                             "--fillers",
                             "random|zero",
                             Filler.class,
-                            "data.fillers",
+                            false,
+                            List.of(everySplit("task.filler")),
                             "Tokens where nothing is asked."),
                     one(
                             "--order",
@@ -131,19 +136,19 @@ record ConfigOption(
     /** What of the data an evaluation can change. */
     static final List<ConfigOption> TEST_DATA =
             List.of(
-                    whole("--length", "Tokens of a row.", "data.test.*.length"),
-                    whole("--pairs", "Key-value pairs of a row.", "data.test.*.pairs"),
-                    whole("--passes", "How often the pairs are shown.", "data.passes"),
+                    whole("--length", "Tokens of a row.", "data.test.*.task.length"),
+                    whole("--pairs", "Key-value pairs of a row.", "data.test.*.task.pairs"),
+                    whole("--passes", "How often the pairs are shown.", "data.test.*.task.passes"),
                     whole("--test-examples", "Number of rows.", "data.test.*.examples"),
                     real(
                             "--power-a",
                             "Exponent of the query distances; 1 is uniform.",
-                            "data.power_a"),
+                            "data.test.*.task.power_a"),
                     one(
                             "--fillers",
                             "random|zero",
                             Filler.class,
-                            "data.fillers",
+                            "data.test.*.task.filler",
                             "Tokens where nothing is asked."),
                     one("--seed", "N", Long.class, "data.seed", "Of the rows."));
 
@@ -199,7 +204,7 @@ record ConfigOption(
         for (ConfigOption option : options) {
             Object value = parsed.matchedOptionValue(option.name, null);
             if (value != null) {
-                option.keys.forEach(key -> draft.set(key, value));
+                draft.setAll(option.keys, value);
                 any = true;
             }
         }

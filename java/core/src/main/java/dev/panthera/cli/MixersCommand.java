@@ -14,7 +14,7 @@ final class MixersCommand implements Runnable {
 
     @Override
     public void run() {
-        streams.line("--mixer        %s", String.join(" ", Mixers.names()));
-        streams.line("--state-mixer  %s", String.join(" ", Mixers.stateMixerNames()));
+        streams.line("--mixer        %s", String.join(" ", Mixers.SEQUENCE.names()));
+        streams.line("--state-mixer  %s", String.join(" ", Mixers.STATE.names()));
     }
 }

@@ -103,7 +103,7 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         TrainConfig chosen = resume == null ? newConfig() : resumedConfig(resume);
-        Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixer()) : resume;
+        Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixerLabel()) : resume;
         var log = json ? streams.err() : streams.out();
         var progress = new Progress(chosen, log, streams.terminal() && !json, System::nanoTime);
         var measured = profile ? new StepProfile() : null;
@@ -138,7 +138,7 @@ final class TrainCommand implements Callable<Integer> {
     private TrainConfig newConfig() {
         ParseResult parsed = spec.commandLine().getParseResult();
         var base = Presets.named(preset == null ? Presets.DEFAULT : preset);
-        String chosenMixer = parsed.matchedOptionValue("--mixer", base.model().mixer());
+        String chosenMixer = parsed.matchedOptionValue("--mixer", base.model().mixerLabel());
         var draft =
                 ConfigDraft.of(
                         Presets.named(preset == null ? Presets.DEFAULT : preset, chosenMixer));

@@ -18,6 +18,11 @@ public record Hybrid(Mixer mixer) implements Mixer {
                     "hybrid: no mixers are given; list at least one, such as attention");
         }
 
+        /** These mixers in turn. */
+        public static Config of(MixerConfig... configs) {
+            return new Config(List.of(configs));
+        }
+
         @Override
         public void check(int width) {
             configs.forEach(config -> config.check(width));

@@ -6,6 +6,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -21,13 +22,16 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 /**
  * A configuration in the making: starts as a complete one, takes over what files and single values say, and is checked
  * as a whole at the end, so that values may be impossible without those that follow. Keys are as in {@link ConfigFile};
- * a dotted path leads through groups and lists, for example {@code model.d_model}, {@code data.train.0.length}, or
- * {@code data.train.*.length} for all elements.
+ * a dotted path leads through groups and lists, for example {@code model.d_model}, {@code data.train.0.examples}, or
+ * {@code data.train.*.examples} for all elements; {@code model.mixer.**.heads} means every key {@code heads} in the group
+ * {@code model.mixer} and below it. Mixers and tasks may be given by their name alone, which means their usual options, and
+ * with those options only that differ from the usual ones, or from those that they have already.
  */
 public final class ConfigDraft {
     private static final YAMLMapper YAML =
             YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
     private static final String ALL = "*";
+    private static final String ANYWHERE = "**";
 
     private final ObjectNode root;
 
@@ -63,21 +67,69 @@ public final class ConfigDraft {
      * @throws UserException if the path leads through something that has no keys, or the value is no YAML
      */
     public ConfigDraft setYaml(String path, String yaml) {
-        set(path, parse(YAML, yaml, path));
+        setAll(path, parse(YAML, yaml, path));
         return this;
     }
 
-    /** Sets one value: a number, text, Boolean or list of these. */
+    /** Sets one value: a number, text, Boolean, list of these, or a mixer or task with its options. */
     public ConfigDraft set(String path, Object value) {
-        set(path, ConfigFile.JSON.<JsonNode>valueToTree(value));
+        setAll(path, ConfigFile.JSON.valueToTree(value));
         return this;
     }
 
-    /** The value at a path as text: plain for a number or word, else JSON; empty if there is nothing. */
+    /**
+     * Sets one value at several paths, some of which may lead nowhere.
+     *
+     * @throws UserException if all of them do
+     */
+    public ConfigDraft setAll(List<String> paths, Object value) {
+        JsonNode tree = ConfigFile.JSON.valueToTree(value);
+        int set = 0;
+        for (String path : paths) {
+            set += set(keys(path), tree, path);
+        }
+        require(set, paths.getFirst());
+        return this;
+    }
+
+    private void setAll(String path, JsonNode value) {
+        require(set(keys(path), value, path), path);
+    }
+
+    private static void require(int set, String path) {
+        UserException.require(
+                set > 0,
+                "%s: the chosen mixer or task has no such option; leave it out",
+                path.replace("**.", ""));
+    }
+
+    private static List<String> keys(String path) {
+        return List.of(path.split("\\.", -1));
+    }
+
+    /**
+     * The value at a path as text: plain for a number or word, the name of a mixer or task, else JSON; the first if there are
+     * several, empty if there is none.
+     */
     public String text(String path) {
-        JsonNode node = root.at("/" + path.replace(".*.", ".0.").replace('.', '/'));
+        List<String> keys = keys(path);
+        int anywhere = keys.indexOf(ANYWHERE);
+        if (anywhere >= 0) {
+            return groups(keys.subList(0, anywhere), keys.getLast()).stream()
+                    .findFirst()
+                    .map(group -> text(group.get(keys.getLast())))
+                    .orElse("");
+        }
+        return text(root.at("/" + path.replace(".*.", ".0.").replace('.', '/')));
+    }
+
+    private static String text(JsonNode node) {
         if (node.isContainer() && node.isEmpty()) {
             return "";
+        }
+        JsonNode kind = node.path(ConfigFile.KIND);
+        if (kind.isString()) {
+            return kind.asString();
         }
         return node.isValueNode() ? node.asString() : node.toString();
     }
@@ -94,34 +146,63 @@ public final class ConfigDraft {
     private static void merge(ObjectNode target, ObjectNode layer) {
         for (Map.Entry<String, JsonNode> entry : layer.properties()) {
             String key = entry.getKey();
-            if (target.get(key) instanceof ObjectNode group
-                    && entry.getValue() instanceof ObjectNode inner) {
-                merge(group, inner);
-            } else {
-                target.set(key, entry.getValue());
-            }
+            target.set(key, NamedGroups.combine(key, target.get(key), entry.getValue()));
         }
     }
 
-    private void set(String path, JsonNode value) {
-        List<String> keys = List.of(path.split("\\.", -1));
-        set(root, keys, value, path);
+    private int set(List<String> keys, JsonNode value, String path) {
+        int anywhere = keys.indexOf(ANYWHERE);
+        if (anywhere < 0) {
+            return set(root, keys, value, path);
+        }
+        int set = 0;
+        String key = keys.getLast();
+        for (ObjectNode group : groups(keys.subList(0, anywhere), key)) {
+            JsonNode old = group.get(key);
+            boolean oneOfList = value.isArray() && value.size() == 1 && !old.isArray();
+            group.set(key, NamedGroups.combine(key, old, oneOfList ? value.get(0) : value));
+            set++;
+        }
+        return set;
     }
 
-    private static void set(JsonNode node, List<String> keys, JsonNode value, String path) {
+    /** The groups at a path and anywhere below it that have a key. */
+    private List<ObjectNode> groups(List<String> path, String key) {
+        JsonNode top = path.isEmpty() ? root : root.at("/" + String.join("/", path));
+        List<ObjectNode> found = new ArrayList<>();
+        collect(top, key, found);
+        return found;
+    }
+
+    private static void collect(JsonNode node, String key, List<ObjectNode> found) {
+        if (node instanceof ObjectNode group && group.has(key)) {
+            found.add(group);
+        }
+        node.forEach(child -> collect(child, key, found));
+    }
+
+    private static int set(JsonNode node, List<String> keys, JsonNode value, String path) {
         String key = keys.getFirst();
         List<String> rest = keys.subList(1, keys.size());
-        switch (node) {
-            case ObjectNode group when rest.isEmpty() -> group.set(key, value);
+        return switch (node) {
+            case ObjectNode group when rest.isEmpty() -> {
+                group.set(key, NamedGroups.combine(key, group.get(key), value));
+                yield 1;
+            }
             case ObjectNode group -> set(child(group, key, path), rest, value, path);
-            case ArrayNode list when !rest.isEmpty() && key.equals(ALL) ->
-                    list.forEach(element -> set(element, rest, value, path));
+            case ArrayNode list when !rest.isEmpty() && key.equals(ALL) -> {
+                int set = 0;
+                for (JsonNode element : list) {
+                    set += set(element, rest, value, path);
+                }
+                yield set;
+            }
             case ArrayNode list when !rest.isEmpty() ->
                     set(element(list, key, path), rest, value, path);
             default ->
                     throw new UserException(
                             "%s: there is nothing to set below a value or list".formatted(path));
-        }
+        };
     }
 
     private static JsonNode child(ObjectNode group, String key, String path) {

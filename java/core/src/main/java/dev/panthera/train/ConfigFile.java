@@ -1,6 +1,10 @@
 package dev.panthera.train;
 
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
+import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.task.TaskConfig;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -14,18 +18,25 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.annotation.JsonTypeIdResolver;
 import tools.jackson.databind.cfg.EnumFeature;
+import tools.jackson.databind.exc.InvalidTypeIdException;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case. Nothing
- * may be missing and nothing may be unknown; see {@link ConfigDraft} for files that state only what differs.
+ * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case; mixers and
+ * tasks are groups whose key {@code name} says which one. Nothing may be missing and nothing may be unknown; see
+ * {@link ConfigDraft} for files that state only what differs.
  */
 public final class ConfigFile {
     static final JsonMapper JSON =
             JsonMapper.builder()
+                    .addMixIn(MixerConfig.class, Named.class)
+                    .addMixIn(StateMixerConfig.class, Named.class)
+                    .addMixIn(TaskConfig.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
                     .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
                     .enable(SerializationFeature.INDENT_OUTPUT)
@@ -46,6 +57,13 @@ public final class ConfigFile {
                     .disable(SerializationFeature.INDENT_OUTPUT)
                     .disable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
                     .build();
+
+    /** The key that says which kind of mixer or task a group of keys describes. */
+    static final String KIND = "name";
+
+    @JsonTypeInfo(use = JsonTypeInfo.Id.CUSTOM, property = KIND)
+    @JsonTypeIdResolver(KindOfConfig.class)
+    private interface Named {}
 
     private ConfigFile() {}
 
@@ -87,6 +105,11 @@ public final class ConfigFile {
         }
     }
 
+    /** A mixer or task as a tree that names its kind. */
+    static <T> ObjectNode tree(Object value, Class<T> type) {
+        return (ObjectNode) JSON.readTree(JSON.writerFor(type).writeValueAsString(value));
+    }
+
     /** The configuration of a tree; an error names the key by its dotted path. */
     static TrainConfig toConfig(JsonNode tree) {
         return convert(JSON, tree, TrainConfig.class);
@@ -114,6 +137,8 @@ public final class ConfigFile {
                                             .map(String::valueOf)
                                             .sorted()
                                             .collect(Collectors.joining(", ")));
+            case InvalidTypeIdException noKind ->
+                    "%s: it needs a key %s that says which one is meant".formatted(key, KIND);
             case MismatchedInputException wrong
                     when !key.isEmpty() && wrong.getTargetType() != null ->
                     describe(key, at(tree, key), wrong.getTargetType());

@@ -5,20 +5,13 @@ import dev.panthera.task.BatchOrder;
 import dev.panthera.task.DataConfig;
 import dev.panthera.task.DataSegment;
 import dev.panthera.task.Dataset;
-import dev.panthera.task.Filler;
-import dev.panthera.task.Mqar;
 import dev.panthera.task.RowStorage;
 import dev.panthera.task.Split;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The data of a run by names and numbers: MQAR segments of one vocabulary.
+ * The data of a run and how they are cut into batches.
  *
- * @param vocab number of tokens
- * @param powerA exponent of the slots' power law
- * @param fillers what stands where nothing is asked
- * @param passes how often the pairs are repeated
  * @param train what is trained on
  * @param validation what decides about stopping; not made under the published protocol
  * @param test what is reported
@@ -28,61 +21,33 @@ import java.util.List;
  * @param seed of all rows and of their order
  */
 public record DataOptions(
-        int vocab,
-        double powerA,
-        Filler fillers,
-        int passes,
-        List<Segment> train,
-        List<Segment> validation,
-        List<Segment> test,
+        List<DataSegment> train,
+        List<DataSegment> validation,
+        List<DataSegment> test,
         int batch,
         int testBatch,
         BatchOrder order,
         long seed) {
 
-    /** {@code examples} rows of {@code length} tokens with {@code pairs} key-value pairs. */
-    public record Segment(int length, int pairs, int examples) {}
-
     public DataOptions {
-        train = List.copyOf(train);
-        validation = List.copyOf(validation);
-        test = List.copyOf(test);
         UserException.require(
                 batch >= 1, "--batch %d: a batch needs at least one row; try 64", batch);
         UserException.require(
                 testBatch >= 1, "test batch %d: a batch needs at least one row; try 64", testBatch);
-        config(vocab, powerA, fillers, passes, train, validation, test, seed);
+        var checked = new DataConfig(train, validation, test, seed);
+        train = checked.train();
+        validation = checked.validation();
+        test = checked.test();
     }
 
-    /** The data, checked. */
+    /** The data alone. */
     public DataConfig config() {
-        return config(vocab, powerA, fillers, passes, train, validation, test, seed);
+        return new DataConfig(train, validation, test, seed);
     }
 
-    private static DataConfig config(
-            int vocab,
-            double powerA,
-            Filler fillers,
-            int passes,
-            List<Segment> train,
-            List<Segment> validation,
-            List<Segment> test,
-            long seed) {
-        List<List<DataSegment>> splits = new ArrayList<>();
-        for (var segments : List.of(train, validation, test)) {
-            splits.add(
-                    segments.stream()
-                            .map(segment ->
-                                    new DataSegment(
-                                            Mqar.of(segment.length(), segment.pairs())
-                                                    .withVocabSize(vocab)
-                                                    .withPowerA(powerA)
-                                                    .withFiller(fillers)
-                                                    .withPasses(passes),
-                                            segment.examples()))
-                            .toList());
-        }
-        return new DataConfig(splits.get(0), splits.get(1), splits.get(2), seed);
+    /** The smallest vocabulary that covers every segment. */
+    public int vocabSize() {
+        return config().vocabSize();
     }
 
     /** The longest row of any segment. */
@@ -92,7 +57,7 @@ public record DataOptions(
 
     /** The longest row of any test segment: what a model's state size is quoted for. */
     public int maxTestLength() {
-        return test.stream().mapToInt(Segment::length).max().orElseThrow();
+        return test.stream().mapToInt(segment -> segment.task().length()).max().orElseThrow();
     }
 
     /** The batches that are trained on. */
@@ -115,10 +80,11 @@ public record DataOptions(
         return positions(List.of(validation, test), testBatch);
     }
 
-    private static long positions(List<List<Segment>> splits, int batch) {
+    private static long positions(List<List<DataSegment>> splits, int batch) {
         return splits.stream()
                 .flatMap(List::stream)
-                .mapToLong(segment -> (long) Math.min(batch, segment.examples()) * segment.length())
+                .mapToLong(segment ->
+                        (long) Math.min(batch, segment.examples()) * segment.task().length())
                 .max()
                 .orElse(0);
     }

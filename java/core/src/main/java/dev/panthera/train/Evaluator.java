@@ -59,10 +59,10 @@ public final class Evaluator {
 
     private static void requireFit(TrainConfig config, DataOptions data) {
         UserException.require(
-                data.vocab() <= config.data().vocab(),
+                data.vocabSize() <= config.data().vocabSize(),
                 "--vocab %d: the model knows %d tokens; use at most as many",
-                data.vocab(),
-                config.data().vocab());
+                data.vocabSize(),
+                config.data().vocabSize());
         UserException.require(
                 !config.model().positions() || data.maxTestLength() <= config.data().maxLength(),
                 "--length %d: the model has learned %d positions; test it on rows that are no longer",

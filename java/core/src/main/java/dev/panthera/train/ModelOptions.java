@@ -1,40 +1,28 @@
 package dev.panthera.train;
 
-import dev.panthera.kernels.ConvMethod;
+import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.model.ModelConfig;
-import java.util.List;
 
 /**
- * A model by names and numbers, as the command line and configuration files give it.
+ * A model, but for what its data decide: the vocabulary and the longest sequence.
  *
- * @param mixer name of the sequence mixer; see {@link Mixers#names()}
- * @param hybrid mixers of the layers, where {@code mixer} is hybrid
- * @param heads of attention
- * @param taps of short filters by layer, -1 for one as long as the sequence
- * @param window of sliding attention
- * @param convMethod how long convolutions are computed
+ * @param mixer mixes over time
  * @param layers number of blocks
  * @param dModel channels
- * @param stateMixer name of the state mixer; see {@link Mixers#stateMixerNames()}
- * @param stateMultiple hidden channels of the state mixer per channel
+ * @param stateMixer mixes over channels
  * @param positions whether positions are learned, as many as the longest sequence has
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
- * @param dropout of the embeddings and of attention weights
+ * @param dropout of the embeddings
  * @param residualDropout of the residual branches
  * @param dropPath stochastic depth
  */
 public record ModelOptions(
-        String mixer,
-        List<String> hybrid,
-        int heads,
-        List<Integer> taps,
-        int window,
-        ConvMethod convMethod,
+        MixerConfig mixer,
         int layers,
         int dModel,
-        String stateMixer,
-        int stateMultiple,
+        StateMixerConfig stateMixer,
         boolean positions,
         boolean learnWordEmbeddings,
         double dropout,
@@ -42,24 +30,13 @@ public record ModelOptions(
         double dropPath) {
     private static final double NORM_EPSILON = 1e-5;
 
-    public ModelOptions {
-        hybrid = List.copyOf(hybrid);
-        taps = List.copyOf(taps);
-    }
-
     /** The same with another sequence mixer, number of blocks, and with or without positions. */
-    ModelOptions withMixer(String newMixer, int newLayers, boolean newPositions) {
+    ModelOptions withMixer(MixerConfig newMixer, int newLayers, boolean newPositions) {
         return new ModelOptions(
                 newMixer,
-                hybrid,
-                heads,
-                taps,
-                window,
-                convMethod,
                 newLayers,
                 dModel,
                 stateMixer,
-                stateMultiple,
                 newPositions,
                 learnWordEmbeddings,
                 dropout,
@@ -67,17 +44,20 @@ public record ModelOptions(
                 dropPath);
     }
 
+    /** What a person calls the sequence mixer. */
+    public String mixerLabel() {
+        return Mixers.SEQUENCE.label(mixer);
+    }
+
     /** The model for these data, checked. */
     public ModelConfig config(DataOptions data) {
         int length = data.maxLength();
         return new ModelConfig(
-                Mixers.named(
-                        mixer,
-                        new Mixers.Options(heads, dropout, hybrid, taps, window, convMethod)),
-                Mixers.stateMixerNamed(stateMixer, stateMultiple),
+                mixer,
+                stateMixer,
                 dModel,
                 layers,
-                data.vocab(),
+                data.vocabSize(),
                 positions ? length : 0,
                 length,
                 learnWordEmbeddings,

@@ -1,9 +1,15 @@
 package dev.panthera.train;
 
 import dev.panthera.UserException;
-import dev.panthera.kernels.ConvMethod;
+import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.Mlp;
+import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.BatchOrder;
+import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,7 +23,6 @@ public final class Presets {
     /** The setting of figure 2 of Arora et al. 2023 (arXiv 2312.04927) at (L, D) = (64, 4). */
     public static final String FIGURE_2 = "figure-2";
 
-    private static final double POWER_A = 0.01;
     private static final double WEIGHT_DECAY = 0.1;
     private static final double STOP_ABOVE = 0.99;
 
@@ -26,10 +31,6 @@ public final class Presets {
 
     private static final long SEED = 123;
 
-    /** Short and long filters in turn, as in figure 2. */
-    private static final List<Integer> TAPS = List.of(3, -1);
-
-    private static final int WINDOW = 32;
     private static final Map<String, Supplier<TrainConfig>> ALL = new LinkedHashMap<>();
 
     static {
@@ -61,23 +62,23 @@ public final class Presets {
     }
 
     private static TrainConfig defaults() {
-        var model = attention(64, "identity");
-        var data = mqar(64, 8, 256, Filler.ZERO, 20_000, 1_000, 32);
-        return config(model, data, 16, 2e-3, DEFAULT_STOP_ABOVE);
+        var model = attention(64, new Passthrough.Config());
+        var task = Mqar.of(64, 8).withVocabSize(256).withFiller(Filler.ZERO);
+        return config(model, data(task, 20_000, 1_000, 32), 16, 2e-3, DEFAULT_STOP_ABOVE);
     }
 
     /** The original's basic example. */
     private static TrainConfig zoologyBasic() {
-        var model = attention(128, "mlp");
-        var data = mqar(64, 4, 256, Filler.RANDOM, 10_000, 1_000, 32);
-        return config(model, data, 100, 1e-3, STOP_ABOVE);
+        var model = attention(128, new Mlp.Config(4));
+        var task = Mqar.of(64, 4).withVocabSize(256);
+        return config(model, data(task, 10_000, 1_000, 32), 100, 1e-3, STOP_ABOVE);
     }
 
     /** Attention at (L, D) = (64, 4) in figure 2 of Arora et al. 2023 (arXiv 2312.04927), second learning rate. */
     private static TrainConfig figure2() {
-        var model = attention(64, "identity");
-        var data = mqar(64, 4, 8192, Filler.ZERO, 100_000, 3_000, 512);
-        return config(model, data, 64, 4.64e-4, STOP_ABOVE);
+        var model = attention(64, new Passthrough.Config());
+        var task = Mqar.of(64, 4).withFiller(Filler.ZERO);
+        return config(model, data(task, 100_000, 3_000, 512), 64, 4.64e-4, STOP_ABOVE);
     }
 
     /**
@@ -86,53 +87,21 @@ public final class Presets {
      */
     public static TrainConfig named(String name, String mixer) {
         TrainConfig preset = named(name);
-        if (!name.equals(FIGURE_2) || mixer.equals(preset.model().mixer())) {
+        if (!name.equals(FIGURE_2) || mixer.equals(preset.model().mixerLabel())) {
             return preset;
         }
-        return preset.withModel(preset.model().withMixer(mixer, 4, false));
+        return preset.withModel(preset.model().withMixer(Mixers.SEQUENCE.named(mixer), 4, false));
     }
 
-    private static ModelOptions attention(int dModel, String stateMixer) {
+    private static ModelOptions attention(int dModel, StateMixerConfig stateMixer) {
         return new ModelOptions(
-                "attention",
-                List.of(),
-                1,
-                TAPS,
-                WINDOW,
-                ConvMethod.AUTO,
-                2,
-                dModel,
-                stateMixer,
-                4,
-                true,
-                true,
-                0.1,
-                0,
-                0);
+                new Attention.Config(1), 2, dModel, stateMixer, true, true, 0.1, 0, 0);
     }
 
-    private static DataOptions mqar(
-            int length,
-            int pairs,
-            int vocab,
-            Filler fillers,
-            int trainExamples,
-            int testExamples,
-            int batch) {
-        var train = List.of(new DataOptions.Segment(length, pairs, trainExamples));
-        var held = List.of(new DataOptions.Segment(length, pairs, testExamples));
-        return new DataOptions(
-                vocab,
-                POWER_A,
-                fillers,
-                1,
-                train,
-                held,
-                held,
-                batch,
-                batch,
-                BatchOrder.SHUFFLED,
-                SEED);
+    private static DataOptions data(Mqar task, int trainExamples, int testExamples, int batch) {
+        var train = List.of(new DataSegment(task, trainExamples));
+        var held = List.of(new DataSegment(task, testExamples));
+        return new DataOptions(train, held, held, batch, batch, BatchOrder.SHUFFLED, SEED);
     }
 
     private static TrainConfig config(

@@ -105,7 +105,7 @@ public final class Trainer {
     private static RowStorage storage(DataOptions data) {
         long tokens =
                 data.train().stream()
-                        .mapToLong(segment -> (long) segment.examples() * segment.length())
+                        .mapToLong(segment -> (long) segment.examples() * segment.task().length())
                         .sum();
         return tokens <= MATERIALISED_TOKENS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
     }
