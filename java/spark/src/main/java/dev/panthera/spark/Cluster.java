@@ -15,9 +15,6 @@ import org.apache.spark.util.CollectionAccumulator;
 
 /** The engine's connection to a cluster. */
 final class Cluster implements AutoCloseable {
-    /** Names the file that the logging configuration in this jar writes to. */
-    private static final String LOG_PROPERTY = "panthera.spark.log";
-
     private static final String TAG = "panthera-" + UUID.randomUUID();
 
     private final SparkOptions options;
@@ -36,9 +33,6 @@ final class Cluster implements AutoCloseable {
      * @throws UserException if there is no such cluster, or it does not take the application
      */
     static Cluster connect(SparkOptions options) {
-        if (options.log() != null) {
-            System.setProperty(LOG_PROPERTY, options.log().toString());
-        }
         SparkConf conf = conf(options);
         UserException.require(
                 conf.contains("spark.master"),

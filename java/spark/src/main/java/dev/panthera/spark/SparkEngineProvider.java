@@ -12,6 +12,9 @@ import org.apache.spark.SparkConf;
 
 /** Makes engines that run trials on a cluster of Apache Spark. */
 public final class SparkEngineProvider implements EngineProvider {
+    /** Names the file that the logging configuration in this jar writes to; it is read when Spark's first class is used. */
+    private static final String LOG_PROPERTY = "panthera.spark.log";
+
     private static final String MASTER = "master";
     private static final String SLOTS = "slots";
     private static final String THREADS = "threads";
@@ -44,6 +47,7 @@ public final class SparkEngineProvider implements EngineProvider {
     @Override
     public Engine open(EngineSetting setting) {
         setting.requireKnown(this);
+        System.setProperty(LOG_PROPERTY, setting.folder().resolve("spark.log").toString());
         return new SparkEngine(
                 new SparkOptions(
                         setting.text(MASTER),
@@ -53,7 +57,6 @@ public final class SparkEngineProvider implements EngineProvider {
                         setting.count(THREADS, 1, 1),
                         setting.startingWith(CONF),
                         setting.flag(SHARED_FOLDER, false),
-                        setting.folder().resolve("spark.log"),
                         Duration.ofSeconds(setting.count(PATIENCE, 1, 120))));
     }
 

@@ -19,7 +19,6 @@ import org.jspecify.annotations.Nullable;
  * @param conf further settings of Spark, which win over the engine's own
  * @param sharedFolder whether the trials' folders are the same on every machine: then a trial that was lost or interrupted
  *     goes on from its checkpoint, else it starts again
- * @param log file for Spark's warnings; null: nowhere
  * @param patience how long there may be no executor before the engine gives up
  */
 public record SparkOptions(
@@ -30,7 +29,6 @@ public record SparkOptions(
         int threads,
         Map<String, String> conf,
         boolean sharedFolder,
-        @Nullable Path log,
         Duration patience) {
 
     public SparkOptions {
