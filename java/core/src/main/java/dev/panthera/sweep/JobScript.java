@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** The shell script that a job runs: this program, in a JVM with the options of this one, for one trial. */
 final class JobScript {
     private static final String MODULE = "dev.panthera";
+    private static final String OWN_PROPERTIES = "panthera.";
     private static final String MAIN = "dev.panthera.cli.Panthera";
 
     private JobScript() {}
@@ -35,6 +36,10 @@ final class JobScript {
         ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
                 .filter(JobScript::isWorthPassing)
                 .forEach(words::add);
+        System.getProperties().stringPropertyNames().stream()
+                .filter(name -> name.startsWith(OWN_PROPERTIES))
+                .sorted()
+                .forEach(name -> words.add("-D" + name + "=" + System.getProperty(name)));
         String classPath = System.getProperty("java.class.path", "");
         String modulePath = System.getProperty("jdk.module.path", "");
         boolean asModule = JobScript.class.getModule().isNamed();
@@ -55,6 +60,7 @@ final class JobScript {
                         "-agentpath:",
                         "-javaagent:",
                         "-Xrunjdwp:",
+                        "-D" + OWN_PROPERTIES,
                         "-Dcom.sun.management.",
                         "--module-path",
                         "-XX:AOTCacheOutput",

@@ -10,11 +10,12 @@ public final class SlurmEngineProvider implements EngineProvider {
     static final String SLOTS = "slots";
     static final String THREADS = "threads";
     static final String COMMAND = "command";
+    static final String COMMANDS = "slurm-bin";
     static final String POLL = "poll-ms";
     static final String GRACE = "grace-ms";
 
     /** The options that are not sbatch's. */
-    static final Set<String> OWN = Set.of(SLOTS, THREADS, COMMAND, POLL, GRACE);
+    static final Set<String> OWN = Set.of(SLOTS, THREADS, COMMAND, COMMANDS, POLL, GRACE);
 
     /** What the engine itself says to sbatch. */
     private static final Set<String> RESERVED = Set.of("array", "parsable", "output", "wrap", "wait");
@@ -33,6 +34,7 @@ public final class SlurmEngineProvider implements EngineProvider {
         options.put(SLOTS, "most trials at once; default: no limit of ours");
         options.put(THREADS, "CPUs and threads of a trial; default: 1");
         options.put(COMMAND, "the words that run panthera on a node; default: as this process runs");
+        options.put(COMMANDS, "folder of sbatch, squeue and scancel; default: as the PATH says");
         options.put(POLL, "milliseconds between two looks at the jobs; default: 2000");
         options.put(GRACE, "milliseconds in which an outcome may still appear; default: 30000");
         options.put("*", "an option of sbatch, for example partition, gres, time, account, mem");
@@ -57,7 +59,7 @@ public final class SlurmEngineProvider implements EngineProvider {
         setting.count(THREADS, 1, 1);
         setting.count(POLL, 10, 2000);
         setting.count(GRACE, 0, 30_000);
-        SlurmCommand.requireInstalled();
+        new SlurmCommands(setting.text(COMMANDS)).requireInstalled();
         return new SlurmEngine(setting);
     }
 }

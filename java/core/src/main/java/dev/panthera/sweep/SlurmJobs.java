@@ -28,6 +28,7 @@ final class SlurmJobs implements ArrayJobs {
 
     private final TrialFolder files;
     private final EngineSetting setting;
+    private final SlurmCommands commands;
     private final Set<String> jobs = new TreeSet<>();
     private final Map<Integer, String> jobOfIndex = new HashMap<>();
     private long silentSince;
@@ -35,6 +36,7 @@ final class SlurmJobs implements ArrayJobs {
     SlurmJobs(TrialFolder files, EngineSetting setting) {
         this.files = files;
         this.setting = setting;
+        commands = new SlurmCommands(setting.text(SlurmEngineProvider.COMMANDS));
     }
 
     @Override
@@ -42,7 +44,6 @@ final class SlurmJobs implements ArrayJobs {
         List<String> words =
                 new ArrayList<>(
                         List.of(
-                                "sbatch",
                                 "--parsable",
                                 "--array=" + ranges(indices) + limit(),
                                 "--job-name=" + NAME,
@@ -57,7 +58,7 @@ final class SlurmJobs implements ArrayJobs {
                     }
                 });
         words.add(files.script().toString());
-        var answer = SlurmCommand.run(words);
+        var answer = commands.run("sbatch", words);
         String job = answer.out().split(";")[0].strip();
         UserException.require(
                 answer.isGood() && job.matches("\\d+"),
@@ -94,7 +95,7 @@ final class SlurmJobs implements ArrayJobs {
     /** Asks for all jobs of the user, since squeue takes the number of a job that has long ended for an error. */
     @Override
     public Optional<Set<Integer>> alive() {
-        var answer = SlurmCommand.run(List.of("squeue", "--me", "-h", "-r", "-o", "%F %K"));
+        var answer = commands.run("squeue", List.of("--me", "-h", "-r", "-o", "%F %K"));
         long now = System.nanoTime();
         if (!answer.isGood()) {
             silentSince = silentSince == 0 ? now : silentSince;
@@ -121,9 +122,9 @@ final class SlurmJobs implements ArrayJobs {
         if (jobs.isEmpty()) {
             return;
         }
-        List<String> words = new ArrayList<>(List.of("scancel", "--quiet", "--name=" + NAME));
+        List<String> words = new ArrayList<>(List.of("--quiet", "--name=" + NAME));
         words.addAll(jobs);
-        SlurmCommand.run(words);
+        commands.run("scancel", words);
     }
 
     @Override

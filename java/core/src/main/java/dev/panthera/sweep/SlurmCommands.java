@@ -7,16 +7,20 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/** Runs one of Slurm's commands to its end. */
-final class SlurmCommand {
+/**
+ * Runs Slurm's commands.
+ *
+ * @param folder that has them; null: they are found on the path
+ */
+record SlurmCommands(@Nullable String folder) {
     private static final long LIMIT_SECONDS = 60;
-
-    private SlurmCommand() {}
 
     /**
      * How a command ended.
@@ -31,22 +35,31 @@ final class SlurmCommand {
         }
     }
 
-    /** @throws UserException if Slurm's commands are not on the path */
-    static void requireInstalled() {
+    /** @throws UserException if one of them is missing */
+    void requireInstalled() {
+        String path = folder == null ? System.getenv().getOrDefault("PATH", "") : folder;
         for (String name : List.of("sbatch", "squeue", "scancel")) {
             boolean found =
-                    Stream.of(System.getenv().getOrDefault("PATH", "").split(Pattern.quote(File.pathSeparator)))
-                            .filter(folder -> !folder.isEmpty())
-                            .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
+                    Stream.of(path.split(Pattern.quote(File.pathSeparator)))
+                            .filter(place -> !place.isEmpty())
+                            .anyMatch(place -> Files.isExecutable(Path.of(place, name)));
             UserException.require(
                     found,
-                    "--engine slurm: %s is not on the PATH; start the sweep on a machine that submits to Slurm",
-                    name);
+                    "--engine slurm: there is no %s %s; start the sweep on a machine that submits to Slurm",
+                    name,
+                    folder == null ? "on the PATH" : "in " + folder);
         }
     }
 
-    /** Runs it; a command that hangs is killed and counts as failed. */
-    static Answer run(List<String> words) {
+    /** Runs one of them to its end; a command that hangs is killed and counts as failed. */
+    Answer run(String name, List<String> arguments) {
+        List<String> words = new ArrayList<>();
+        words.add(folder == null ? name : Path.of(folder, name).toString());
+        words.addAll(arguments);
+        return run(words);
+    }
+
+    private static Answer run(List<String> words) {
         try {
             Path out = Files.createTempFile("panthera-slurm", ".out");
             Path err = Files.createTempFile("panthera-slurm", ".err");
