@@ -31,8 +31,11 @@ module dev.panthera {
     exports dev.panthera.track;
     exports dev.panthera.train;
 
+    uses dev.panthera.sweep.EngineProvider;
     uses dev.panthera.sweep.SweepConsole;
 
+    provides dev.panthera.sweep.EngineProvider with
+            dev.panthera.sweep.SlurmEngineProvider;
     provides dev.panthera.sweep.SweepConsole with
             dev.panthera.cli.SweepCommand;
 

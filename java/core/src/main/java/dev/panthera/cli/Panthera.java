@@ -29,8 +29,8 @@ public final class Panthera implements Runnable {
 
     private static final List<String> COMMANDS =
             List.of(
-                    "train", "eval", "run", "ls", "show", "export", "report", "data", "tasks",
-                    "mixers", "bench", "parity", "doctor");
+                    "train", "eval", "run", "run-trial", "ls", "show", "export", "report", "data",
+                    "tasks", "mixers", "bench", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -152,6 +152,7 @@ public final class Panthera implements Runnable {
     private static Object command(String name, Streams streams) {
         return switch (name) {
             case "train" -> TrainCommand.commandLine(streams);
+            case "run-trial" -> new RunTrialCommand(streams);
             case "eval" -> EvalCommand.commandLine(streams);
             case "run" -> new RunCommand(streams);
             case "ls" -> new LsCommand(streams);
