@@ -35,8 +35,7 @@ final class OneNodeSlurm implements AutoCloseable {
     static OneNodeSlurm startOrSkip(Path folder) throws IOException, InterruptedException {
         for (String name : List.of("munged", "slurmctld", "slurmd", "sbatch")) {
             assumeTrue(
-                    find(name) != null,
-                    "Slurm is not installed: apt-get install slurm-wlm munge");
+                    find(name) != null, "Slurm is not installed: apt-get install slurm-wlm munge");
         }
         assumeTrue(
                 "root".equals(System.getProperty("user.name")),
@@ -176,9 +175,7 @@ final class OneNodeSlurm implements AutoCloseable {
         command.add(bin.resolve(name).toString());
         command.addAll(List.of(arguments));
         var process =
-                new ProcessBuilder(command)
-                        .redirectError(ProcessBuilder.Redirect.DISCARD)
-                        .start();
+                new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
         try (InputStream out = process.getInputStream()) {
             String text = new String(out.readAllBytes()).strip();
             process.waitFor();

@@ -56,7 +56,9 @@ class SlurmClusterTest {
                     .extracting(EpochReport::trainLoss)
                     .isEqualTo(here.epochs().stream().map(EpochReport::trainLoss).toList());
             assertThat(queue.start(order.id())).isPresent();
-            assertThat(queue.epochs(order.id())).extracting(EpochReport::epoch).containsExactly(1, 2);
+            assertThat(queue.epochs(order.id()))
+                    .extracting(EpochReport::epoch)
+                    .containsExactly(1, 2);
         }
     }
 
@@ -66,11 +68,10 @@ class SlurmClusterTest {
         engine().run(queue, () -> !queue.epochs("long").isEmpty());
         assertThat(queue.outcomes())
                 .singleElement()
-                .satisfies(
-                        outcome -> {
-                            assertThat(outcome.status()).isEqualTo(TrialStatus.WAITING);
-                            assertThat(outcome.epochs()).isNotEmpty();
-                        });
+                .satisfies(outcome -> {
+                    assertThat(outcome.status()).isEqualTo(TrialStatus.WAITING);
+                    assertThat(outcome.epochs()).isNotEmpty();
+                });
         assertThat(sweep.resolve("long").resolve(Checkpoint.FILE)).isNotEmptyFile();
         assertThat(Files.exists(sweep.resolve("slurm-jobs.txt"))).isFalse();
     }

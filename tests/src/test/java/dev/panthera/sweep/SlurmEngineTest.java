@@ -59,15 +59,12 @@ class SlurmEngineTest {
         assertThat(queue.outcomes()).containsExactlyElementsOf(outcomes(4));
         assertThat(submitted())
                 .singleElement()
-                .satisfies(
-                        words ->
-                                assertThat(words)
-                                        .contains(
-                                                "--array=0-3%2",
-                                                "--partition=gpu",
-                                                "--time=01:00:00",
-                                                "--cpus-per-task=1")
-                                        .endsWith(sweep.resolve("run-trial.sh").toString()));
+                .satisfies(words ->
+                        assertThat(words)
+                                .contains(
+                                        "--array=0-3%2",
+                                        "--partition=gpu", "--time=01:00:00", "--cpus-per-task=1")
+                                .endsWith(sweep.resolve("run-trial.sh").toString()));
         assertThat(sweep.resolve("slurm-jobs.txt")).doesNotExist();
     }
 
@@ -113,7 +110,8 @@ class SlurmEngineTest {
         Files.writeString(sweep.resolve("slurm-jobs.txt"), "77\n");
         var queue = queue(2);
         run(queue, Map.of());
-        assertThat(Files.readAllLines(state.resolve("cancelled"))).contains("--name=panthera", "77");
+        assertThat(Files.readAllLines(state.resolve("cancelled")))
+                .contains("--name=panthera", "77");
         assertThat(submitted()).extracting(words -> words.get(1)).containsExactly("--array=1");
         assertThat(queue.outcomes()).containsExactlyElementsOf(outcomes(2));
     }

@@ -29,8 +29,20 @@ public final class Panthera implements Runnable {
 
     private static final List<String> COMMANDS =
             List.of(
-                    "train", "eval", "run", "run-trial", "ls", "show", "export", "report", "data",
-                    "tasks", "mixers", "bench", "parity", "doctor");
+                    "train",
+                    "eval",
+                    "run",
+                    "run-trial",
+                    "ls",
+                    "show",
+                    "export",
+                    "report",
+                    "data",
+                    "tasks",
+                    "mixers",
+                    "bench",
+                    "parity",
+                    "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =

@@ -60,10 +60,9 @@ final class RunTrialCommand implements Callable<Integer> {
                         .map(System::getenv)
                         .filter(value -> value != null && value.matches("\\d{1,9}"))
                         .findFirst()
-                        .orElseThrow(
-                                () ->
-                                        new UserException(
-                                                "--index is missing; give the number of a file in FOLDER/orders"));
+                        .orElseThrow(() ->
+                                new UserException(
+                                        "--index is missing; give the number of a file in FOLDER/orders"));
         return Integer.parseInt(text);
     }
 }

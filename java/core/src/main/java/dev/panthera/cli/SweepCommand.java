@@ -87,7 +87,6 @@ public final class SweepCommand implements SweepConsole {
                     !Files.exists(folder) || Files.isDirectory(folder),
                     "--out %s: it is a file; name a folder",
                     folder);
-            var engine = options.localEngine();
             try (var interruption = new Interruption();
                     var store = SweepStore.open(folder)) {
                 store.put("name", sweep.name());
@@ -96,6 +95,7 @@ public final class SweepCommand implements SweepConsole {
                 store.putIfAbsent(
                         "begun", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
                 keepJar(folder);
+                var engine = options.engine(folder);
                 var plan =
                         new SweepRun.Plan(
                                 grid.trials(),

@@ -139,8 +139,7 @@ final class ArrayEngine {
                 int index = taken++;
                 var trial = new Open(placement.apply(next.get()));
                 open.put(index, trial);
-                var earlier =
-                        files.outcome(trial.id()).filter(o -> o.status() == TrialStatus.DONE);
+                var earlier = files.outcome(trial.id()).filter(o -> o.status() == TrialStatus.DONE);
                 if (earlier.isPresent()) {
                     finish(index, trial, earlier.get());
                 } else {

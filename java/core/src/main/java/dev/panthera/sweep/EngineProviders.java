@@ -37,10 +37,9 @@ public final class EngineProviders {
 
     private static EngineProvider spark() {
         return find(SparkLibraries.loader(), SPARK)
-                .orElseThrow(
-                        () ->
-                                new UserException(
-                                        "--engine spark: panthera-spark.jar has no engine for this version of Panthera; take both from one build"));
+                .orElseThrow(() ->
+                        new UserException(
+                                "--engine spark: panthera-spark.jar has no engine for this version of Panthera; take both from one build"));
     }
 
     private static UserException unknown(String name) {

@@ -69,12 +69,11 @@ public record EngineSetting(
     /** The options whose names start so, without that start, in alphabetical order. */
     public Map<String, String> startingWith(String prefix) {
         var found = new TreeMap<String, String>();
-        options.forEach(
-                (name, value) -> {
-                    if (name.startsWith(prefix)) {
-                        found.put(name.substring(prefix.length()), value);
-                    }
-                });
+        options.forEach((name, value) -> {
+            if (name.startsWith(prefix)) {
+                found.put(name.substring(prefix.length()), value);
+            }
+        });
         return found;
     }
 
@@ -89,16 +88,14 @@ public record EngineSetting(
                 .sorted()
                 .filter(name -> known.stream().noneMatch(pattern -> matches(pattern, name)))
                 .findFirst()
-                .ifPresent(
-                        unknown -> {
-                            throw new UserException(
-                                    "engine option %s: engine %s has no such option; choose from %s"
-                                            .formatted(
-                                                    unknown,
-                                                    provider.name(),
-                                                    known.stream()
-                                                            .collect(Collectors.joining(", "))));
-                        });
+                .ifPresent(unknown -> {
+                    throw new UserException(
+                            "engine option %s: engine %s has no such option; choose from %s"
+                                    .formatted(
+                                            unknown,
+                                            provider.name(),
+                                            known.stream().collect(Collectors.joining(", "))));
+                });
     }
 
     private static boolean matches(String pattern, String name) {

@@ -75,7 +75,8 @@ record SlurmCommands(@Nullable String folder) {
                     return new Answer(
                             1, "", "it did not answer within %d s".formatted(LIMIT_SECONDS));
                 }
-                return new Answer(process.exitValue(), text(out), text(err).replaceAll("\\s+", " "));
+                return new Answer(
+                        process.exitValue(), text(out), text(err).replaceAll("\\s+", " "));
             } finally {
                 Files.deleteIfExists(out);
                 Files.deleteIfExists(err);

@@ -18,7 +18,8 @@ public final class SlurmEngineProvider implements EngineProvider {
     static final Set<String> OWN = Set.of(SLOTS, THREADS, COMMAND, COMMANDS, POLL, GRACE);
 
     /** What the engine itself says to sbatch. */
-    private static final Set<String> RESERVED = Set.of("array", "parsable", "output", "wrap", "wait");
+    private static final Set<String> RESERVED =
+            Set.of("array", "parsable", "output", "wrap", "wait");
 
     /** For {@link java.util.ServiceLoader}. */
     public SlurmEngineProvider() {}
@@ -33,7 +34,8 @@ public final class SlurmEngineProvider implements EngineProvider {
         var options = new LinkedHashMap<String, String>();
         options.put(SLOTS, "most trials at once; default: no limit of ours");
         options.put(THREADS, "CPUs and threads of a trial; default: 1");
-        options.put(COMMAND, "the words that run panthera on a node; default: as this process runs");
+        options.put(
+                COMMAND, "the words that run panthera on a node; default: as this process runs");
         options.put(COMMANDS, "folder of sbatch, squeue and scancel; default: as the PATH says");
         options.put(POLL, "milliseconds between two looks at the jobs; default: 2000");
         options.put(GRACE, "milliseconds in which an outcome may still appear; default: 30000");

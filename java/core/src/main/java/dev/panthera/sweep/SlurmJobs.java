@@ -51,8 +51,8 @@ final class SlurmJobs implements ArrayJobs {
                                         + setting.count(SlurmEngineProvider.THREADS, 1, 1),
                                 "--open-mode=append",
                                 "--output=" + files.logs().resolve("%A_%a.log")));
-        setting.startingWith("").forEach(
-                (name, value) -> {
+        setting.startingWith("")
+                .forEach((name, value) -> {
                     if (!SlurmEngineProvider.OWN.contains(name)) {
                         words.add(value.isEmpty() ? "--" + name : "--" + name + "=" + value);
                     }

@@ -98,11 +98,10 @@ record TrialFolder(Path root) {
     TrialOrder order(int index) {
         return TrialOrder.fromJson(
                 read(orderFile(index))
-                        .orElseThrow(
-                                () ->
-                                        new UserException(
-                                                "--index %d: %s is missing; give the folder of a sweep and an index that has an order in it"
-                                                        .formatted(index, orderFile(index)))));
+                        .orElseThrow(() ->
+                                new UserException(
+                                        "--index %d: %s is missing; give the folder of a sweep and an index that has an order in it"
+                                                .formatted(index, orderFile(index)))));
     }
 
     void write(TrialOutcome outcome) {

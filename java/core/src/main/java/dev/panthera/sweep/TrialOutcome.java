@@ -61,16 +61,6 @@ public record TrialOutcome(
     /** A trial that was given up without a result; it can be taken again. */
     public static TrialOutcome waiting(String id) {
         return new TrialOutcome(
-                id,
-                TrialStatus.WAITING,
-                null,
-                null,
-                null,
-                List.of(),
-                0,
-                0,
-                0,
-                null,
-                null);
+                id, TrialStatus.WAITING, null, null, null, List.of(), 0, 0, 0, null, null);
     }
 }
