@@ -96,7 +96,7 @@ final class SweepOptions {
 
     @Mixin TrackingMixin tracking = new TrackingMixin();
 
-    @Option(names = "--json", description = "Ends with the numbers of trials as JSON on one line.")
+    @Option(names = "--json", description = "Ends with the numbers of trials as JSON on one line; with --dry-run, a line for each cost.")
     boolean json;
 
     /**
