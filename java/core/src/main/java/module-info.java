@@ -9,6 +9,7 @@ module dev.panthera {
     requires java.net.http;
     requires java.sql;
     requires jdk.httpserver;
+    requires jdk.management;
     requires org.graalvm.polyglot;
     requires org.xerial.sqlitejdbc;
     requires static transitive org.jspecify;

@@ -28,7 +28,13 @@ final class DryRun {
             streams.line("%s: %d trials", sweep.name(), trials.size());
             streams.line(
                     "%7s %12s %12s %9s %11s %11s %11s",
-                    "trials", "parameters", "state bytes", "memory", "a step", "an epoch", "a trial");
+                    "trials",
+                    "parameters",
+                    "state bytes",
+                    "memory",
+                    "a step",
+                    "an epoch",
+                    "a trial");
         }
         double seconds = 0;
         for (List<Trial> group : groups(trials).values()) {
@@ -42,7 +48,7 @@ final class DryRun {
             streams.out().flush();
         }
         if (!options.json) {
-            printEnd(grid, seconds);
+            printEnd(grid, trials, seconds);
         }
     }
 
@@ -75,10 +81,10 @@ final class DryRun {
                         .with("trial_seconds", cost.seconds()));
     }
 
-    private void printEnd(Grid grid, double seconds) {
+    private void printEnd(Grid grid, List<Trial> trials, double seconds) {
         grid.unavailable()
                 .forEach((level, count) -> streams.line("%7d not available: %s", count, level));
-        int slots = options.localEngine().slots().size();
+        int slots = options.localEngine(trials).slots().size();
         streams.line(
                 "%s for one trial after the other on one slot, %s with %d at once, if none stops early%s",
                 Text.duration(seconds),
@@ -112,9 +118,11 @@ final class DryRun {
     private static Map<String, String> common(List<Trial> group) {
         Map<String, String> common = new LinkedHashMap<>(group.getFirst().factors());
         common.entrySet()
-                .removeIf(factor -> group.stream()
-                        .anyMatch(trial ->
-                                !factor.getValue().equals(trial.factors().get(factor.getKey()))));
+                .removeIf(factor ->
+                        group.stream()
+                                .anyMatch(trial ->
+                                        !factor.getValue()
+                                                .equals(trial.factors().get(factor.getKey()))));
         return common;
     }
 }

@@ -95,7 +95,7 @@ public final class SweepCommand implements SweepConsole {
                 store.putIfAbsent(
                         "begun", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
                 keepJar(folder);
-                var engine = options.engine(folder);
+                var engine = options.engine(folder, selected);
                 var plan =
                         new SweepRun.Plan(
                                 grid.trials(),

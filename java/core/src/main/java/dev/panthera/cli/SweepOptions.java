@@ -7,10 +7,13 @@ import dev.panthera.sweep.EngineSetting;
 import dev.panthera.sweep.ExperimentJar;
 import dev.panthera.sweep.LocalEngine;
 import dev.panthera.sweep.Slot;
+import dev.panthera.sweep.Trial;
+import dev.panthera.sweep.TrialMemory;
 import dev.panthera.train.DeviceChoice;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -96,15 +99,19 @@ final class SweepOptions {
 
     @Mixin TrackingMixin tracking = new TrackingMixin();
 
-    @Option(names = "--json", description = "Ends with the numbers of trials as JSON on one line; with --dry-run, a line for each cost.")
+    @Option(
+            names = "--json",
+            description =
+                    "Ends with the numbers of trials as JSON on one line; with --dry-run, a line for each cost.")
     boolean json;
 
     /**
      * The engine that the options describe.
      *
      * @param folder of the sweep
+     * @param trials that it may get
      */
-    Engine engine(Path folder) {
+    Engine engine(Path folder, List<Trial> trials) {
         boolean local = engine.equals(LOCAL);
         UserException.require(
                 !local || master == null,
@@ -113,7 +120,7 @@ final class SweepOptions {
                 !local || engineOptions.isEmpty(),
                 "--engine-option: it belongs to a cluster; add --engine spark or slurm, or leave it out");
         if (local) {
-            return localEngine();
+            return localEngine(trials);
         }
         UserException.require(
                 slots == 0 && threads == 0 && devices.equals(CPU),
@@ -128,21 +135,29 @@ final class SweepOptions {
                 .open(new EngineSetting(folder, Files.isRegularFile(jar) ? jar : null, given));
     }
 
-    /** The local engine that the options describe. */
-    LocalEngine localEngine() {
+    /**
+     * The local engine that the options describe; without options, as many trials at once as there are cores and as fit into memory.
+     *
+     * @param trials that it may get
+     */
+    LocalEngine localEngine(List<Trial> trials) {
         UserException.require(
                 slots >= 0 && slots <= 1024, "--slots %d: 1 to 1024 are possible", slots);
         int cores = Runtime.getRuntime().availableProcessors();
         List<Slot> all = new ArrayList<>();
         for (String device : devices) {
-            boolean cpu = new DeviceChoice(device, threads).name().equals("cpu");
-            int count = slots > 0 ? slots : cpu ? cores : 1;
+            int count = slots > 0 ? slots : defaultSlots(device, trials, cores);
             int each = threads > 0 ? threads : Math.max(1, cores / (count * devices.size()));
-            for (int i = 0; i < count; i++) {
-                all.add(new Slot(device, each));
-            }
+            all.addAll(Collections.nCopies(count, new Slot(device, each)));
         }
         return new LocalEngine(all);
+    }
+
+    private int defaultSlots(String device, List<Trial> trials, int cores) {
+        boolean cpu = new DeviceChoice(device, threads).name().equals("cpu");
+        return cpu
+                ? TrialMemory.fitting(trials, oneTrial(), Math.max(1, cores / Math.max(1, threads)))
+                : 1;
     }
 
     /** Where one trial runs, for estimates. */
