@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -72,6 +73,16 @@ final class Axis {
     static ObjectNode decades(String title, List<Double> values) {
         double first = values.stream().mapToDouble(value -> value).min().orElseThrow() / 1.15;
         double last = values.stream().mapToDouble(value -> value).max().orElseThrow() * 1.15;
+        List<Double> steps = last / first > 3_000 ? steps(first, last, 1) : steps(first, last, 1, 2, 5);
+        if (steps.stream().filter(step -> step >= first && step <= last).count() < 2) {
+            double below = steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
+            double above = steps.stream().filter(step -> step >= last).findFirst().orElse(last);
+            return decades(title, below, above, steps);
+        }
+        return decades(title, first, last, steps);
+    }
+
+    private static ObjectNode decades(String title, double first, double last, List<Double> steps) {
         ObjectNode axis =
                 Json.object(
                         """
@@ -80,18 +91,20 @@ final class Axis {
                         """);
         axis.withObject("scale").putArray("domain").add(first).add(last);
         ArrayNode ticks = axis.withObject("axis").putArray("values");
-        boolean many = last / first > 3_000;
-        int lowest = (int) Math.floor(Math.log10(first));
+        steps.stream().filter(step -> step >= first && step <= last).forEach(ticks::add);
+        return axis.put("title", title);
+    }
+
+    /** Digits times powers of ten, from one at or below {@code first} to one at or above {@code last}. */
+    private static List<Double> steps(double first, double last, int... digits) {
+        List<Double> steps = new ArrayList<>();
         int highest = (int) Math.ceil(Math.log10(last));
-        for (int power = lowest; power <= highest; power++) {
-            for (int digit : many ? new int[] {1} : new int[] {1, 2, 5}) {
-                double tick = Double.parseDouble(digit + "e" + power);
-                if (tick >= first && tick <= last) {
-                    ticks.add(tick);
-                }
+        for (int power = (int) Math.floor(Math.log10(first)); power <= highest; power++) {
+            for (int digit : digits) {
+                steps.add(Double.parseDouble(digit + "e" + power));
             }
         }
-        return axis.put("title", title);
+        return steps;
     }
 
     private static ObjectNode logarithmic(String title, double first, double last) {

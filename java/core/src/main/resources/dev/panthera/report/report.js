@@ -154,8 +154,14 @@
             if (wanted.length === 0) {
                 return true;
             }
-            this.words ??= this.table.rows.map((row) => row.join(" ").toLowerCase());
-            return wanted.every((word) => this.words[index].includes(word));
+            this.words ??= this.table.rows.map((row) => this.text(row));
+            return wanted.every((word) => this.words[index].includes(/^[0-9][0-9.,]*(e-?[0-9]+)?$/.test(word) ? " " + word + " " : word));
+        }
+
+        /** What a filter looks through. A number must be met as a whole: 64 is not found in 1,640. */
+        text(row) {
+            const parts = this.table.columns.map((column, index) => shown(column, row[index]));
+            return (" " + parts.join(" ") + " " + row.slice(parts.length).join(" ") + " ").toLowerCase();
         }
 
         arrange() {
