@@ -62,7 +62,8 @@ final class SampleSweeps {
         provenance.put("Command", "panthera run experiments/Figure2.java --scale small");
         return new SweepSummary(
                 "figure2-sample",
-                "Multi-query associative recall with made-up numbers: which mixers recall, at which width, with which state?",
+                "Multi-query associative recall with made-up numbers: which mixers recall, at which width, with "
+                        + "which state?",
                 trials,
                 protocol,
                 provenance);
@@ -181,7 +182,8 @@ final class SampleSweeps {
                 speed,
                 null,
                 """
-                {"model": {"d_model": %d, "layers": 2, "mixer": "%s"}, "data": {"length": %d, "pairs": %d}, "learning_rate": %s, "seed": %d}
+                {"model": {"d_model": %d, "layers": 2, "mixer": "%s"},
+                 "data": {"length": %d, "pairs": %d}, "learning_rate": %s, "seed": %d}
                 """
                         .formatted(width, kind.name(), length, length / 16, rate, seed));
     }

@@ -11,6 +11,9 @@ final class Axis {
             "datum.value < 1024 ? datum.value + ' B' : datum.value < 1048576 ? datum.value / 1024 + ' KiB'"
                     + " : datum.value / 1048576 + ' MiB'";
 
+    private static final int[] ALL_DIGITS = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    private static final int FEWEST_TICKS = 3;
+
     private Axis() {}
 
     /** From 0 to 1 with the ticks of the published figures. */
@@ -69,17 +72,21 @@ final class Axis {
         return axis;
     }
 
-    /** Common logarithm with ticks at 1, 2 and 5 times powers of ten, for measured quantities. */
+    /** Common logarithm for measured quantities, with ticks at round numbers: at few digits if that is enough ticks. */
     static ObjectNode decades(String title, List<Double> values) {
         double first = values.stream().mapToDouble(value -> value).min().orElseThrow() / 1.15;
         double last = values.stream().mapToDouble(value -> value).max().orElseThrow() * 1.15;
-        List<Double> steps = last / first > 3_000 ? steps(first, last, 1) : steps(first, last, 1, 2, 5);
-        if (steps.stream().filter(step -> step >= first && step <= last).count() < 2) {
-            double below = steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
-            double above = steps.stream().filter(step -> step >= last).findFirst().orElse(last);
-            return decades(title, below, above, steps);
+        for (int[] digits : List.of(new int[] {1}, new int[] {1, 2, 5}, ALL_DIGITS)) {
+            List<Double> steps = steps(first, last, digits);
+            long inside = steps.stream().filter(step -> step >= first && step <= last).count();
+            if (inside >= FEWEST_TICKS) {
+                return decades(title, first, last, steps);
+            }
         }
-        return decades(title, first, last, steps);
+        List<Double> steps = steps(first, last, ALL_DIGITS);
+        double below = steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
+        double above = steps.stream().filter(step -> step >= last).findFirst().orElse(last);
+        return decades(title, below, above, steps);
     }
 
     private static ObjectNode decades(String title, double first, double last, List<Double> steps) {

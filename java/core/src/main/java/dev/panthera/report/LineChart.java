@@ -127,7 +127,7 @@ record LineChart(
         int across = rows.isEmpty() ? perRow() : columns.size();
         int width = across * panelWidth() + (across - 1) * SPACING;
         int longest = shown().stream().mapToInt(series -> series.label().length()).max().orElse(0);
-        return Math.clamp(width / (7L * longest + 45), 1, Math.max(1, shown().size()));
+        return Math.clamp((width + 60) / (7L * longest + 40), 1, Math.max(1, shown().size()));
     }
 
     private int panelHeight() {
@@ -210,7 +210,8 @@ record LineChart(
         ObjectNode points =
                 layer(
                         """
-                        {"type": "point", "filled": true, "opacity": 1, "size": 60, "stroke": "#222", "strokeWidth": 0.6}
+                        {"type": "point", "filled": true, "opacity": 1, "size": 60,
+                         "stroke": "#222", "strokeWidth": 0.6}
                         """,
                         "sweep");
         points.withArray("transform").add(Json.tree("{\"filter\": {\"field\": \"marker\", \"equal\": true}}"));

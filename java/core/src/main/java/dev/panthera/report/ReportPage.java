@@ -129,11 +129,16 @@ public final class ReportPage {
         if (summary.trials().isEmpty()) {
             line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
+            String text =
+                    "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";
             line(
-                    "<p class=\"notice\">The figures rest on the %s alone. Left out, not counted as zero: %s; the table of trials lists them.</p>"
+                    "<p class=\"notice\">%s</p>"
                             .formatted(
-                                    Phrases.count(summary.count(TrialStatus.DONE), "finished trial"),
-                                    unfinishedCounts()));
+                                    text.formatted(
+                                            Phrases.count(
+                                                    summary.count(TrialStatus.DONE),
+                                                    "finished trial"),
+                                            unfinishedCounts())));
             notes(selection.reservations());
         }
     }
@@ -164,7 +169,8 @@ public final class ReportPage {
     }
 
     private void figures() {
-        line("<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings along.</p></noscript>");
+        line("<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings "
+                + "along.</p></noscript>");
         int number = 0;
         for (Chart chart : charts) {
             if (chart.specification().isPresent()) {
@@ -184,10 +190,16 @@ public final class ReportPage {
         line("<figcaption>" + Html.escape(chart.caption()) + "</figcaption>");
         line("</figure>");
         notes(chart.notes());
-        line(
-                "<p class=\"downloads\"><button type=\"button\" data-chart=\"%s\" data-as=\"svg\">Save as SVG</button> <button type=\"button\" data-chart=\"%s\" data-as=\"json\">Save the Vega-Lite specification</button></p>"
-                        .formatted(name, name));
+        line("<p class=\"downloads\">");
+        line(button(name, "svg", "Save as SVG"));
+        line(button(name, "json", "Save the Vega-Lite specification"));
+        line("</p>");
         line("</section>");
+    }
+
+    private static String button(String chart, String format, String label) {
+        return "<button type=\"button\" data-chart=\"%s\" data-as=\"%s\">%s</button>"
+                .formatted(chart, format, label);
     }
 
     private void notes(List<String> notes) {
@@ -257,13 +269,15 @@ public final class ReportPage {
         line("<div class=\"table\" data-table=\"selected\"></div></section>");
         line("<section id=\"trials\"><h2>Table 2. All trials</h2>");
         line(
-                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, why.</p>");
+                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, "
+                        + "why.</p>");
         line("<div class=\"table\" data-table=\"trials\"></div></section>");
     }
 
     private void footer() {
         line(
-                "<footer>Written by Panthera. Charts by Vega, Vega-Lite and vega-embed (BSD-3-Clause). This file needs no network.</footer>");
+                "<footer>Written by Panthera. Charts by Vega, Vega-Lite and vega-embed (BSD-3-Clause). This "
+                        + "file needs no network.</footer>");
     }
 
     private ObjectNode data() {
