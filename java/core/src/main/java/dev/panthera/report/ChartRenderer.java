@@ -8,7 +8,6 @@ import org.graalvm.polyglot.PolyglotException;
 import org.graalvm.polyglot.Source;
 import org.graalvm.polyglot.Value;
 import org.graalvm.polyglot.proxy.ProxyExecutable;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Draws Vega-Lite specifications as SVG without a browser: the same Vega that a page runs, in GraalJS. The scripts get
@@ -31,11 +30,17 @@ public final class ChartRenderer implements AutoCloseable {
         }
     }
 
+    /** What Truffle does if it cannot load a library that only its compiler needs; by default it prints a warning. */
+    private static final String WITHOUT_LIBRARY = "polyglotimpl.AttachLibraryFailureAction";
+
     private final Context context;
     private final Value draw;
 
     /** Loads Vega and Vega-Lite. */
     public ChartRenderer() {
+        if (System.getProperty(WITHOUT_LIBRARY) == null) {
+            System.setProperty(WITHOUT_LIBRARY, "ignore");
+        }
         context =
                 Context.newBuilder("js")
                         // On a JDK without the Graal compiler JavaScript is interpreted, which is
@@ -55,11 +60,13 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     /**
-     * The chart as SVG; the same text for the same specification, whatever was drawn before.
+     * The chart of a Vega-Lite specification (JSON) as SVG; the same text for the same specification, whatever was
+     * drawn before.
      *
      * @throws IllegalArgumentException if Vega cannot draw it
      */
-    public Drawing draw(ObjectNode specification) {
+    public Drawing draw(String specification) {
+        String description = Json.tree(specification).path("description").asString("");
         var drawn = new ArrayList<Drawing>();
         var failures = new ArrayList<String>();
         ProxyExecutable accept =
@@ -68,11 +75,12 @@ public final class ChartRenderer implements AutoCloseable {
                     for (long index = 0; index < values[1].getArraySize(); index++) {
                         warnings.add(values[1].getArrayElement(index).asString());
                     }
-                    return drawn.add(new Drawing(values[0].asString(), warnings));
+                    String svg = named(values[0].asString(), description);
+                    return drawn.add(new Drawing(svg, warnings));
                 };
         ProxyExecutable refuse = values -> failures.add(values[0].asString());
         try {
-            draw.execute(specification.toString(), accept, refuse);
+            draw.execute(specification, accept, refuse);
         } catch (PolyglotException failure) {
             throw new IllegalArgumentException(
                     "Vega cannot draw a chart: " + failure.getMessage(), failure);
@@ -80,6 +88,16 @@ public final class ChartRenderer implements AutoCloseable {
         return Optional.ofNullable(drawn.isEmpty() ? null : drawn.getFirst())
                 .orElseThrow(() ->
                         new IllegalArgumentException("Vega cannot draw a chart: " + failures));
+    }
+
+    /** With the chart's description as the picture's name for readers who do not see it. */
+    private static String named(String svg, String description) {
+        return description.isEmpty()
+                ? svg
+                : "<svg role=\"img\" aria-label=\""
+                        + Html.escape(description)
+                        + "\""
+                        + svg.substring("<svg".length());
     }
 
     @Override

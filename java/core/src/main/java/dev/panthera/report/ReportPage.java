@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.util.RawValue;
 
 /**
  * A sweep as one HTML page that needs nothing else: scripts, styles and data lie in it, and its content security policy
@@ -81,7 +82,8 @@ public final class ReportPage {
     }
 
     private static String policy(String style, List<String> scripts) {
-        String hashes = scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
+        String hashes =
+                scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
         return "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
                 .formatted(hashes, Html.contentHash(style));
     }
@@ -126,15 +128,18 @@ public final class ReportPage {
     private void incomplete() {
         long unfinished = summary.trials().size() - summary.count(TrialStatus.DONE);
         if (summary.trials().isEmpty()) {
-            line(
-                    "<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
+            line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
+            String text =
+                    "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";
             line(
-                    "<p class=\"notice\">The figures rest on the %s alone. Left out, not counted as zero: %s; the table of trials lists them.</p>"
+                    "<p class=\"notice\">%s</p>"
                             .formatted(
-                                    Phrases.count(
-                                            summary.count(TrialStatus.DONE), "finished trial"),
-                                    unfinishedCounts()));
+                                    text.formatted(
+                                            Phrases.count(
+                                                    summary.count(TrialStatus.DONE),
+                                                    "finished trial"),
+                                            unfinishedCounts())));
             notes(selection.reservations());
         }
     }
@@ -156,16 +161,17 @@ public final class ReportPage {
         }
         line("<dl class=\"provenance\">");
         summary.provenance()
-                .forEach((label, text) ->
-                        line(
-                                "<div><dt>%s</dt><dd>%s</dd></div>"
-                                        .formatted(Html.escape(label), Html.escape(text))));
+                .forEach(
+                        (label, text) ->
+                                line(
+                                        "<div><dt>%s</dt><dd>%s</dd></div>"
+                                                .formatted(Html.escape(label), Html.escape(text))));
         line("</dl>");
     }
 
     private void figures() {
-        line(
-                "<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings along.</p></noscript>");
+        line("<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings "
+                + "along.</p></noscript>");
         int number = 0;
         for (Chart chart : charts) {
             if (chart.specification().isPresent()) {
@@ -185,10 +191,16 @@ public final class ReportPage {
         line("<figcaption>" + Html.escape(chart.caption()) + "</figcaption>");
         line("</figure>");
         notes(chart.notes());
-        line(
-                "<p class=\"downloads\"><button type=\"button\" data-chart=\"%s\" data-as=\"svg\">Save as SVG</button> <button type=\"button\" data-chart=\"%s\" data-as=\"json\">Save the Vega-Lite specification</button></p>"
-                        .formatted(name, name));
+        line("<p class=\"downloads\">");
+        line(button(name, "svg", "Save as SVG"));
+        line(button(name, "json", "Save the Vega-Lite specification"));
+        line("</p>");
         line("</section>");
+    }
+
+    private static String button(String chart, String format, String label) {
+        return "<button type=\"button\" data-chart=\"%s\" data-as=\"%s\">%s</button>"
+                .formatted(chart, format, label);
     }
 
     private void notes(List<String> notes) {
@@ -258,20 +270,24 @@ public final class ReportPage {
         line("<div class=\"table\" data-table=\"selected\"></div></section>");
         line("<section id=\"trials\"><h2>Table 2. All trials</h2>");
         line(
-                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, why.</p>");
+                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, "
+                        + "why.</p>");
         line("<div class=\"table\" data-table=\"trials\"></div></section>");
     }
 
     private void footer() {
         line(
-                "<footer>Written by Panthera. Charts by Vega, Vega-Lite and vega-embed (BSD-3-Clause). This file needs no network.</footer>");
+                "<footer>Written by Panthera. Charts by Vega, Vega-Lite and vega-embed (BSD-3-Clause). This "
+                        + "file needs no network.</footer>");
     }
 
     private ObjectNode data() {
         ObjectNode data = Json.object("{}");
         ObjectNode specifications = data.putObject("charts");
         for (Chart chart : charts) {
-            chart.specification().ifPresent(tree -> specifications.set(chart.name(), tree));
+            chart.specification()
+                    .ifPresent(
+                            text -> specifications.putRawValue(chart.name(), new RawValue(text)));
         }
         ObjectNode tables = data.putObject("tables");
         tables.set("selected", TableData.selected(summary, selection));
