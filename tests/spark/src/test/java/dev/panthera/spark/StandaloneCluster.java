@@ -109,7 +109,7 @@ final class StandaloneCluster implements AutoCloseable {
 
     private static Matcher awaitLine(Process process, Pattern ready) {
         var found = new CompletableFuture<Matcher>();
-        Thread.ofVirtual().start(() -> read(process, ready, found));
+        Thread.ofPlatform().daemon().start(() -> read(process, ready, found));
         try {
             return found.get(LIMIT_SECONDS, TimeUnit.SECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException failure) {
@@ -118,7 +118,7 @@ final class StandaloneCluster implements AutoCloseable {
         }
     }
 
-    /** Reads to the end, so that the process never waits for a reader. */
+    /** Reads to the end, so that the process never waits for a reader; a pipe's reader holds its thread, so not a virtual one. */
     private static void read(Process process, Pattern ready, CompletableFuture<Matcher> found) {
         var printed = new StringBuilder();
         try (BufferedReader lines = process.inputReader()) {
