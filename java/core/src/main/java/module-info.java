@@ -27,5 +27,6 @@ module dev.panthera {
     uses dev.panthera.sweep.EngineProvider;
 
     provides dev.panthera.sweep.EngineProvider with
+            dev.panthera.sweep.FilesEngineProvider,
             dev.panthera.sweep.SlurmEngineProvider;
 }

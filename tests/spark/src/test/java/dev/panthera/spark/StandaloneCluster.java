@@ -73,12 +73,14 @@ final class StandaloneCluster implements AutoCloseable {
                 master);
     }
 
-    /** Kills, as {@code kill -9}, the worker that has started a process; returns when it is dead. */
-    void killWorkerOf(long pid) throws InterruptedException {
-        long parent = ProcessHandle.of(pid).flatMap(ProcessHandle::parent).orElseThrow().pid();
+    /** Kills, as {@code kill -9}, the worker that has started an executor; returns when both are gone. */
+    void killWorkerOf(long executorPid) throws Exception {
+        ProcessHandle executor = ProcessHandle.of(executorPid).orElseThrow();
+        long parent = executor.parent().orElseThrow().pid();
         Process worker =
                 processes.stream().filter(p -> p.pid() == parent).findFirst().orElseThrow();
         worker.destroyForcibly().waitFor();
+        executor.onExit().get(LIMIT_SECONDS, TimeUnit.SECONDS);
     }
 
     private Matcher start(Pattern ready, String mainClass, String... arguments) {
