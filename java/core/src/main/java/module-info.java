@@ -36,6 +36,7 @@ module dev.panthera {
     uses dev.panthera.sweep.SweepConsole;
 
     provides dev.panthera.sweep.EngineProvider with
+            dev.panthera.sweep.FilesEngineProvider,
             dev.panthera.sweep.SlurmEngineProvider;
     provides dev.panthera.sweep.SweepConsole with
             dev.panthera.cli.SweepCommand;

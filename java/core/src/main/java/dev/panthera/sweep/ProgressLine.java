@@ -39,10 +39,11 @@ public record ProgressLine(@Nullable RunInfo info, @Nullable EpochReport epoch) 
         return ConfigFile.fromJson(json, ProgressLine.class);
     }
 
-    /** Tells a queue of it. */
+    /** Tells a queue of it; of a run that goes on, its earlier epochs too, which may not have been heard when they ended. */
     public void tell(TrialQueue queue, String id) {
         if (info != null) {
             queue.started(id, info);
+            info.history().forEach(earlier -> queue.epochEnded(id, earlier));
         }
         if (epoch != null) {
             queue.epochEnded(id, epoch);

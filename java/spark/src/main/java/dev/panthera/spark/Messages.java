@@ -19,14 +19,22 @@ final class Messages {
         return line.length() <= LONGEST ? line : line.substring(0, LONGEST) + "...";
     }
 
-    /** Why a job ended without an outcome. */
-    static UserException lost(Throwable failure) {
-        String all = String.valueOf(failure.getMessage());
-        if (all.contains("UnsupportedClassVersionError")) {
-            return new UserException(
-                    "the cluster's Java is too old for Panthera; start its workers with JDK 25.0.3 or newer (JAVA_HOME in conf/spark-env.sh)",
+    /**
+     * Refuses a cluster on which no trial can ever run.
+     *
+     * @throws UserException if a job failed because the executors' Java cannot read this program's classes
+     */
+    static void requireNewJava(String master, Throwable failure) {
+        if (String.valueOf(failure.getMessage()).contains("UnsupportedClassVersionError")) {
+            throw new UserException(
+                    "--master %s: the workers' Java is too old for Panthera; start them with JDK 25.0.3 or newer (JAVA_HOME in conf/spark-env.sh)"
+                            .formatted(master),
                     failure);
         }
+    }
+
+    /** Why a job ended without an outcome. */
+    static UserException lost(Throwable failure) {
         return new UserException(
                 "the cluster lost the trial and gave it up: %s; see the executors' logs, and give a trial more memory if they were killed"
                         .formatted(firstLine(failure)),

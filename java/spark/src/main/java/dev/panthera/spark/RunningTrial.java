@@ -3,6 +3,7 @@ package dev.panthera.spark;
 import dev.panthera.sweep.ProgressLine;
 import dev.panthera.sweep.TrialOutcome;
 import dev.panthera.sweep.TrialQueue;
+import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.util.CollectionAccumulator;
 
@@ -12,7 +13,7 @@ final class RunningTrial {
     private final TrialQueue queue;
     private final CollectionAccumulator<String> progress;
     private long task = -1;
-    private int told;
+    private final List<String> told = new ArrayList<>();
     private boolean over;
 
     RunningTrial(String id, TrialQueue queue, CollectionAccumulator<String> progress) {
@@ -32,19 +33,25 @@ final class RunningTrial {
         }
         if (fromTask > task) {
             task = fromTask;
-            told = 0;
+            told.clear();
         }
-        for (; told < lines.size(); told++) {
-            ProgressLine.fromJson((String) lines.get(told)).tell(queue, id);
+        for (Object line : lines.subList(Math.min(told.size(), lines.size()), lines.size())) {
+            told.add((String) line);
+            ProgressLine.fromJson((String) line).tell(queue, id);
         }
     }
 
-    /** The trial has an outcome: what it told at last has come with it. */
+    /**
+     * The trial has an outcome, and with it has come all that the attempt with the outcome has told. Nothing of that may have
+     * been heard before, if no heartbeat came since an earlier attempt was lost.
+     */
     synchronized void finish(TrialOutcome outcome) {
         if (over) {
             return;
         }
-        tell(Math.max(task, 0), progress.value());
+        List<String> all = progress.value();
+        boolean heard = all.size() >= told.size() && all.subList(0, told.size()).equals(told);
+        tell(heard ? task : Long.MAX_VALUE, all);
         over = true;
         queue.finished(outcome);
     }

@@ -15,6 +15,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.apache.spark.api.java.JavaFutureAction;
+import org.apache.spark.util.CollectionAccumulator;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps as many trials on the cluster as it has room for, until the queue is empty or somebody wants to stop. */
@@ -90,8 +91,17 @@ final class SparkLoop {
         var progress = cluster.progress();
         var trial = new RunningTrial(order.id(), queue, progress);
         running.put(order.id(), trial);
-        JavaFutureAction<List<String>> job = cluster.submit(order, progress);
+        JavaFutureAction<List<String>> job = submit(order, progress);
         Thread.ofVirtual().name("trial-" + order.id()).start(() -> await(trial, job));
+    }
+
+    private JavaFutureAction<List<String>> submit(
+            TrialOrder order, CollectionAccumulator<String> progress) {
+        try {
+            return cluster.submit(order, progress);
+        } catch (IllegalStateException failure) {
+            throw cluster.isStopped() ? gone(failure) : failure;
+        }
     }
 
     private void await(RunningTrial trial, JavaFutureAction<List<String>> job) {
@@ -113,6 +123,7 @@ final class SparkLoop {
         } else if (cluster.isStopped()) {
             throw gone(end.failure());
         } else {
+            Messages.requireNewJava(cluster.master(), end.failure());
             end.trial().finish(TrialOutcome.failed(end.trial().id(), Messages.lost(end.failure())));
         }
         running.remove(end.trial().id());

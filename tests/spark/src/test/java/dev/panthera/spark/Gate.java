@@ -18,7 +18,7 @@ final class Gate implements AutoCloseable {
     private final CountDownLatch open = new CountDownLatch(1);
 
     Gate() throws IOException {
-        Thread.ofVirtual().start(this::accept);
+        Thread.ofPlatform().daemon().start(this::accept);
     }
 
     int port() {
@@ -38,7 +38,7 @@ final class Gate implements AutoCloseable {
         try {
             while (true) {
                 Socket socket = server.accept();
-                Thread.ofVirtual().start(() -> hold(socket));
+                Thread.ofPlatform().daemon().start(() -> hold(socket));
             }
         } catch (IOException closed) {
             // No trial is waited for any more.

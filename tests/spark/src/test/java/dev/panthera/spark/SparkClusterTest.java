@@ -39,6 +39,9 @@ class SparkClusterTest {
     /** Only against a test that would hang for ever. */
     private static final long LIMIT_SECONDS = 600;
 
+    private static final Map<String, String> ONE_EXECUTOR =
+            Map.of("shared-folder", "true", "conf.spark.cores.max", "1");
+
     @TempDir private static Path shared;
     private static Path experiment;
     private static StandaloneCluster cluster;
@@ -109,8 +112,7 @@ class SparkClusterTest {
         var queue = new ListQueue(TestExperiment.orders(folder, 4, 100_000));
         var stop = new AtomicBoolean();
         try (var gate = new Gate()) {
-            var sweep =
-                    run(engine(gate, Map.of("shared-folder", "true", "slots", "1")), queue, stop);
+            var sweep = run(engine(gate, ONE_EXECUTOR), queue, stop);
             gate.awaitFirst();
             gate.open();
             stop.set(true);
@@ -136,7 +138,7 @@ class SparkClusterTest {
                                 TestExperiment.order(folder, "halts", 3, 1, "halt"),
                                 TestExperiment.order(folder, "last", 4, 1, "none")));
         Map<String, String> options =
-                Map.of("slots", "1", "conf.spark.task.maxFailures", "2");
+                Map.of("conf.spark.cores.max", "1", "conf.spark.task.maxFailures", "2");
         run(engine(null, options), queue, false).get(LIMIT_SECONDS, TimeUnit.SECONDS);
         assertThat(queue.outcomes)
                 .extracting(TrialOutcome::id)

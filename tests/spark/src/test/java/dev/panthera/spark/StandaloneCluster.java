@@ -73,12 +73,14 @@ final class StandaloneCluster implements AutoCloseable {
                 master);
     }
 
-    /** Kills, as {@code kill -9}, the worker that has started a process; returns when it is dead. */
-    void killWorkerOf(long pid) throws InterruptedException {
-        long parent = ProcessHandle.of(pid).flatMap(ProcessHandle::parent).orElseThrow().pid();
+    /** Kills, as {@code kill -9}, the worker that has started an executor; returns when both are gone. */
+    void killWorkerOf(long executorPid) throws Exception {
+        ProcessHandle executor = ProcessHandle.of(executorPid).orElseThrow();
+        long parent = executor.parent().orElseThrow().pid();
         Process worker =
                 processes.stream().filter(p -> p.pid() == parent).findFirst().orElseThrow();
         worker.destroyForcibly().waitFor();
+        executor.onExit().get(LIMIT_SECONDS, TimeUnit.SECONDS);
     }
 
     private Matcher start(Pattern ready, String mainClass, String... arguments) {
@@ -109,7 +111,7 @@ final class StandaloneCluster implements AutoCloseable {
 
     private static Matcher awaitLine(Process process, Pattern ready) {
         var found = new CompletableFuture<Matcher>();
-        Thread.ofVirtual().start(() -> read(process, ready, found));
+        Thread.ofPlatform().daemon().start(() -> read(process, ready, found));
         try {
             return found.get(LIMIT_SECONDS, TimeUnit.SECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException failure) {
@@ -118,7 +120,7 @@ final class StandaloneCluster implements AutoCloseable {
         }
     }
 
-    /** Reads to the end, so that the process never waits for a reader. */
+    /** Reads to the end, so that the process never waits for a reader; a pipe's reader holds its thread, so not a virtual one. */
     private static void read(Process process, Pattern ready, CompletableFuture<Matcher> found) {
         var printed = new StringBuilder();
         try (BufferedReader lines = process.inputReader()) {
