@@ -35,12 +35,11 @@ class ChartsTest {
     void everyChartHasDataInAFinishedSweepAndSaysWhatIsReadOffIt() {
         assertThat(Charts.of(SampleSweeps.finished()))
                 .hasSize(8)
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isPresent();
-                            assertThat(chart.caption()).endsWith(".");
-                            assertThat(chart.alternative()).contains("Rightmost values");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isPresent();
+                    assertThat(chart.caption()).endsWith(".");
+                    assertThat(chart.alternative()).contains("Rightmost values");
+                });
     }
 
     @Test
@@ -85,11 +84,9 @@ class ChartsTest {
                         SampleSweeps.finished().trials().stream()
                                 .filter(ReportTrial::done)
                                 .filter(trial -> trial.length() == 256)
-                                .map(
-                                        trial ->
-                                                SampleSweeps.withSlices(
-                                                        trial,
-                                                        Map.of(ReportTrial.BY_PAIRS, slices)))
+                                .map(trial ->
+                                        SampleSweeps.withSlices(
+                                                trial, Map.of(ReportTrial.BY_PAIRS, slices)))
                                 .toList(),
                         SelectionProtocol.VALIDATION);
 
@@ -104,11 +101,10 @@ class ChartsTest {
         SweepSummary none = SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION);
 
         assertThat(Charts.of(none))
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isEmpty();
-                            assertThat(chart.notes()).containsExactly("Left out: the sweep has no trials.");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isEmpty();
+                    assertThat(chart.notes()).containsExactly("Left out: the sweep has no trials.");
+                });
     }
 
     @Test
@@ -121,11 +117,10 @@ class ChartsTest {
                         SelectionProtocol.VALIDATION);
 
         assertThat(Charts.of(waiting))
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isEmpty();
-                            assertThat(chart.notes()).containsExactly("Left out: no trial has finished.");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isEmpty();
+                    assertThat(chart.notes()).containsExactly("Left out: no trial has finished.");
+                });
     }
 
     @Test
@@ -167,9 +162,7 @@ class ChartsTest {
     @Test
     void tenThousandTrialsGiveSmallSpecifications() {
         assertThat(Charts.of(SampleSweeps.large(10_000)))
-                .allSatisfy(
-                        chart ->
-                                assertThat(chart.specification().orElseThrow())
-                                        .hasSizeLessThan(3_000_000));
+                .allSatisfy(chart ->
+                        assertThat(chart.specification().orElseThrow()).hasSizeLessThan(3_000_000));
     }
 }

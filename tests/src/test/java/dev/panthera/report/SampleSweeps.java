@@ -82,7 +82,8 @@ final class SampleSweeps {
         List<ReportTrial> trials = new ArrayList<>();
         for (int width : List.of(64, 128)) {
             for (int variant = 0; variant < 3; variant++) {
-                for (String mixer : List.of("based", "sliding-attention", "attention", "my-mixer")) {
+                for (String mixer :
+                        List.of("based", "sliding-attention", "attention", "my-mixer")) {
                     if (variant == 0 || !mixer.equals("attention")) {
                         trials.add(stateTrial(mixer, width, variant, trials.size()));
                     }
@@ -95,7 +96,9 @@ final class SampleSweeps {
     private static ReportTrial stateTrial(String mixer, int width, int variant, int index) {
         int size = 8 << variant;
         long state =
-                mixer.equals("attention") ? 8L * width * 1024 : 4L * (3L * width + 2L * width * size);
+                mixer.equals("attention")
+                        ? 8L * width * 1024
+                        : 4L * (3L * width + 2L * width * size);
         double accuracy =
                 mixer.equals("attention")
                         ? 1
@@ -149,11 +152,15 @@ final class SampleSweeps {
         var random = new SplittableRandom(index * 31L + 7);
         double distance = Math.log(width / (kind.need() * length)) / Math.log(2);
         double tuned = Math.abs(Math.log10(rate / kind.bestRate()));
-        double quality = 1 / (1 + Math.exp(-1.7 * (distance - 1.2 * tuned) - 0.6 * random.nextDouble()));
+        double quality =
+                1 / (1 + Math.exp(-1.7 * (distance - 1.2 * tuned) - 0.6 * random.nextDouble()));
         double noise = 0.03 * (random.nextDouble() - 0.5);
         double test = Math.clamp(quality + noise * (1 - quality), 0, 1);
         double validation = Math.clamp(test + 0.01 * (random.nextDouble() - 0.5), 0, 1);
-        long state = kind.grows() ? 4L * (3L * width + 2L * width * length) : 4L * (3L * width + 64L * width);
+        long state =
+                kind.grows()
+                        ? 4L * (3L * width + 2L * width * length)
+                        : 4L * (3L * width + 64L * width);
         double speed = kind.tokensPerSecond() * 64 / width * (0.95 + 0.1 * random.nextDouble());
         Map<String, String> factors = new LinkedHashMap<>();
         factors.put("mixer", kind.name());

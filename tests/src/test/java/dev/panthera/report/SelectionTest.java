@@ -13,7 +13,11 @@ class SelectionTest {
     private int made;
 
     private ReportTrial trial(
-            double rate, long seed, TrialStatus status, @Nullable Double valid, @Nullable Double test) {
+            double rate,
+            long seed,
+            TrialStatus status,
+            @Nullable Double valid,
+            @Nullable Double test) {
         return trial(Map.of(), rate, seed, status, valid, test);
     }
 
@@ -96,7 +100,10 @@ class SelectionTest {
         assertThat(selected.trials()).hasSize(1);
         assertThat(selected.test().orElseThrow().mean()).isEqualTo(0.7);
         assertThat(selection.partial()).containsExactly(selected.setting());
-        assertThat(selection.reservations()).singleElement().asString().contains("hyena, d_model 64");
+        assertThat(selection.reservations())
+                .singleElement()
+                .asString()
+                .contains("hyena, d_model 64");
     }
 
     @Test

@@ -81,8 +81,7 @@ public final class ReportPage {
     }
 
     private static String policy(String style, List<String> scripts) {
-        String hashes =
-                scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
+        String hashes = scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
         return "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
                 .formatted(hashes, Html.contentHash(style));
     }
@@ -127,7 +126,8 @@ public final class ReportPage {
     private void incomplete() {
         long unfinished = summary.trials().size() - summary.count(TrialStatus.DONE);
         if (summary.trials().isEmpty()) {
-            line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
+            line(
+                    "<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
             String text =
                     "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";
@@ -160,17 +160,17 @@ public final class ReportPage {
         }
         line("<dl class=\"provenance\">");
         summary.provenance()
-                .forEach(
-                        (label, text) ->
-                                line(
-                                        "<div><dt>%s</dt><dd>%s</dd></div>"
-                                                .formatted(Html.escape(label), Html.escape(text))));
+                .forEach((label, text) ->
+                        line(
+                                "<div><dt>%s</dt><dd>%s</dd></div>"
+                                        .formatted(Html.escape(label), Html.escape(text))));
         line("</dl>");
     }
 
     private void figures() {
-        line("<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings "
-                + "along.</p></noscript>");
+        line(
+                "<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings "
+                        + "along.</p></noscript>");
         int number = 0;
         for (Chart chart : charts) {
             if (chart.specification().isPresent()) {

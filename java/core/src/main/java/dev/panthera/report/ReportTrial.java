@@ -61,17 +61,26 @@ public record ReportTrial(
     /** Names, in lower case and without punctuation, of factors that are components. */
     private static final Set<String> COMPONENTS =
             Set.of(
-                    "mixer", "sequencemixer", "dmodel", "width", "length", "inputseqlen", "seqlen",
-                    "pairs", "numkvpairs", "learningrate", "lr", "seed");
+                    "mixer",
+                    "sequencemixer",
+                    "dmodel",
+                    "width",
+                    "length",
+                    "inputseqlen",
+                    "seqlen",
+                    "pairs",
+                    "numkvpairs",
+                    "learningrate",
+                    "lr",
+                    "seed");
 
     public ReportTrial {
         factors = Collections.unmodifiableMap(new LinkedHashMap<>(factors));
         validationAccuracy = Statistics.finiteOrNull(validationAccuracy);
         testAccuracy = Statistics.finiteOrNull(testAccuracy);
         Map<String, Map<Integer, Double>> slices = new TreeMap<>();
-        testSlices.forEach(
-                (name, values) ->
-                        slices.put(name, Collections.unmodifiableMap(new TreeMap<>(values))));
+        testSlices.forEach((name, values) ->
+                slices.put(name, Collections.unmodifiableMap(new TreeMap<>(values))));
         testSlices = Collections.unmodifiableMap(slices);
         epochs = List.copyOf(epochs);
     }
@@ -79,12 +88,11 @@ public record ReportTrial(
     /** The factors that are no component, in the order of the sweep. */
     public Map<String, String> otherFactors() {
         Map<String, String> others = new LinkedHashMap<>();
-        factors.forEach(
-                (name, label) -> {
-                    if (!COMPONENTS.contains(plain(name))) {
-                        others.put(name, label);
-                    }
-                });
+        factors.forEach((name, label) -> {
+            if (!COMPONENTS.contains(plain(name))) {
+                others.put(name, label);
+            }
+        });
         return Collections.unmodifiableMap(others);
     }
 
