@@ -1,10 +1,13 @@
 /** Recall in efficient language models: tasks, sequence mixers, models, training and the command line. */
 module dev.panthera {
     requires transitive dev.panthera.kernels;
+    requires com.github.weisj.jsvg;
     requires info.picocli;
     requires java.compiler;
+    requires java.desktop;
     requires java.management;
     requires java.sql;
+    requires org.graalvm.polyglot;
     requires org.xerial.sqlitejdbc;
     requires static transitive org.jspecify;
     requires transitive tools.jackson.databind;
@@ -19,6 +22,7 @@ module dev.panthera {
     exports dev.panthera.nn;
     exports dev.panthera.parity;
     exports dev.panthera.random;
+    exports dev.panthera.report;
     exports dev.panthera.sweep;
     exports dev.panthera.task;
     exports dev.panthera.tensor;

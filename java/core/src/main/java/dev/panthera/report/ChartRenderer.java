@@ -1,0 +1,86 @@
+package dev.panthera.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.graalvm.polyglot.Context;
+import org.graalvm.polyglot.PolyglotException;
+import org.graalvm.polyglot.Source;
+import org.graalvm.polyglot.Value;
+import org.graalvm.polyglot.proxy.ProxyExecutable;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Draws Vega-Lite specifications as SVG without a browser: the same Vega that a page runs, in GraalJS. The scripts get
+ * no access to files, network, threads or Java.
+ *
+ * <p>Widths of texts come from a fixed table ({@code text-width.js}), so that the same specification gives the same SVG
+ * on every machine, with or without fonts. Loading Vega takes seconds (a plain JDK interprets it), so one renderer
+ * serves all charts of a report. For one thread.
+ */
+public final class ChartRenderer implements AutoCloseable {
+
+    /**
+     * A drawn chart.
+     *
+     * @param warnings what Vega-Lite or Vega found amiss in the specification
+     */
+    public record Drawing(String svg, List<String> warnings) {
+        public Drawing {
+            warnings = List.copyOf(warnings);
+        }
+    }
+
+    private final Context context;
+    private final Value draw;
+
+    /** Loads Vega and Vega-Lite. */
+    public ChartRenderer() {
+        context =
+                Context.newBuilder("js")
+                        // On a JDK without the Graal compiler JavaScript is interpreted, which is meant so.
+                        .option("engine.WarnInterpreterOnly", "false")
+                        .build();
+        run("host.js");
+        run("vega/vega.min.js");
+        run("vega/vega-lite.min.js");
+        run("text-width.js");
+        draw = run("draw.js");
+    }
+
+    private Value run(String resource) {
+        return context.eval(Source.newBuilder("js", Resources.text(resource), resource).buildLiteral());
+    }
+
+    /**
+     * The chart as SVG; the same text for the same specification, whatever was drawn before.
+     *
+     * @throws IllegalArgumentException if Vega cannot draw it
+     */
+    public Drawing draw(ObjectNode specification) {
+        var drawn = new ArrayList<Drawing>();
+        var failures = new ArrayList<String>();
+        ProxyExecutable accept =
+                values -> {
+                    List<String> warnings = new ArrayList<>();
+                    for (long index = 0; index < values[1].getArraySize(); index++) {
+                        warnings.add(values[1].getArrayElement(index).asString());
+                    }
+                    return drawn.add(new Drawing(values[0].asString(), warnings));
+                };
+        ProxyExecutable refuse = values -> failures.add(values[0].asString());
+        try {
+            draw.execute(specification.toString(), accept, refuse);
+        } catch (PolyglotException failure) {
+            throw new IllegalArgumentException("Vega cannot draw a chart: " + failure.getMessage(), failure);
+        }
+        return Optional.ofNullable(drawn.isEmpty() ? null : drawn.getFirst())
+                .orElseThrow(
+                        () -> new IllegalArgumentException("Vega cannot draw a chart: " + failures));
+    }
+
+    @Override
+    public void close() {
+        context.close();
+    }
+}

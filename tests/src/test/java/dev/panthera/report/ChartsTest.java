@@ -1,0 +1,171 @@
+package dev.panthera.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+
+class ChartsTest {
+
+    static Chart chart(SweepSummary summary, String name) {
+        return Charts.of(summary).stream()
+                .filter(chart -> chart.name().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    static List<JsonNode> rows(Chart chart) {
+        return chart.specification().orElseThrow().at("/data/values").valueStream().toList();
+    }
+
+    private static List<JsonNode> rows(Chart chart, String source) {
+        return rows(chart).stream()
+                .filter(row -> row.get("source").asString().equals(source))
+                .toList();
+    }
+
+    @Test
+    void everyChartHasDataInAFinishedSweepAndSaysWhatIsReadOffIt() {
+        assertThat(Charts.of(SampleSweeps.finished()))
+                .hasSize(8)
+                .allSatisfy(
+                        chart -> {
+                            assertThat(chart.specification()).isPresent();
+                            assertThat(chart.caption()).endsWith(".");
+                            assertThat(chart.alternative()).contains("Rightmost values");
+                        });
+    }
+
+    @Test
+    void accuracyByWidthHasOnePointPerSetting() {
+        Chart chart = chart(SampleSweeps.finished(), "recall-by-width");
+
+        assertThat(rows(chart, "sweep")).hasSize(6 * 4 * 3);
+        assertThat(chart.specification().orElseThrow().at("/spec/encoding/x/axis/values"))
+                .hasToString("[64.0,128.0,256.0,512.0]");
+        assertThat(chart.specification().orElseThrow().at("/spec/encoding/y/axis/values"))
+                .hasToString("[0,0.25,0.5,0.75,1]");
+    }
+
+    @Test
+    void publishedCurvesAreLaidOverMatchingMixersAndTasksAlone() {
+        Chart chart = chart(SampleSweeps.finished(), "recall-by-width");
+
+        assertThat(rows(chart, "published"))
+                .hasSize(3 * 4 * 3)
+                .extracting(row -> row.get("line").asString())
+                .containsOnly("attention", "hyena", "base-conv");
+        assertThat(chart.caption()).contains("Zoology", "arXiv:2312.04927");
+        Chart other = chart(onAnotherTask(), "recall-by-width");
+        assertThat(rows(other, "published")).isEmpty();
+        assertThat(other.caption()).doesNotContain("Zoology");
+    }
+
+    private static SweepSummary onAnotherTask() {
+        return SampleSweeps.summary(
+                SampleSweeps.finished().trials().stream()
+                        .map(trial -> SampleSweeps.withPairs(trial, 5))
+                        .toList(),
+                SelectionProtocol.VALIDATION);
+    }
+
+    @Test
+    void publishedStatesAreLaidOverWhenTheTestSetsAreThePublishedOnes() {
+        Map<Integer, Double> slices =
+                Map.of(4, 1.0, 8, 1.0, 16, 1.0, 32, 0.9, 64, 0.8, 128, 0.7, 256, 0.5);
+        SweepSummary summary =
+                SampleSweeps.summary(
+                        SampleSweeps.finished().trials().stream()
+                                .filter(ReportTrial::done)
+                                .filter(trial -> trial.length() == 256)
+                                .map(
+                                        trial ->
+                                                SampleSweeps.withSlices(
+                                                        trial,
+                                                        Map.of(ReportTrial.BY_PAIRS, slices)))
+                                .toList(),
+                        SelectionProtocol.VALIDATION);
+
+        Chart chart = chart(summary, "recall-by-state");
+        assertThat(rows(chart, "published")).isNotEmpty();
+        assertThat(chart.caption()).contains("zoology_results.png");
+        assertThat(rows(chart(SampleSweeps.finished(), "recall-by-state"), "published")).isEmpty();
+    }
+
+    @Test
+    void anEmptySweepHasNoChartsAndSaysWhy() {
+        SweepSummary none = SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION);
+
+        assertThat(Charts.of(none))
+                .allSatisfy(
+                        chart -> {
+                            assertThat(chart.specification()).isEmpty();
+                            assertThat(chart.notes()).containsExactly("Left out: the sweep has no trials.");
+                        });
+    }
+
+    @Test
+    void aSweepWithoutFinishedTrialsHasNoChartsAndSaysWhy() {
+        SweepSummary waiting =
+                SampleSweeps.summary(
+                        SampleSweeps.finished().trials().stream()
+                                .map(trial -> SampleSweeps.with(trial, TrialStatus.WAITING, null))
+                                .toList(),
+                        SelectionProtocol.VALIDATION);
+
+        assertThat(Charts.of(waiting))
+                .allSatisfy(
+                        chart -> {
+                            assertThat(chart.specification()).isEmpty();
+                            assertThat(chart.notes()).containsExactly("Left out: no trial has finished.");
+                        });
+    }
+
+    @Test
+    void aChartWithoutItsDataIsLeftOutAlone() {
+        SweepSummary plain =
+                SampleSweeps.summary(
+                        SampleSweeps.finished().trials().stream()
+                                .filter(ReportTrial::done)
+                                .map(trial -> SampleSweeps.withSlices(trial, Map.of()))
+                                .toList(),
+                        SelectionProtocol.VALIDATION);
+
+        assertThat(Charts.of(plain).stream().filter(chart -> chart.specification().isEmpty()))
+                .extracting(Chart::name)
+                .containsExactly("accuracy-by-distance", "accuracy-by-pairs");
+        assertThat(chart(plain, "accuracy-by-pairs").notes())
+                .containsExactly(
+                        "Left out: no selected trial was tested at more than one number of key-value pairs.");
+    }
+
+    @Test
+    void coloursStayTheSameWhileASweepGoesOn() {
+        assertThat(ChartInput.of(SampleSweeps.halfDone()).palette().lines())
+                .isEqualTo(ChartInput.of(SampleSweeps.finished()).palette().lines());
+    }
+
+    @Test
+    void barsSpanTheSeeds() {
+        SweepSummary summary = SampleSweeps.finished();
+        Selected first = Selection.of(summary).settings().getFirst();
+        Statistics test = first.test().orElseThrow();
+
+        JsonNode row = rows(chart(summary, "recall-by-width")).getFirst();
+        assertThat(Stream.of("low", "y", "high").map(name -> row.get(name).asDouble()))
+                .usingElementComparator((a, b) -> Math.abs(a - b) < 1e-5 ? 0 : Double.compare(a, b))
+                .containsExactly(test.min(), test.mean(), test.max());
+    }
+
+    @Test
+    void tenThousandTrialsGiveSmallSpecifications() {
+        assertThat(Charts.of(SampleSweeps.large(10_000)))
+                .allSatisfy(
+                        chart ->
+                                assertThat(chart.specification().orElseThrow().toString())
+                                        .hasSizeLessThan(3_000_000));
+    }
+}
