@@ -95,7 +95,12 @@ class ModulePathTest {
                         JsonMapper.class,
                         YAMLMapper.class,
                         Load.class,
-                        com.fasterxml.jackson.annotation.JsonProperty.class)
+                        com.fasterxml.jackson.annotation.JsonProperty.class,
+                        com.github.weisj.jsvg.SVGDocument.class,
+                        org.graalvm.polyglot.Context.class,
+                        org.graalvm.collections.EconomicMap.class,
+                        org.graalvm.nativeimage.ImageInfo.class,
+                        org.graalvm.word.WordBase.class)
                 .map(ModulePathTest::location)
                 .distinct()
                 .collect(Collectors.joining(File.pathSeparator));

@@ -43,7 +43,10 @@ class ChartRendererTest {
         for (Chart chart : Charts.of(small())) {
             ChartRenderer.Drawing drawing = renderer.draw(chart.specification().orElseThrow());
             assertThat(drawing.warnings()).as(chart.name()).isEmpty();
-            assertThat(drawing.svg()).as(chart.name()).startsWith("<svg").endsWith("</svg>");
+            assertThat(drawing.svg())
+                    .as(chart.name())
+                    .startsWith("<svg role=\"img\" aria-label=\"Line chart of ")
+                    .endsWith("</svg>");
         }
     }
 

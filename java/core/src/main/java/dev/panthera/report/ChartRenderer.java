@@ -31,11 +31,17 @@ public final class ChartRenderer implements AutoCloseable {
         }
     }
 
+    /** What Truffle does if it cannot load a library that only its compiler needs; by default it prints a warning. */
+    private static final String WITHOUT_LIBRARY = "polyglotimpl.AttachLibraryFailureAction";
+
     private final Context context;
     private final Value draw;
 
     /** Loads Vega and Vega-Lite. */
     public ChartRenderer() {
+        if (System.getProperty(WITHOUT_LIBRARY) == null) {
+            System.setProperty(WITHOUT_LIBRARY, "ignore");
+        }
         context =
                 Context.newBuilder("js")
                         // On a JDK without the Graal compiler JavaScript is interpreted, which is meant so.
@@ -66,7 +72,8 @@ public final class ChartRenderer implements AutoCloseable {
                     for (long index = 0; index < values[1].getArraySize(); index++) {
                         warnings.add(values[1].getArrayElement(index).asString());
                     }
-                    return drawn.add(new Drawing(values[0].asString(), warnings));
+                    String svg = named(values[0].asString(), specification);
+                    return drawn.add(new Drawing(svg, warnings));
                 };
         ProxyExecutable refuse = values -> failures.add(values[0].asString());
         try {
@@ -77,6 +84,17 @@ public final class ChartRenderer implements AutoCloseable {
         return Optional.ofNullable(drawn.isEmpty() ? null : drawn.getFirst())
                 .orElseThrow(
                         () -> new IllegalArgumentException("Vega cannot draw a chart: " + failures));
+    }
+
+    /** With the chart's description as the picture's name for readers who do not see it. */
+    private static String named(String svg, ObjectNode specification) {
+        String description = specification.path("description").asString("");
+        return description.isEmpty()
+                ? svg
+                : "<svg role=\"img\" aria-label=\""
+                        + Html.escape(description)
+                        + "\""
+                        + svg.substring("<svg".length());
     }
 
     @Override
