@@ -2,7 +2,6 @@ package dev.panthera.report;
 
 import java.util.List;
 import java.util.Optional;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A chart of a report: one definition for the page, the SVG and the PNG.
@@ -10,7 +9,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param name of its files and its place in the page, such as {@code recall-by-width}
  * @param caption what is read off it, in one sentence, then what the marks mean
  * @param alternative what it shows, for readers who do not see it
- * @param specification in Vega-Lite, with its data; empty if there is nothing to draw
+ * @param specification in Vega-Lite, as JSON with its data; empty if there is nothing to draw
  * @param notes what the chart leaves out; why there is none if the specification is empty
  */
 public record Chart(
@@ -18,7 +17,7 @@ public record Chart(
         String title,
         String caption,
         String alternative,
-        Optional<ObjectNode> specification,
+        Optional<String> specification,
         List<String> notes) {
     public Chart {
         notes = List.copyOf(notes);
@@ -33,7 +32,7 @@ public record Chart(
             String title,
             String caption,
             String alternative,
-            ObjectNode specification,
+            String specification,
             List<String> notes) {
         return new Chart(name, title, caption, alternative, Optional.of(specification), notes);
     }

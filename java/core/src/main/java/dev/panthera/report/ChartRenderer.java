@@ -8,7 +8,6 @@ import org.graalvm.polyglot.PolyglotException;
 import org.graalvm.polyglot.Source;
 import org.graalvm.polyglot.Value;
 import org.graalvm.polyglot.proxy.ProxyExecutable;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Draws Vega-Lite specifications as SVG without a browser: the same Vega that a page runs, in GraalJS. The scripts get
@@ -59,11 +58,12 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     /**
-     * The chart as SVG; the same text for the same specification, whatever was drawn before.
+     * The chart of a Vega-Lite specification (JSON) as SVG; the same text for the same specification, whatever was drawn before.
      *
      * @throws IllegalArgumentException if Vega cannot draw it
      */
-    public Drawing draw(ObjectNode specification) {
+    public Drawing draw(String specification) {
+        String description = Json.tree(specification).path("description").asString("");
         var drawn = new ArrayList<Drawing>();
         var failures = new ArrayList<String>();
         ProxyExecutable accept =
@@ -72,12 +72,12 @@ public final class ChartRenderer implements AutoCloseable {
                     for (long index = 0; index < values[1].getArraySize(); index++) {
                         warnings.add(values[1].getArrayElement(index).asString());
                     }
-                    String svg = named(values[0].asString(), specification);
+                    String svg = named(values[0].asString(), description);
                     return drawn.add(new Drawing(svg, warnings));
                 };
         ProxyExecutable refuse = values -> failures.add(values[0].asString());
         try {
-            draw.execute(specification.toString(), accept, refuse);
+            draw.execute(specification, accept, refuse);
         } catch (PolyglotException failure) {
             throw new IllegalArgumentException("Vega cannot draw a chart: " + failure.getMessage(), failure);
         }
@@ -87,8 +87,7 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     /** With the chart's description as the picture's name for readers who do not see it. */
-    private static String named(String svg, ObjectNode specification) {
-        String description = specification.path("description").asString("");
+    private static String named(String svg, String description) {
         return description.isEmpty()
                 ? svg
                 : "<svg role=\"img\" aria-label=\""

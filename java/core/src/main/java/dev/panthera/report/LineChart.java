@@ -52,7 +52,8 @@ record LineChart(
              "view": {"stroke": "#bbb"}, "facet": {"spacing": 24}}
             """;
 
-    ObjectNode specification() {
+    /** In Vega-Lite, as JSON. */
+    String specification() {
         ObjectNode chart = Json.object("{}");
         chart.put("$schema", SCHEMA);
         chart.put("description", alternative);
@@ -65,7 +66,7 @@ record LineChart(
         panel.put("width", panelWidth()).put("height", panelHeight());
         encoding(panel.putObject("encoding"));
         layers(panel.putArray("layer"));
-        return chart;
+        return Json.text(chart);
     }
 
     private ObjectNode data() {

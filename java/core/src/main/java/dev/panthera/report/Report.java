@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import tools.jackson.databind.node.ObjectNode;
 
 /** Writes the report of a sweep into a folder. */
 public final class Report {
@@ -53,10 +52,10 @@ public final class Report {
         AtomicFile.write(page, ReportPage.html(summary, charts));
         files.add(page);
         for (Chart chart : charts) {
-            Optional<ObjectNode> specification = chart.specification();
+            Optional<String> specification = chart.specification();
             if (specification.isPresent()) {
                 Path file = chartFolder.resolve(chart.name() + ".vl.json");
-                AtomicFile.write(file, Json.pretty(specification.get()) + "\n");
+                AtomicFile.write(file, Json.pretty(Json.tree(specification.get())) + "\n");
                 files.add(file);
             } else {
                 remove(chartFolder.resolve(chart.name() + ".vl.json"));

@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.util.RawValue;
 
 /**
  * A sweep as one HTML page that needs nothing else: scripts, styles and data lie in it, and its content security policy
@@ -269,7 +270,9 @@ public final class ReportPage {
         ObjectNode data = Json.object("{}");
         ObjectNode specifications = data.putObject("charts");
         for (Chart chart : charts) {
-            chart.specification().ifPresent(tree -> specifications.set(chart.name(), tree));
+            chart.specification()
+                    .ifPresent(
+                            text -> specifications.putRawValue(chart.name(), new RawValue(text)));
         }
         ObjectNode tables = data.putObject("tables");
         tables.set("selected", TableData.selected(summary, selection));
