@@ -1,8 +1,11 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.compare.ComparisonLines;
 import dev.panthera.compare.ComparisonPlan;
+import dev.panthera.compare.ComparisonReport;
 import dev.panthera.compare.ComparisonRun;
+import dev.panthera.compare.ComparisonTable;
 import dev.panthera.compare.MixerComparison;
 import dev.panthera.compare.MixerResult;
 import dev.panthera.compare.StepCost;
@@ -10,13 +13,18 @@ import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.LocalEngine;
 import dev.panthera.sweep.Sweep;
 import dev.panthera.sweep.SweepStore;
+import dev.panthera.train.ConfigFile;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -103,17 +111,109 @@ final class CompareCommand implements Callable<Integer> {
                 return interrupted(log);
             }
             var comparison =
-                    ComparisonRun.comparison(
-                            plan,
-                            results.get(),
-                            costs,
-                            new ComparisonRun.Setting(
-                                    Version.line(), described(), commandLine(spec)));
-            var written = comparison.write(folder, !noImages);
-            show(log, comparison, written);
+                    ComparisonRun.comparison(plan, results.get(), costs, provenance());
+            var written = ComparisonReport.write(comparison, folder, !noImages);
+            show(log, comparison);
+            written.messages().forEach(message -> Streams.line(log, "%s", message));
+            Streams.line(log, "page          %s", folder.resolve(ComparisonReport.PAGE));
+            if (json) {
+                printJson(comparison, folder);
+            }
             return results.get().stream().allMatch(result -> result.testAccuracy() == null)
                     ? Panthera.FAILURE
                     : Panthera.OK;
         }
+    }
+
+    private Optional<List<MixerResult>> train(
+            Sweep sweep,
+            Grid grid,
+            ComparisonPlan plan,
+            Path folder,
+            Interruption interruption) {
+        LocalEngine engine = engine();
+        try (var store = SweepStore.open(folder);
+                var view = new SweepView(streams, json, grid.trials(), System::nanoTime)) {
+            store.put("name", sweep.name());
+            store.put("description", sweep.description());
+            store.put("version", Version.line());
+            view.begin(sweep, folder, engine.description(), 0);
+            return ComparisonRun.train(
+                    plan, folder, store, retryFailed, engine, interruption::requested, view);
+        }
+    }
+
+    /** As a sweep does it: a trial per core, or one at a time on a CUDA device. */
+    private LocalEngine engine() {
+        var sweepOptions = new SweepOptions();
+        sweepOptions.devices = List.of(device.choice().name());
+        sweepOptions.threads = device.choice().threads();
+        return sweepOptions.localEngine();
+    }
+
+    private Map<String, String> provenance() {
+        Map<String, String> provenance = new LinkedHashMap<>();
+        try (var chosen = device.choice().open()) {
+            provenance.put("device", chosen.description());
+        }
+        provenance.put("version", Version.line());
+        provenance.put(
+                "command",
+                Stream.concat(
+                                Stream.of("panthera compare"),
+                                spec.commandLine().getParseResult().originalArgs().stream())
+                        .collect(Collectors.joining(" ")));
+        return provenance;
+    }
+
+    private static void tell(PrintStream log, List<StepCost> costs) {
+        String steps =
+                costs.stream()
+                        .map(cost ->
+                                cost.measured()
+                                        ? Text.format(
+                                                "%s %.1f ms", cost.mixer(), 1e3 * cost.medianSeconds())
+                                        : cost.mixer() + " failed")
+                        .collect(Collectors.joining(", "));
+        Streams.line(
+                log,
+                "length %d, a step of %d rows: %s",
+                costs.getFirst().length(),
+                costs.getFirst().rows(),
+                steps);
+    }
+
+    private static void show(PrintStream log, MixerComparison comparison) {
+        var table = ComparisonTable.of(comparison);
+        List<List<String>> lines = new ArrayList<>();
+        lines.add(List.copyOf(table.columns().keySet()));
+        lines.addAll(table.rows());
+        List<Boolean> words = List.copyOf(table.columns().values());
+        Streams.line(log, "");
+        for (List<String> cells : lines) {
+            var line = new StringBuilder();
+            for (int i = 0; i < cells.size(); i++) {
+                int column = i;
+                int width =
+                        lines.stream().mapToInt(row -> row.get(column).length()).max().orElse(0);
+                String format = words.get(i) ? "%-" + width + "s" : "%" + width + "s";
+                line.append(i == 0 ? "" : "  ").append(Text.format(format, cells.get(i)));
+            }
+            Streams.line(log, "%s", line.toString().stripTrailing());
+        }
+        Streams.line(log, "");
+        comparison.notes().forEach(note -> Streams.line(log, "%s", note));
+        comparison.failures().forEach(failure -> Streams.line(log, "failed: %s", failure));
+    }
+
+    private void printJson(MixerComparison comparison, Path folder) {
+        ComparisonLines.of(comparison)
+                .forEach(line -> streams.line("%s", ConfigFile.toJsonLine(line)));
+        streams.line("%s", new JsonLine().with("folder", folder.toString()));
+    }
+
+    private int interrupted(PrintStream log) {
+        Streams.line(log, "interrupted; the same command goes on");
+        return Panthera.INTERRUPTED;
     }
 }

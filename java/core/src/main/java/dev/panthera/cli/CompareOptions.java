@@ -83,7 +83,7 @@ final class CompareOptions {
     /** Attention recalls here, and others do not, within a minute or two on two cores. */
     private static TrainConfig base() {
         return ConfigDraft.of(Presets.named(Presets.DEFAULT))
-                .set("data.train.*.task.length", 16)
+                .setAll(List.of("data.train.*.task.length", "data.validation.*.task.length", "data.test.*.task.length"), 32)
                 .toConfig();
     }
 

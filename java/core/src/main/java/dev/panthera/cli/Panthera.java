@@ -29,8 +29,8 @@ public final class Panthera implements Runnable {
 
     private static final List<String> COMMANDS =
             List.of(
-                    "train", "eval", "run", "ls", "show", "export", "data", "tasks", "mixers",
-                    "bench", "parity", "doctor");
+                    "train", "eval", "compare", "run", "ls", "show", "export", "data", "tasks",
+                    "mixers", "bench", "parity", "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -153,6 +153,7 @@ public final class Panthera implements Runnable {
         return switch (name) {
             case "train" -> TrainCommand.commandLine(streams);
             case "eval" -> EvalCommand.commandLine(streams);
+            case "compare" -> CompareCommand.commandLine(streams);
             case "run" -> new RunCommand(streams);
             case "ls" -> new LsCommand(streams);
             case "show" -> new ShowCommand(streams);

@@ -2,15 +2,18 @@ package dev.panthera.compare;
 
 import dev.panthera.UserException;
 import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.Mixers;
 import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.Layers;
 import dev.panthera.sweep.LearningRate;
 import dev.panthera.sweep.Sweep;
+import dev.panthera.task.DataSegment;
 import dev.panthera.train.TrainConfig;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -92,5 +95,39 @@ public record ComparisonPlan(
     /** The trials of {@link #sweep}. */
     Grid grid() {
         return sweep().grid();
+    }
+
+    /** What a reader needs to repeat the comparison: a text by label. */
+    Map<String, String> settings() {
+        var data = base.data();
+        Map<String, String> settings = new LinkedHashMap<>();
+        settings.put(
+                "task",
+                "%s, vocabulary %d, %d training rows, %d test rows"
+                        .formatted(
+                                task(),
+                                data.vocabSize(),
+                                data.train().stream().mapToInt(DataSegment::examples).sum(),
+                                data.test().stream().mapToInt(DataSegment::examples).sum()));
+        settings.put(
+                "models",
+                "%d layers, d_model %d, state mixer %s"
+                        .formatted(
+                                base.model().layers(),
+                                base.model().dModel(),
+                                Mixers.STATE.label(base.model().stateMixer())));
+        settings.put(
+                "training",
+                "at most %d epochs, batches of %d rows, learning rates %s"
+                        .formatted(
+                                base.epochs(),
+                                data.batch(),
+                                learningRates.stream()
+                                        .map(Amounts::rate)
+                                        .collect(Collectors.joining(", "))));
+        if (!lengths.isEmpty()) {
+            settings.put("timing", "batches of %d tokens".formatted(tokens));
+        }
+        return settings;
     }
 }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -89,6 +90,21 @@ public final class ComparisonRun {
                                     timed.leftOut().getLast()));
         }
         return new Costs(timed.costs(), notes);
+    }
+
+    /**
+     * What both parts came to.
+     *
+     * @param provenance version, device and the like: a text by label, after those that the plan has
+     */
+    public static MixerComparison comparison(
+            ComparisonPlan plan,
+            List<MixerResult> results,
+            Costs costs,
+            Map<String, String> provenance) {
+        Map<String, String> settings = new LinkedHashMap<>(plan.settings());
+        settings.putAll(provenance);
+        return new MixerComparison(plan.task(), results, costs.costs(), costs.notes(), settings);
     }
 
     static List<MixerResult> results(

@@ -36,9 +36,19 @@ public record MixerComparison(
         settings = Collections.unmodifiableMap(new LinkedHashMap<>(settings));
     }
 
-    /** The measured lengths, ascending. */
+    /** The measured lengths, ascending; those alone at which some mixer could be timed. */
     public List<Integer> lengths() {
-        return costs.stream().map(StepCost::length).distinct().sorted().toList();
+        return costs.stream()
+                .filter(StepCost::measured)
+                .map(StepCost::length)
+                .distinct()
+                .sorted()
+                .toList();
+    }
+
+    /** The mixers, best first. */
+    public List<String> mixers() {
+        return results.stream().map(MixerResult::mixer).toList();
     }
 
     /** What a mixer's step cost at a length; empty if it was not measured or failed. */

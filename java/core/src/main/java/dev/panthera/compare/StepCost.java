@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
  * @param length tokens of a row
  * @param rows of the batch
  * @param medianSeconds of a step: forward, loss, backward and optimizer; 0 if it failed
- * @param minSeconds the step that was disturbed least
- * @param maxSeconds the step that was disturbed most
+ * @param lowSeconds a quarter of the steps took no longer
+ * @param highSeconds a quarter of the steps took at least as long
  * @param deviceBytes that the device had given out: parameters, their gradients, the optimizer's state and the step's own memory;
  *     without the JVM
  * @param stateBytes that the model keeps per row to go on after so many tokens
@@ -20,8 +20,8 @@ public record StepCost(
         int length,
         int rows,
         double medianSeconds,
-        double minSeconds,
-        double maxSeconds,
+        double lowSeconds,
+        double highSeconds,
         long deviceBytes,
         long stateBytes,
         @Nullable String failure) {

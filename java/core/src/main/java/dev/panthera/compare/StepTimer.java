@@ -204,8 +204,8 @@ final class StepTimer {
                 length,
                 rows,
                 median(seconds),
-                seconds[0],
-                seconds[seconds.length - 1],
+                seconds[(seconds.length - 1) / 4],
+                seconds[seconds.length - 1 - (seconds.length - 1) / 4],
                 turn.step.deviceBytes(),
                 turn.step.stateBytes(),
                 null);
