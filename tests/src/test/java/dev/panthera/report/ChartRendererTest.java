@@ -50,6 +50,16 @@ class ChartRendererTest {
     }
 
     @Test
+    void variantsOfAMixerAreDrawnWithoutAWarning() {
+        SweepSummary summary = SampleSweeps.statesOfOneTask();
+        for (String name : List.of("recall-by-width", "recall-by-state")) {
+            Chart chart = ChartsTest.chart(summary, name);
+            ChartRenderer.Drawing drawing = renderer.draw(chart.specification().orElseThrow());
+            assertThat(drawing.warnings()).as(name).isEmpty();
+        }
+    }
+
+    @Test
     void aDrawingHasAMarkForEachRowOfItsData() {
         Chart chart = ChartsTest.chart(small(), "recall-by-width");
 

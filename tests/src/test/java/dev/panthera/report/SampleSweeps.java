@@ -62,7 +62,8 @@ final class SampleSweeps {
         provenance.put("Command", "panthera run experiments/Figure2.java --scale small");
         return new SweepSummary(
                 "figure2-sample",
-                "Multi-query associative recall with made-up numbers: which mixers recall, at which width, with which state?",
+                "Multi-query associative recall with made-up numbers: which mixers recall, at which width, with "
+                        + "which state?",
                 trials,
                 protocol,
                 provenance);
@@ -74,6 +75,56 @@ final class SampleSweeps {
         List<ReportTrial> grid =
                 grid(KINDS, List.of(64, 128, 256, 512), List.of(64, 128, 256), seeds);
         return summary(grid.subList(0, trials), SelectionProtocol.VALIDATION);
+    }
+
+    /** One task as long as the published recall-memory figure's, with mixers in several sizes of state; one seed. */
+    static SweepSummary statesOfOneTask() {
+        List<ReportTrial> trials = new ArrayList<>();
+        for (int width : List.of(64, 128)) {
+            for (int variant = 0; variant < 3; variant++) {
+                for (String mixer : List.of("based", "sliding-attention", "attention", "my-mixer")) {
+                    if (variant == 0 || !mixer.equals("attention")) {
+                        trials.add(stateTrial(mixer, width, variant, trials.size()));
+                    }
+                }
+            }
+        }
+        return summary(trials, SelectionProtocol.VALIDATION);
+    }
+
+    private static ReportTrial stateTrial(String mixer, int width, int variant, int index) {
+        int size = 8 << variant;
+        long state =
+                mixer.equals("attention") ? 8L * width * 1024 : 4L * (3L * width + 2L * width * size);
+        double accuracy =
+                mixer.equals("attention")
+                        ? 1
+                        : Math.clamp((Math.log(state) - 7) / 6 + 0.03 * mixer.length() - 0.2, 0, 1);
+        Map<String, String> factors = new LinkedHashMap<>();
+        factors.put("mixer", mixer);
+        if (!mixer.equals("attention")) {
+            factors.put("size", "" + size);
+        }
+        return new ReportTrial(
+                "s" + index,
+                mixer,
+                width,
+                1024,
+                256,
+                1e-3,
+                0,
+                factors,
+                TrialStatus.DONE,
+                8192L * width,
+                state,
+                accuracy,
+                accuracy,
+                Map.of(),
+                List.of(),
+                600 + 10 * index,
+                50_000 - 900 * index,
+                null,
+                "{}");
     }
 
     private static List<ReportTrial> grid(
@@ -131,7 +182,8 @@ final class SampleSweeps {
                 speed,
                 null,
                 """
-                {"model": {"d_model": %d, "layers": 2, "mixer": "%s"}, "data": {"length": %d, "pairs": %d}, "learning_rate": %s, "seed": %d}
+                {"model": {"d_model": %d, "layers": 2, "mixer": "%s"},
+                 "data": {"length": %d, "pairs": %d}, "learning_rate": %s, "seed": %d}
                 """
                         .formatted(width, kind.name(), length, length / 16, rate, seed));
     }

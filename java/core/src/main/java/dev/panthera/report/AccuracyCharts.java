@@ -105,7 +105,8 @@ final class AccuracyCharts {
                             "d_model " + setting.dModel() + ", " + Phrases.chosen(selected)));
         }
         String alternative =
-                "Line chart of test accuracy against the bytes of state per row, a panel per task and a line per mixer. "
+                "Line chart of test accuracy against the bytes of state per row, a panel per task and a line "
+                        + "per mixer. "
                         + Summaries.atTheRight(marks, "state bytes");
         List<Mark> overlay = publishedByState(input, panels, tested);
         marks.addAll(overlay);

@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -9,6 +10,9 @@ final class Axis {
     private static final String BYTES =
             "datum.value < 1024 ? datum.value + ' B' : datum.value < 1048576 ? datum.value / 1024 + ' KiB'"
                     + " : datum.value / 1048576 + ' MiB'";
+
+    private static final int[] ALL_DIGITS = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    private static final int FEWEST_TICKS = 3;
 
     private Axis() {}
 
@@ -68,10 +72,24 @@ final class Axis {
         return axis;
     }
 
-    /** Common logarithm with ticks at 1, 2 and 5 times powers of ten, for measured quantities. */
+    /** Common logarithm for measured quantities, with ticks at round numbers: at few digits if that is enough ticks. */
     static ObjectNode decades(String title, List<Double> values) {
         double first = values.stream().mapToDouble(value -> value).min().orElseThrow() / 1.15;
         double last = values.stream().mapToDouble(value -> value).max().orElseThrow() * 1.15;
+        for (int[] digits : List.of(new int[] {1}, new int[] {1, 2, 5}, ALL_DIGITS)) {
+            List<Double> steps = steps(first, last, digits);
+            long inside = steps.stream().filter(step -> step >= first && step <= last).count();
+            if (inside >= FEWEST_TICKS) {
+                return decades(title, first, last, steps);
+            }
+        }
+        List<Double> steps = steps(first, last, ALL_DIGITS);
+        double below = steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
+        double above = steps.stream().filter(step -> step >= last).findFirst().orElse(last);
+        return decades(title, below, above, steps);
+    }
+
+    private static ObjectNode decades(String title, double first, double last, List<Double> steps) {
         ObjectNode axis =
                 Json.object(
                         """
@@ -80,18 +98,20 @@ final class Axis {
                         """);
         axis.withObject("scale").putArray("domain").add(first).add(last);
         ArrayNode ticks = axis.withObject("axis").putArray("values");
-        boolean many = last / first > 3_000;
-        int lowest = (int) Math.floor(Math.log10(first));
+        steps.stream().filter(step -> step >= first && step <= last).forEach(ticks::add);
+        return axis.put("title", title);
+    }
+
+    /** Digits times powers of ten, from one at or below {@code first} to one at or above {@code last}. */
+    private static List<Double> steps(double first, double last, int... digits) {
+        List<Double> steps = new ArrayList<>();
         int highest = (int) Math.ceil(Math.log10(last));
-        for (int power = lowest; power <= highest; power++) {
-            for (int digit : many ? new int[] {1} : new int[] {1, 2, 5}) {
-                double tick = Double.parseDouble(digit + "e" + power);
-                if (tick >= first && tick <= last) {
-                    ticks.add(tick);
-                }
+        for (int power = (int) Math.floor(Math.log10(first)); power <= highest; power++) {
+            for (int digit : digits) {
+                steps.add(Double.parseDouble(digit + "e" + power));
             }
         }
-        return axis.put("title", title);
+        return steps;
     }
 
     private static ObjectNode logarithmic(String title, double first, double last) {

@@ -100,7 +100,8 @@ final class ChartImage {
 
         NoFontsException(Throwable cause) {
             super(
-                    "no PNG files: Java finds no fonts on this machine; the SVG files and the page are complete; install"
+                    "no PNG files: Java finds no fonts on this machine; the SVG files and the page are "
+                            + "complete; install"
                             + " fontconfig and a font such as fonts-dejavu-core",
                     cause);
         }

@@ -58,7 +58,8 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     /**
-     * The chart of a Vega-Lite specification (JSON) as SVG; the same text for the same specification, whatever was drawn before.
+     * The chart of a Vega-Lite specification (JSON) as SVG; the same text for the same specification, whatever was
+     * drawn before.
      *
      * @throws IllegalArgumentException if Vega cannot draw it
      */

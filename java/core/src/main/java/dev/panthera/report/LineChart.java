@@ -38,6 +38,7 @@ record LineChart(
     }
 
     private static final String SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json";
+    private static final int SPACING = 24;
     private static final String CONFIG =
             """
             {"font": "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif",
@@ -49,7 +50,7 @@ record LineChart(
              "legend": {"labelFontSize": 12, "labelColor": "#111", "labelLimit": 300, "symbolSize": 80,
                         "symbolStrokeWidth": 1.5, "columnPadding": 18, "rowPadding": 4, "title": null,
                         "orient": "bottom", "offset": 14},
-             "view": {"stroke": "#bbb"}, "facet": {"spacing": 24}}
+             "view": {"stroke": "#bbb"}, "facet": {"spacing": %d}}
             """;
 
     /** In Vega-Lite, as JSON. */
@@ -59,7 +60,7 @@ record LineChart(
         chart.put("description", alternative);
         chart.put("background", "white");
         chart.put("padding", 8);
-        chart.set("config", Json.tree(CONFIG));
+        chart.set("config", Json.tree(CONFIG.formatted(SPACING)));
         chart.set("data", data());
         facet(chart);
         ObjectNode panel = chart.putObject("spec");
@@ -121,6 +122,14 @@ record LineChart(
         };
     }
 
+    /** As many as fit below the panels, at about 7 units per character. */
+    private int legendColumns() {
+        int across = rows.isEmpty() ? perRow() : columns.size();
+        int width = across * panelWidth() + (across - 1) * SPACING;
+        int longest = shown().stream().mapToInt(series -> series.label().length()).max().orElse(0);
+        return Math.clamp((width + 60) / (7L * longest + 40), 1, Math.max(1, shown().size()));
+    }
+
     private int panelHeight() {
         int across = rows.isEmpty() ? perRow() : columns.size();
         if (!rows.isEmpty() && rows.size() > 1) {
@@ -134,7 +143,7 @@ record LineChart(
         encoding.set("y", y.deepCopy().put("field", "y"));
         ObjectNode colour = styled(Series::colour);
         colour.putObject("legend")
-                .put("columns", Math.min(6, shown().size()))
+                .put("columns", legendColumns())
                 .put("symbolOpacity", 1);
         encoding.set("color", colour);
         ArrayNode tooltip = encoding.putArray("tooltip");
@@ -201,7 +210,8 @@ record LineChart(
         ObjectNode points =
                 layer(
                         """
-                        {"type": "point", "filled": true, "opacity": 1, "size": 60, "stroke": "#222", "strokeWidth": 0.6}
+                        {"type": "point", "filled": true, "opacity": 1, "size": 60,
+                         "stroke": "#222", "strokeWidth": 0.6}
                         """,
                         "sweep");
         points.withArray("transform").add(Json.tree("{\"filter\": {\"field\": \"marker\", \"equal\": true}}"));

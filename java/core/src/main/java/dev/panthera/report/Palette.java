@@ -14,8 +14,8 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
- * The lines of a sweep's charts: one per mixer, or several where the sweep varies more than mixer, width, length, pairs,
- * learning rate and seed. A mixer's lines have its shape, and its colour in different strengths.
+ * The lines of a sweep's charts: one per mixer, or several where the sweep varies more than mixer, width, length,
+ * pairs, learning rate and seed. A mixer's lines have its shape, and its colour in different strengths.
  */
 final class Palette {
     private final Map<String, MixerStyle> styles = new HashMap<>();

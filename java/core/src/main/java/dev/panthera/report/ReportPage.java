@@ -89,11 +89,16 @@ public final class ReportPage {
         if (summary.trials().isEmpty()) {
             line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
+            String text =
+                    "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";
             line(
-                    "<p class=\"notice\">The figures rest on the %s alone. Left out, not counted as zero: %s; the table of trials lists them.</p>"
+                    "<p class=\"notice\">%s</p>"
                             .formatted(
-                                    Phrases.count(summary.count(TrialStatus.DONE), "finished trial"),
-                                    unfinishedCounts()));
+                                    text.formatted(
+                                            Phrases.count(
+                                                    summary.count(TrialStatus.DONE),
+                                                    "finished trial"),
+                                            unfinishedCounts())));
             page.append(PageFrame.notes(selection.reservations()));
         }
     }
@@ -159,7 +164,8 @@ public final class ReportPage {
         line("<div class=\"table\" data-table=\"selected\"></div></section>");
         line("<section id=\"trials\"><h2>Table 2. All trials</h2>");
         line(
-                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, why.</p>");
+                "<p>Choose a column to sort by it; choose a trial to see its configuration and, if it failed, "
+                        + "why.</p>");
         line("<div class=\"table\" data-table=\"trials\"></div></section>");
     }
 

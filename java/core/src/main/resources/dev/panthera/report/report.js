@@ -50,14 +50,19 @@
     // ------------------------------------------------------------------------------------------------ tables
 
     const PAGE = 50;
+    const NUMBER = /^[0-9][0-9.,]*(e-?[0-9]+)?$/;
     const grouped = new Intl.NumberFormat("en-US");
     const formats = {
         text: String,
         integer: (value) => grouped.format(value),
         accuracy: (value) => value.toFixed(3),
-        rate: (value) => (value !== 0 && value < 1e-3 ? trim(value.toExponential(2)) : String(Number(value.toPrecision(3)))),
-        amount: (value) => (value >= 100 ? grouped.format(Math.round(value)) : String(Number(value.toPrecision(3)))),
+        rate: (value) => (value !== 0 && value < 1e-3 ? trim(value.toExponential(2)) : digits(value)),
+        amount: (value) => (value >= 100 ? grouped.format(Math.round(value)) : digits(value)),
     };
+
+    function digits(value) {
+        return String(Number(value.toPrecision(3)));
+    }
 
     function trim(text) {
         return text.replace(/\.?0+e/, "e");
@@ -154,8 +159,14 @@
             if (wanted.length === 0) {
                 return true;
             }
-            this.words ??= this.table.rows.map((row) => row.join(" ").toLowerCase());
-            return wanted.every((word) => this.words[index].includes(word));
+            this.words ??= this.table.rows.map((row) => this.text(row));
+            return wanted.every((word) => this.words[index].includes(NUMBER.test(word) ? " " + word + " " : word));
+        }
+
+        /** What a filter looks through. A number must be met as a whole: 64 is not found in 1,640. */
+        text(row) {
+            const parts = this.table.columns.map((column, index) => shown(column, row[index]));
+            return (" " + parts.join(" ") + " " + row.slice(parts.length).join(" ") + " ").toLowerCase();
         }
 
         arrange() {
@@ -165,7 +176,8 @@
                 const rows = this.table.rows;
                 const column = this.sorted;
                 const sign = this.down ? -1 : 1;
-                order.sort((first, second) => sign * compare(rows[first][column], rows[second][column]) || first - second);
+                order.sort((first, second) =>
+                    sign * compare(rows[first][column], rows[second][column]) || first - second);
                 // What is not known stands last either way.
                 order.sort((first, second) => (rows[first][column] === null) - (rows[second][column] === null));
             }
@@ -193,7 +205,8 @@
             const some = this.order.length === all ? "" : " (of " + grouped.format(all) + ")";
             this.count.textContent = this.order.length === 0
                 ? "No rows" + some
-                : "Rows " + (first + 1) + " to " + (first + visible.length) + " of " + grouped.format(this.order.length) + some;
+                : "Rows " + (first + 1) + " to " + (first + visible.length)
+                    + " of " + grouped.format(this.order.length) + some;
             this.back.disabled = this.page === 0;
             this.next.disabled = first + PAGE >= this.order.length;
         }
