@@ -39,9 +39,9 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         abbreviateSynopsis = true,
         description = {
-            "Compares sequence mixers: how well each recalls with the best of a few learning rates, the state that it keeps,",
-            "and the time and memory of its training steps at growing lengths. Ends with a table and a page of figures.",
-            "Stopped by Ctrl-C, the same command goes on."
+            "Compares sequence mixers: how well each recalls with the best of a few learning rates, the",
+            "state that it keeps, and the time and memory of its training steps at growing lengths. Ends",
+            "with a table and a page of figures. Stopped by Ctrl-C, the same command goes on."
         },
         optionListHeading = "%nThe comparison:%n")
 final class CompareCommand implements Callable<Integer> {
@@ -94,12 +94,18 @@ final class CompareCommand implements Callable<Integer> {
                 !Files.exists(folder) || Files.isDirectory(folder),
                 "--out %s: it is a file; name a folder",
                 folder);
+        // Before anything is written, so that a device that is not there is a mistake and not a failed trial.
+        Map<String, String> provenance = provenance();
         var log = json ? streams.err() : streams.out();
         try (var interruption = new Interruption()) {
             Optional<List<MixerResult>> results = train(sweep, grid, plan, folder, interruption);
-            if (results.isEmpty() || interruption.requested()) {
+            if (interruption.requested()) {
                 return interrupted(log);
             }
+            UserException.require(
+                    results.isPresent(),
+                    "%s: another process trains some of its models; wait until it has ended, then give the same command",
+                    folder);
             var costs =
                     ComparisonRun.time(
                             plan,
@@ -111,7 +117,7 @@ final class CompareCommand implements Callable<Integer> {
                 return interrupted(log);
             }
             var comparison =
-                    ComparisonRun.comparison(plan, results.get(), costs, provenance());
+                    ComparisonRun.comparison(plan, results.get(), costs, provenance);
             var written = ComparisonReport.write(comparison, folder, !noImages);
             show(log, comparison);
             written.messages().forEach(message -> Streams.line(log, "%s", message));

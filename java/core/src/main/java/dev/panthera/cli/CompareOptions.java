@@ -32,11 +32,13 @@ final class CompareOptions {
     private static final String OF_MIXERS = "model.mixer.";
 
     private static final int DEFAULT_LONGEST = 1024;
+    private static final int UNSAID = Integer.MIN_VALUE;
 
     @Option(
             names = "--mixers",
             paramLabel = "LIST",
             split = ",",
+            hideParamSyntax = true,
             description =
                     "Sequence mixers, with commas; panthera mixers lists them. Default: attention,base-conv,hyena")
     private List<String> mixers = List.of("attention", "base-conv", "hyena");
@@ -51,16 +53,17 @@ final class CompareOptions {
             names = "--lr",
             paramLabel = "LIST",
             split = ",",
+            hideParamSyntax = true,
             description =
-                    "Learning rates of which each mixer's best counts, with commas. Default: 1e-3,3e-3,1e-2")
-    private List<Double> learningRates = List.of(1e-3, 3e-3, 1e-2);
+                    "Learning rates of which each mixer's best counts, with commas. Default: 1e-3,2e-3,4e-3")
+    private List<Double> learningRates = List.of(1e-3, 2e-3, 4e-3);
 
     @Option(
             names = "--max-length",
             paramLabel = "N",
             description =
                     "Times training steps at the lengths 64, 128, ... up to this; 0 times none. Default: 1024, or as far as a minute goes")
-    private int longest = -1;
+    private int longest = UNSAID;
 
     @Option(
             names = "--tokens",
@@ -83,13 +86,22 @@ final class CompareOptions {
     /** Attention recalls here, and others do not, within a minute or two on two cores. */
     private static TrainConfig base() {
         return ConfigDraft.of(Presets.named(Presets.DEFAULT))
-                .setAll(List.of("data.train.*.task.length", "data.validation.*.task.length", "data.test.*.task.length"), 32)
+                .setAll(everySplit("length"), 32)
+                .setAll(everySplit("vocab_size"), 128)
+                .set("epochs", 8)
+                .set("stop_above", 0.99)
                 .toConfig();
+    }
+
+    private static List<String> everySplit(String key) {
+        return Stream.of("train", "validation", "test")
+                .map(split -> "data.%s.*.task.%s".formatted(split, key))
+                .toList();
     }
 
     /** Whether lengths may be left out that would take long. */
     boolean inAMinute() {
-        return longest < 0;
+        return longest == UNSAID;
     }
 
     ComparisonPlan plan(ParseResult parsed) {
@@ -99,7 +111,7 @@ final class CompareOptions {
                 task,
                 String.join(", ", Tasks.ALL.names()));
         var draft = ConfigDraft.of(base());
-        if (parsed.hasMatchedOption("--task")) {
+        if (!task.equals(draft.text("data.test.*.task"))) {
             Stream.of("train", "validation", "test")
                     .forEach(split -> draft.set("data." + split + ".*.task", task));
         }
@@ -111,8 +123,19 @@ final class CompareOptions {
                 base,
                 configs(base, parsed),
                 learningRates,
-                ComparisonPlan.lengthsUpTo(longest < 0 ? Math.min(DEFAULT_LONGEST, tokens) : longest),
+                ComparisonPlan.lengthsUpTo(longest()),
                 tokens);
+    }
+
+    private int longest() {
+        UserException.require(
+                tokens >= ComparisonPlan.SHORTEST,
+                "--tokens %d: a batch must hold at least one row of length %d; try 8192",
+                tokens,
+                ComparisonPlan.SHORTEST);
+        return longest == UNSAID
+                ? Math.min(DEFAULT_LONGEST, Integer.highestOneBit(tokens))
+                : longest;
     }
 
     private static boolean isOfMixers(ConfigOption option) {

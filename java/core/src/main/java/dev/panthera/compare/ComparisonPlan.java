@@ -3,7 +3,6 @@ package dev.panthera.compare;
 import dev.panthera.UserException;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
-import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.Layers;
 import dev.panthera.sweep.LearningRate;
 import dev.panthera.sweep.Sweep;
@@ -31,7 +30,9 @@ public record ComparisonPlan(
         List<Double> learningRates,
         List<Integer> lengths,
         int tokens) {
-    private static final int SHORTEST = 64;
+    /** The first of the lengths at which steps are timed. */
+    public static final int SHORTEST = 64;
+
     private static final int LONGEST = 1 << 20;
 
     public ComparisonPlan {
@@ -42,7 +43,7 @@ public record ComparisonPlan(
                 !mixers.isEmpty(), "--mixers: there is nothing to compare; name at least one");
         UserException.require(
                 !learningRates.isEmpty(),
-                "--lr: at least one learning rate is needed; try 1e-3,3e-3,1e-2");
+                "--lr: at least one learning rate is needed; try 1e-3,2e-3,4e-3");
         int longest = lengths.stream().mapToInt(length -> length).max().orElse(1);
         UserException.require(
                 tokens >= longest,
@@ -90,11 +91,6 @@ public record ComparisonPlan(
                 .over(
                         LearningRate.of(
                                 learningRates.stream().mapToDouble(rate -> rate).toArray()));
-    }
-
-    /** The trials of {@link #sweep}. */
-    Grid grid() {
-        return sweep().grid();
     }
 
     /** What a reader needs to repeat the comparison: a text by label. */

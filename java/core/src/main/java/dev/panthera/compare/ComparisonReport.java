@@ -24,6 +24,8 @@ public final class ComparisonReport {
     /** Name of the file with the objects of {@link ComparisonLines}. */
     public static final String LINES = "compare.jsonl";
 
+    private static final double MIB = 1 << 20;
+
     private static final String UNTIMED = "Left out: no training steps were timed.";
 
     private ComparisonReport() {}
@@ -136,14 +138,14 @@ public final class ComparisonReport {
                         new Words(
                                 "memory-by-length",
                                 "Memory of training",
-                                "device memory",
-                                "What a training step needs at the same number of tokens per batch: parameters, gradients, optimizer and"
-                                        + " the step's own memory, without the JVM, against the length of a row (both binary logarithms)."),
-                        Division.BYTES,
+                                "device memory in MiB",
+                                "What training needs at the same number of tokens per batch: parameters, gradients, optimizer and the"
+                                        + " step's own memory, without the JVM, against the length of a row (binary logarithm)."),
+                        Division.LINEAR,
                         cost ->
                                 Point.of(
                                         cost.length(),
-                                        cost.deviceBytes(),
+                                        cost.deviceBytes() / MIB,
                                         Amounts.bytes(cost.deviceBytes()))),
                 steps(
                         comparison,

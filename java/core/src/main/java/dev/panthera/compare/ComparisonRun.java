@@ -1,7 +1,6 @@
 package dev.panthera.compare;
 
 import dev.panthera.sweep.Engine;
-import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepListener;
 import dev.panthera.sweep.SweepRun;
@@ -43,7 +42,7 @@ public final class ComparisonRun {
      *
      * @param store of the folder
      * @param retryFailed whether trials that failed are run again
-     * @return a result for each mixer; empty if it was stopped before the end
+     * @return a result for each mixer; empty if it was stopped before the end, or another process has trials of it under way
      * @throws dev.panthera.UserException if a configuration is impossible, or the store cannot be used
      */
     public static Optional<List<MixerResult>> train(
@@ -54,14 +53,13 @@ public final class ComparisonRun {
             Engine engine,
             BooleanSupplier stopRequested,
             SweepListener listener) {
-        Grid grid = plan.grid();
-        var sweepPlan =
-                new SweepRun.Plan(grid.trials(), grid.trials(), folder, retryFailed, false);
+        List<Trial> trials = plan.sweep().grid().trials();
+        var sweepPlan = new SweepRun.Plan(trials, trials, folder, retryFailed, false);
         var counts = SweepRun.run(sweepPlan, store, engine, stopRequested, listener);
         if (counts.get(TrialStatus.WAITING) + counts.get(TrialStatus.RUNNING) > 0) {
             return Optional.empty();
         }
-        return Optional.of(results(plan, grid.trials(), store.trials()));
+        return Optional.of(results(plan, trials, store.trials()));
     }
 
     /**

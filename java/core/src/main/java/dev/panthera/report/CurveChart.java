@@ -24,6 +24,8 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record CurveChart(
         String name, String title, String panel, String caption, Scale x, Scale y, List<Curve> curves) {
+    private static final int TICKS = 6;
+
     public CurveChart {
         curves = List.copyOf(curves);
     }
@@ -37,7 +39,9 @@ public record CurveChart(
         /** Binary logarithm, with ticks at the values. */
         POWERS_OF_TWO,
         /** Common logarithm. */
-        DECADES
+        DECADES,
+        /** Linear from 0. */
+        LINEAR
     }
 
     /**
@@ -137,6 +141,7 @@ public record CurveChart(
             case BYTES -> Axis.bytes(scale.title(), values);
             case POWERS_OF_TWO -> Axis.powersOfTwo(scale.title(), values);
             case DECADES -> Axis.decades(scale.title(), values);
+            case LINEAR -> Axis.linear(scale.title(), TICKS);
         };
     }
 
