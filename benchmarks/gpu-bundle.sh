@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 # A bundle has to fit where large files cannot be sent.
 readonly limit_mb=60
 # What the command line and the libraries that it uses load; java.sql and java.xml because Jackson names their classes.
-readonly modules=java.base,java.logging,java.management,java.sql,java.xml,jdk.unsupported
+readonly modules=java.base,java.logging,java.management,java.net.http,java.sql,java.xml,jdk.unsupported
 
 die() {
     printf 'gpu-bundle.sh: %s\n' "$1" >&2

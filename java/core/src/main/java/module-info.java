@@ -6,7 +6,10 @@ module dev.panthera {
     requires java.compiler;
     requires java.desktop;
     requires java.management;
+    requires java.net.http;
     requires java.sql;
+    requires jdk.httpserver;
+    requires jdk.management;
     requires org.graalvm.polyglot;
     requires org.xerial.sqlitejdbc;
     requires static transitive org.jspecify;
@@ -27,13 +30,20 @@ module dev.panthera {
     exports dev.panthera.sweep;
     exports dev.panthera.task;
     exports dev.panthera.tensor;
+    exports dev.panthera.track;
     exports dev.panthera.train;
 
+    uses dev.panthera.sweep.EngineProvider;
     uses dev.panthera.sweep.SweepConsole;
 
+    provides dev.panthera.sweep.EngineProvider with
+            dev.panthera.sweep.FilesEngineProvider,
+            dev.panthera.sweep.SlurmEngineProvider;
     provides dev.panthera.sweep.SweepConsole with
             dev.panthera.cli.SweepCommand;
 
     opens dev.panthera.cli to
             info.picocli;
+    opens dev.panthera.train to
+            tools.jackson.databind;
 }

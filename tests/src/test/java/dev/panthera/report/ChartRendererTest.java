@@ -116,10 +116,7 @@ class ChartRendererTest {
     @Test
     void aPngHasTwicePixelsOfItsSvgAndIsTheSameEachTime() {
         String svg =
-                renderer.draw(
-                                ChartsTest.chart(small(), "throughput")
-                                        .specification()
-                                        .orElseThrow())
+                renderer.draw(ChartsTest.chart(small(), "throughput").specification().orElseThrow())
                         .svg();
 
         byte[] png = ChartImage.png(svg);

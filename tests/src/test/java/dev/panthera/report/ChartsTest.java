@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;

@@ -12,8 +12,19 @@ import org.junit.jupiter.api.Test;
 class PaletteTest {
     private static final List<String> PUBLISHED_ORDER =
             List.of(
-                    "attention", "sliding-attention", "h3", "hyena", "based", "mamba", "gla",
-                    "mamba2", "deltanet", "rwkv7", "gated-deltanet", "ttt-linear", "ttt-mlp");
+                    "attention",
+                    "sliding-attention",
+                    "h3",
+                    "hyena",
+                    "based",
+                    "mamba",
+                    "gla",
+                    "mamba2",
+                    "deltanet",
+                    "rwkv7",
+                    "gated-deltanet",
+                    "ttt-linear",
+                    "ttt-mlp");
 
     private static Setting setting(String mixer) {
         return new Setting(mixer, 64, 64, 4, Map.of());
@@ -47,8 +58,15 @@ class PaletteTest {
         List<String> mixers = new ArrayList<>(PUBLISHED_ORDER);
         mixers.addAll(
                 List.of(
-                        "base-conv", "long-conv", "implicit-conv", "short-conv", "rwkv", "hybrid",
-                        "own-a", "own-b", "own-c"));
+                        "base-conv",
+                        "long-conv",
+                        "implicit-conv",
+                        "short-conv",
+                        "rwkv",
+                        "hybrid",
+                        "own-a",
+                        "own-b",
+                        "own-c"));
 
         assertThat(palette(mixers).lines())
                 .extracting(line -> line.colour() + line.shape())

@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -54,7 +55,8 @@ class ReportPageTest {
         String page = ReportPage.html(hostile());
 
         assertThat(page).doesNotContain("<script>alert", "<!--</style>");
-        assertThat(Pattern.compile("<script\\b").matcher(withoutScripts(page)).results()).hasSize(5);
+        assertThat(Pattern.compile("<script\\b").matcher(withoutScripts(page)).results())
+                .hasSize(5);
         assertThat(page).contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;");
     }
 
@@ -84,8 +86,7 @@ class ReportPageTest {
     }
 
     private static List<String> contents(String page, String start, String end) {
-        return Pattern.compile(
-                        Pattern.quote(start) + "(.*?)" + Pattern.quote(end), Pattern.DOTALL)
+        return Pattern.compile(Pattern.quote(start) + "(.*?)" + Pattern.quote(end), Pattern.DOTALL)
                 .matcher(page)
                 .results()
                 .map((MatchResult match) -> match.group(1))
@@ -127,10 +128,9 @@ class ReportPageTest {
 
     @Test
     void anEmptySweepHasAPageThatSaysSo() {
-        assertThat(
-                        ReportPage.html(
-                                SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION)))
-                .contains("The sweep has no trials", "Figures left out", "<strong>0</strong> trials");
+        assertThat(ReportPage.html(SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION)))
+                .contains(
+                        "The sweep has no trials", "Figures left out", "<strong>0</strong> trials");
     }
 
     @Test

@@ -31,7 +31,9 @@ class ReportTest {
         Report.Written written = Report.write(oneChartOfEach(), folder, WITH_IMAGES);
 
         assertThat(written.messages()).isEmpty();
-        assertThat(written.files()).hasSize(1 + 8 * 3).allSatisfy(file -> assertThat(file).isNotEmptyFile());
+        assertThat(written.files())
+                .hasSize(1 + 8 * 3)
+                .allSatisfy(file -> assertThat(file).isNotEmptyFile());
         try (Stream<Path> charts = Files.list(folder.resolve("charts"))) {
             assertThat(charts).hasSize(8 * 3);
         }
@@ -47,9 +49,7 @@ class ReportTest {
         Files.writeString(folder.resolve("charts/recall-by-width.vl.json"), "old");
 
         Report.write(
-                SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION),
-                folder,
-                WITH_IMAGES);
+                SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION), folder, WITH_IMAGES);
 
         try (Stream<Path> charts = Files.list(folder.resolve("charts"))) {
             assertThat(charts).isEmpty();
@@ -70,8 +70,7 @@ class ReportTest {
     void aPlaceThatCannotBeWrittenIsOneLine() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "");
 
-        assertThatThrownBy(
-                        () -> Report.write(oneChartOfEach(), file.resolve("x"), WITHOUT_IMAGES))
+        assertThatThrownBy(() -> Report.write(oneChartOfEach(), file.resolve("x"), WITHOUT_IMAGES))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("choose a folder")
                 .hasMessageNotContaining("\n");

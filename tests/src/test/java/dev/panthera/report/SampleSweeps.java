@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -149,11 +150,15 @@ final class SampleSweeps {
         var random = new SplittableRandom(index * 31L + 7);
         double distance = Math.log(width / (kind.need() * length)) / Math.log(2);
         double tuned = Math.abs(Math.log10(rate / kind.bestRate()));
-        double quality = 1 / (1 + Math.exp(-1.7 * (distance - 1.2 * tuned) - 0.6 * random.nextDouble()));
+        double quality =
+                1 / (1 + Math.exp(-1.7 * (distance - 1.2 * tuned) - 0.6 * random.nextDouble()));
         double noise = 0.03 * (random.nextDouble() - 0.5);
         double test = Math.clamp(quality + noise * (1 - quality), 0, 1);
         double validation = Math.clamp(test + 0.01 * (random.nextDouble() - 0.5), 0, 1);
-        long state = kind.grows() ? 4L * (3L * width + 2L * width * length) : 4L * (3L * width + 64L * width);
+        long state =
+                kind.grows()
+                        ? 4L * (3L * width + 2L * width * length)
+                        : 4L * (3L * width + 64L * width);
         double speed = kind.tokensPerSecond() * 64 / width * (0.95 + 0.1 * random.nextDouble());
         Map<String, String> factors = new LinkedHashMap<>();
         factors.put("mixer", kind.name());

@@ -3,6 +3,7 @@ package dev.panthera.report;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,7 +14,11 @@ class SelectionTest {
     private int made;
 
     private ReportTrial trial(
-            double rate, long seed, TrialStatus status, @Nullable Double valid, @Nullable Double test) {
+            double rate,
+            long seed,
+            TrialStatus status,
+            @Nullable Double valid,
+            @Nullable Double test) {
         return trial(Map.of(), rate, seed, status, valid, test);
     }
 
@@ -96,7 +101,10 @@ class SelectionTest {
         assertThat(selected.trials()).hasSize(1);
         assertThat(selected.test().orElseThrow().mean()).isEqualTo(0.7);
         assertThat(selection.partial()).containsExactly(selected.setting());
-        assertThat(selection.reservations()).singleElement().asString().contains("hyena, d_model 64");
+        assertThat(selection.reservations())
+                .singleElement()
+                .asString()
+                .contains("hyena, d_model 64");
     }
 
     @Test

@@ -50,6 +50,37 @@ class MqarTest {
                 .hasSize(pairs);
     }
 
+    /** Two passes over (5, 21), (7, 30); then 5 as a filler, 7 asked, 5 as a filler, 5 asked. */
+    @Test
+    void theDistanceOfAQueryIsToItsKeyInTheLastPass() {
+        var task = new Mqar(40, 16, 2, 0.01, Filler.RANDOM, 2);
+        int[] inputs = {5, 21, 7, 30, 5, 21, 7, 30, 9, 5, 7, 3, 5, 5, 5, 0};
+        assertThat(task.answerDistance(inputs, 10)).isEqualTo(4);
+        assertThat(task.answerDistance(inputs, 14)).isEqualTo(10);
+        assertThat(task.answerDistance(inputs, 11)).isEqualTo(TaskConfig.NO_DISTANCE);
+    }
+
+    @Property
+    void whatStandsAtTheDistanceOfAQueryIsItsPair(
+            @ForAll @IntRange(min = 1, max = 20) int pairs,
+            @ForAll @IntRange(min = 1, max = 3) int passes,
+            @ForAll @IntRange(max = 30) int spareSlots,
+            @ForAll Filler filler,
+            @ForAll long seed) {
+        int length = 2 * pairs * passes + 2 * pairs + 2 * spareSlots;
+        var task = new Mqar(length + 1, length, pairs, 0.5, filler, passes);
+        var row = Row.of(task, new RowStream(seed, Split.TEST, 0), 0);
+        for (int position = 0; position < length; position++) {
+            if (row.labels[position] != TaskConfig.IGNORE) {
+                int shown = position - task.answerDistance(row.inputs, position);
+                assertThat(shown)
+                        .isBetween(task.contextLength() - 2 * pairs, task.contextLength() - 2);
+                assertThat(row.inputs[shown]).isEqualTo(row.inputs[position]);
+                assertThat(row.inputs[shown + 1]).isEqualTo(row.labels[position]);
+            }
+        }
+    }
+
     /** These tokens are part of the definition of every published data set: they never change. */
     @Test
     void theFirstRowOfASeedNeverChanges() {

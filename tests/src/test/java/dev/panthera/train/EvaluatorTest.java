@@ -31,7 +31,7 @@ class EvaluatorTest {
             for (int i = 0; i < test.batchesPerEpoch(); i++) {
                 expected.add(session, test.batch(0, i));
             }
-            Evaluation evaluation = new Evaluator(session).evaluate(test);
+            Evaluation evaluation = new Evaluator(session).evaluate(test, Evaluator.Detail.TAGS);
             assertThat(expected.right).isPositive();
             assertThat(evaluation.examples()).isEqualTo(1000);
             assertThat(evaluation.loss()).isCloseTo(expected.loss / expected.labels, within(1e-5));
@@ -45,6 +45,52 @@ class EvaluatorTest {
             assertThat(evaluation.slices().get("num_passes").get(1))
                     .isCloseTo(evaluation.accuracy(), within(1e-12));
         }
+    }
+
+    /** 500 rows with one label and 500 with two. */
+    @Test
+    void rightAnswersByDistanceAddUpToThoseByPairs() {
+        var config =
+                TinyRuns.config("model.learn_word_embeddings=false", "data.test.*.examples=500");
+        try (var session = TinyRuns.session(config, 2);
+                var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
+            TinyRuns.randomize(session, HEAD, 1);
+            Evaluation evaluation =
+                    new Evaluator(session).evaluate(test, Evaluator.Detail.DISTANCES);
+            Map<Integer, Integer> labels = labelsByBucket(test);
+            var byDistance = evaluation.slices().get(Evaluation.KEY_QUERY_DISTANCE);
+            assertThat(byDistance.keySet()).isEqualTo(labels.keySet()).contains(2, 4, 8, 16);
+            double right = 0;
+            for (var bucket : labels.entrySet()) {
+                right += byDistance.get(bucket.getKey()) * bucket.getValue();
+            }
+            var byPairs = evaluation.slices().get("num_kv_pairs");
+            assertThat(right).isPositive();
+            assertThat(right).isCloseTo(500 * byPairs.get(1) + 1000 * byPairs.get(2), within(1e-9));
+        }
+    }
+
+    private static Map<Integer, Integer> labelsByBucket(Dataset test) {
+        Map<Integer, Integer> counts = new TreeMap<>();
+        for (int i = 0; i < test.batchesPerEpoch(); i++) {
+            Batch batch = test.batch(0, i);
+            int[] inputs = batch.inputArray();
+            int[] labels = batch.labelArray();
+            for (int query = 0; query < labels.length; query++) {
+                if (labels[query] != TaskConfig.IGNORE) {
+                    int key = query - query % batch.length();
+                    while (inputs[key] != inputs[query]) {
+                        key++;
+                    }
+                    int bound = 1;
+                    while (bound < query - key) {
+                        bound *= 2;
+                    }
+                    counts.merge(bound, 1, Integer::sum);
+                }
+            }
+        }
+        return counts;
     }
 
     @ParameterizedTest
@@ -65,9 +111,9 @@ class EvaluatorTest {
         try (var session = TinyRuns.session(config, 2);
                 var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
             var evaluator = new Evaluator(session);
-            var first = evaluator.evaluate(test);
+            var first = evaluator.evaluate(test, Evaluator.Detail.DISTANCES);
             session.random().write(session.stream(), 1, 99);
-            assertThat(evaluator.evaluate(test)).isEqualTo(first);
+            assertThat(evaluator.evaluate(test, Evaluator.Detail.DISTANCES)).isEqualTo(first);
         }
     }
 
@@ -76,7 +122,7 @@ class EvaluatorTest {
         try (var session = TinyRuns.session(config, 2);
                 Dataset test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
             TinyRuns.randomize(session, HEAD, 1);
-            return new Evaluator(session).evaluate(test);
+            return new Evaluator(session).evaluate(test, Evaluator.Detail.TAGS);
         }
     }
 

@@ -47,7 +47,9 @@ class TrainerTest {
         Path second = folder.resolve("second");
         var expected = TinyRuns.run(config, first);
         var result = Trainer.run(config, TinyRuns.options(threads, second), TrainListener.SILENT);
-        assertThat(TinyRuns.checkpoint(second)).isEqualTo(TinyRuns.checkpoint(first));
+        assertThat(TinyRuns.tensors(second)).isEqualTo(TinyRuns.tensors(first));
+        assertThat(TinyRuns.metadata(second)).isEqualTo(TinyRuns.metadata(first));
+        assertThat(TinyRuns.history(result)).isEqualTo(TinyRuns.history(expected));
         assertThat(TinyRuns.metrics(second)).isEqualTo(TinyRuns.metrics(first));
         assertThat(result.test()).isEqualTo(expected.test());
     }
@@ -104,7 +106,23 @@ class TrainerTest {
     void thePublishedProtocolDecidesOnTheTestSplit() {
         var recorder = new Recorder();
         var result = recorder.run(TinyRuns.config("protocol=published", "data.validation=[]"));
-        assertThat(recorder.epochs.getLast().deciding()).isEqualTo(result.test());
+        Evaluation deciding = recorder.epochs.getLast().deciding();
+        assertThat(deciding.loss()).isEqualTo(result.test().loss());
+        assertThat(deciding.accuracy()).isEqualTo(result.test().accuracy());
+        assertThat(result.test().slices()).containsAllEntriesOf(deciding.slices());
+    }
+
+    /** They would make each epoch's line long. */
+    @Test
+    void onlyTheTestTellsAccuraciesByDistance() {
+        var recorder = new Recorder();
+        var result = recorder.run(TinyRuns.config());
+        assertThat(result.test().slices()).containsKey(Evaluation.KEY_QUERY_DISTANCE);
+        assertThat(recorder.epochs)
+                .allSatisfy(epoch ->
+                        assertThat(epoch.deciding().slices())
+                                .isNotEmpty()
+                                .doesNotContainKey(Evaluation.KEY_QUERY_DISTANCE));
     }
 
     @Test

@@ -13,10 +13,13 @@ import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.LocalEngine;
 import dev.panthera.sweep.Sweep;
 import dev.panthera.sweep.SweepStore;
+import dev.panthera.sweep.Trial;
 import dev.panthera.train.ConfigFile;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -137,24 +140,25 @@ final class CompareCommand implements Callable<Integer> {
             ComparisonPlan plan,
             Path folder,
             Interruption interruption) {
-        LocalEngine engine = engine();
+        LocalEngine engine = engine(grid.trials());
         try (var store = SweepStore.open(folder);
                 var view = new SweepView(streams, json, grid.trials(), System::nanoTime)) {
             store.put("name", sweep.name());
             store.put("description", sweep.description());
             store.put("version", Version.line());
+            store.putIfAbsent("begun", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
             view.begin(sweep, folder, engine.description(), 0);
             return ComparisonRun.train(
                     plan, folder, store, retryFailed, engine, interruption::requested, view);
         }
     }
 
-    /** As a sweep does it: a trial per core, or one at a time on a CUDA device. */
-    private LocalEngine engine() {
+    /** As a sweep does it: as many trials at once as there are cores and as fit into memory, or one on a CUDA device. */
+    private LocalEngine engine(List<Trial> trials) {
         var sweepOptions = new SweepOptions();
         sweepOptions.devices = List.of(device.choice().name());
         sweepOptions.threads = device.choice().threads();
-        return sweepOptions.localEngine();
+        return sweepOptions.localEngine(trials);
     }
 
     private Map<String, String> provenance() {

@@ -24,35 +24,67 @@ final class DryRun {
 
     void print(Sweep sweep, Grid grid, List<Trial> trials) {
         var model = new CostModel(options.oneTrial());
-        streams.line("%s: %d trials", sweep.name(), trials.size());
-        streams.line(
-                "%7s %12s %12s %9s %11s %11s %11s  %s",
-                "trials",
-                "parameters",
-                "state bytes",
-                "memory",
-                "a step",
-                "an epoch",
-                "a trial",
-                "");
+        if (!options.json) {
+            streams.line("%s: %d trials", sweep.name(), trials.size());
+            streams.line(
+                    "%7s %12s %12s %9s %11s %11s %11s",
+                    "trials",
+                    "parameters",
+                    "state bytes",
+                    "memory",
+                    "a step",
+                    "an epoch",
+                    "a trial");
+        }
         double seconds = 0;
         for (List<Trial> group : groups(trials).values()) {
             Cost cost = model.of(group.getFirst().config());
             seconds += group.size() * cost.seconds();
-            streams.line(
-                    "%7d %12s %12s %6d MB %11s %11s %11s  %s",
-                    group.size(),
-                    Text.grouped(cost.parameters()),
-                    Text.grouped(cost.stateBytes()),
-                    cost.bytes() >> 20,
-                    step(cost.stepSeconds()),
-                    Text.duration(cost.epochSeconds()),
-                    Text.duration(cost.seconds()),
-                    common(group));
+            if (options.json) {
+                printJson(group, cost);
+            } else {
+                printText(group, cost);
+            }
+            streams.out().flush();
         }
+        if (!options.json) {
+            printEnd(grid, trials, seconds);
+        }
+    }
+
+    private void printText(List<Trial> group, Cost cost) {
+        streams.line(
+                "%7d %12s %12s %6d MB %11s %11s %11s  %s",
+                group.size(),
+                Text.grouped(cost.parameters()),
+                Text.grouped(cost.stateBytes()),
+                cost.bytes() >> 20,
+                step(cost.stepSeconds()),
+                Text.duration(cost.epochSeconds()),
+                Text.duration(cost.seconds()),
+                common(group).entrySet().stream()
+                        .map(factor -> factor.getKey() + "=" + factor.getValue())
+                        .collect(Collectors.joining(" ")));
+    }
+
+    private void printJson(List<Trial> group, Cost cost) {
+        streams.line(
+                "%s",
+                new JsonLine()
+                        .with("trials", group.size())
+                        .with("factors", common(group))
+                        .with("parameters", cost.parameters())
+                        .with("state_bytes", cost.stateBytes())
+                        .with("memory_bytes", cost.bytes())
+                        .with("step_seconds", cost.stepSeconds())
+                        .with("epoch_seconds", cost.epochSeconds())
+                        .with("trial_seconds", cost.seconds()));
+    }
+
+    private void printEnd(Grid grid, List<Trial> trials, double seconds) {
         grid.unavailable()
                 .forEach((level, count) -> streams.line("%7d not available: %s", count, level));
-        int slots = options.localEngine().slots().size();
+        int slots = options.localEngine(trials).slots().size();
         streams.line(
                 "%s for one trial after the other on one slot, %s with %d at once, if none stops early%s",
                 Text.duration(seconds),
@@ -83,14 +115,14 @@ final class DryRun {
     }
 
     /** The factors that all trials of a group agree on. */
-    private static String common(List<Trial> group) {
-        return group.getFirst().factors().entrySet().stream()
-                .filter(factor ->
+    private static Map<String, String> common(List<Trial> group) {
+        Map<String, String> common = new LinkedHashMap<>(group.getFirst().factors());
+        common.entrySet()
+                .removeIf(factor ->
                         group.stream()
-                                .allMatch(trial ->
-                                        factor.getValue()
-                                                .equals(trial.factors().get(factor.getKey()))))
-                .map(factor -> factor.getKey() + "=" + factor.getValue())
-                .collect(Collectors.joining(" "));
+                                .anyMatch(trial ->
+                                        !factor.getValue()
+                                                .equals(trial.factors().get(factor.getKey()))));
+        return common;
     }
 }

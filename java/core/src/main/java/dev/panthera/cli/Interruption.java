@@ -7,6 +7,7 @@ import java.util.concurrent.CountDownLatch;
  * {@link #requested} has ended in its own way and {@link #close} is called.
  */
 final class Interruption implements AutoCloseable {
+    private final CountDownLatch asked = new CountDownLatch(1);
     private final CountDownLatch finished = new CountDownLatch(1);
     private final Thread hook = new Thread(this::stopAndWait, "panthera-interruption");
     private volatile boolean requested;
@@ -19,8 +20,18 @@ final class Interruption implements AutoCloseable {
         return requested;
     }
 
+    /** Waits for the wish. */
+    void await() {
+        try {
+            asked.await();
+        } catch (InterruptedException end) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     private void stopAndWait() {
         requested = true;
+        asked.countDown();
         try {
             finished.await();
         } catch (InterruptedException endOfJvm) {

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -116,7 +115,7 @@ final class LsCommand implements Callable<Integer> {
         return Text.format(
                 "%-16s %-8s %9s %9s %7d %9s  %s",
                 trial.id(),
-                trial.status().name().toLowerCase(Locale.ROOT),
+                trial.status().label(),
                 test == null ? NOTHING : Text.percent(test.accuracy()),
                 valid == null ? NOTHING : Text.percent(valid),
                 trial.epochs(),

@@ -29,8 +29,21 @@ public final class Panthera implements Runnable {
 
     private static final List<String> COMMANDS =
             List.of(
-                    "train", "eval", "compare", "run", "ls", "show", "export", "data", "tasks",
-                    "mixers", "bench", "parity", "doctor");
+                    "train",
+                    "eval",
+                    "compare",
+                    "run",
+                    "run-trial",
+                    "ls",
+                    "show",
+                    "export",
+                    "report",
+                    "data",
+                    "tasks",
+                    "mixers",
+                    "bench",
+                    "parity",
+                    "doctor");
 
     /** {@code --model.d_model=128} is short for {@code --set model.d_model=128}. */
     private static final Pattern DOTTED =
@@ -152,12 +165,14 @@ public final class Panthera implements Runnable {
     private static Object command(String name, Streams streams) {
         return switch (name) {
             case "train" -> TrainCommand.commandLine(streams);
+            case "run-trial" -> new RunTrialCommand(streams);
             case "eval" -> EvalCommand.commandLine(streams);
             case "compare" -> CompareCommand.commandLine(streams);
             case "run" -> new RunCommand(streams);
             case "ls" -> new LsCommand(streams);
             case "show" -> new ShowCommand(streams);
             case "export" -> new ExportCommand(streams);
+            case "report" -> new ReportCommand(streams);
             case "data" -> DataCommand.commandLine(streams);
             case "tasks" -> new TasksCommand(streams);
             case "mixers" -> new MixersCommand(streams);

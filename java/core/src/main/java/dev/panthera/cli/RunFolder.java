@@ -34,6 +34,12 @@ final class RunFolder {
         return folder;
     }
 
+    /** The folder's own name, by which other tools list the run. */
+    static String name(Path folder) {
+        Path last = folder.toAbsolutePath().normalize().getFileName();
+        return last == null ? "run" : last.toString();
+    }
+
     private static void requireUnused(Path folder) {
         if (!Files.exists(folder)) {
             return;

@@ -6,7 +6,6 @@ import dev.panthera.sweep.SweepStore;
 import dev.panthera.train.ConfigFile;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -58,9 +57,7 @@ final class ShowCommand implements Callable<Integer> {
     private void show(Path folder, SweepStore store, StoredTrial found) {
         streams.line("trial       %s  (%s)", found.id(), folder);
         found.factors().forEach((name, label) -> streams.line("%-11s %s", name, label));
-        streams.line(
-                "status      %s, taken %d times",
-                found.status().name().toLowerCase(Locale.ROOT), found.attempts());
+        streams.line("status      %s, taken %d times", found.status().label(), found.attempts());
         if (found.device() != null) {
             streams.line("device      %s", found.device());
             streams.line("parameters  %s", Text.grouped(found.parameters()));

@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -85,20 +87,23 @@ public final class SweepCommand implements SweepConsole {
                     !Files.exists(folder) || Files.isDirectory(folder),
                     "--out %s: it is a file; name a folder",
                     folder);
-            var engine = options.localEngine();
             try (var interruption = new Interruption();
                     var store = SweepStore.open(folder)) {
                 store.put("name", sweep.name());
                 store.put("description", sweep.description());
                 store.put("version", Version.line());
+                store.putIfAbsent(
+                        "begun", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
                 keepJar(folder);
+                var engine = options.engine(folder, selected);
                 var plan =
                         new SweepRun.Plan(
                                 grid.trials(),
                                 selected,
                                 folder,
                                 options.retryFailed,
-                                options.keepCheckpoints);
+                                options.keepCheckpoints,
+                                options.tracking.options());
                 var view = new SweepView(streams, options.json, selected, System::nanoTime);
                 view.begin(sweep, folder, engine.description(), grid.unavailableTrials());
                 Map<TrialStatus, Integer> counts;

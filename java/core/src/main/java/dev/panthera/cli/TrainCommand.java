@@ -2,6 +2,7 @@ package dev.panthera.cli;
 
 import dev.panthera.UserException;
 import dev.panthera.tensor.StepProfile;
+import dev.panthera.track.TrackingOptions;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.Presets;
@@ -82,6 +83,8 @@ final class TrainCommand implements Callable<Integer> {
             description = "Ends with a table of where the training steps' time went.")
     private boolean profile;
 
+    @Mixin private TrackingMixin tracking = new TrackingMixin();
+
     @Mixin private DeviceMixin device = new DeviceMixin();
 
     @Spec private CommandSpec spec;
@@ -102,6 +105,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        TrackingOptions tracked = tracking.options();
         TrainConfig chosen = resume == null ? newConfig() : resumedConfig(resume);
         Path folder = resume == null ? RunFolder.choose(out, chosen.model().mixerLabel()) : resume;
         var log = json ? streams.err() : streams.out();
@@ -114,7 +118,13 @@ final class TrainCommand implements Callable<Integer> {
                             folder,
                             resume != null,
                             interruption::requested,
-                            measured);
+                            measured,
+                            tracked.sinks(
+                                    RunFolder.name(folder),
+                                    line -> {
+                                        progress.clear();
+                                        Streams.line(streams.err(), "panthera: %s", line);
+                                    }));
             TrainResult result;
             try {
                 result = Trainer.run(chosen, options, progress);
@@ -142,6 +152,7 @@ final class TrainCommand implements Callable<Integer> {
         var draft =
                 ConfigDraft.of(
                         Presets.named(preset == null ? Presets.DEFAULT : preset, chosenMixer));
+        chooseKinds(parsed, draft);
         if (config != null) {
             draft.merge(config);
         }
@@ -153,6 +164,13 @@ final class TrainCommand implements Callable<Integer> {
                     setting);
             draft.setYaml(setting.substring(0, equals), setting.substring(equals + 1));
         }
+        chooseKinds(parsed, draft);
+        ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
+        return draft.toConfig();
+    }
+
+    /** Before files and settings, which may hold options of the chosen mixers, and after them, since options beat them. */
+    private static void chooseKinds(ParseResult parsed, ConfigDraft draft) {
         if (parsed.hasMatchedOption("--hybrid")) {
             String mixer = parsed.matchedOptionValue("--mixer", "hybrid");
             UserException.require(
@@ -161,8 +179,7 @@ final class TrainCommand implements Callable<Integer> {
                     mixer);
             draft.set("model.mixer", mixer);
         }
-        ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
-        return draft.toConfig();
+        ConfigOption.apply(ConfigOption.KINDS, parsed, draft);
     }
 
     private TrainConfig resumedConfig(Path folder) {

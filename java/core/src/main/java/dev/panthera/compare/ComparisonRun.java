@@ -7,6 +7,7 @@ import dev.panthera.sweep.SweepRun;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.sweep.Trial;
 import dev.panthera.sweep.TrialStatus;
+import dev.panthera.track.TrackingOptions;
 import dev.panthera.train.DeviceChoice;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -54,7 +55,9 @@ public final class ComparisonRun {
             BooleanSupplier stopRequested,
             SweepListener listener) {
         List<Trial> trials = plan.sweep().grid().trials();
-        var sweepPlan = new SweepRun.Plan(trials, trials, folder, retryFailed, false);
+        var sweepPlan =
+                new SweepRun.Plan(
+                        trials, trials, folder, retryFailed, false, TrackingOptions.NONE);
         var counts = SweepRun.run(sweepPlan, store, engine, stopRequested, listener);
         if (counts.get(TrialStatus.WAITING) + counts.get(TrialStatus.RUNNING) > 0) {
             return Optional.empty();

@@ -45,8 +45,7 @@ final class AccuracyCharts {
                         alternative,
                         List.of(),
                         panels.taskLabels(),
-                        Axis.powersOfTwo(
-                                "d_model", marks.stream().map(Mark::x).toList()),
+                        Axis.powersOfTwo("d_model", marks.stream().map(Mark::x).toList()),
                         Axis.accuracy("test accuracy"),
                         legend(input, !overlay.isEmpty()),
                         marks,
@@ -56,8 +55,7 @@ final class AccuracyCharts {
                         + " per length and number of pairs."
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.widthSource());
-        return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), List.of());
+        return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static List<Mark> publishedByWidth(
@@ -138,7 +136,8 @@ final class AccuracyCharts {
                         .distinct()
                         .toList();
         if (!stateless.isEmpty()) {
-            notes.add("Not shown, since no size of state is known: " + Phrases.list(stateless) + ".");
+            notes.add(
+                    "Not shown, since no size of state is known: " + Phrases.list(stateless) + ".");
         }
     }
 
@@ -146,17 +145,15 @@ final class AccuracyCharts {
         return selected.trials().getFirst().stateBytes();
     }
 
-    private static List<Selected> bestPerState(
-            List<Selected> tested, SelectionProtocol protocol) {
+    private static List<Selected> bestPerState(List<Selected> tested, SelectionProtocol protocol) {
         record Key(String mixer, Panels.Task task, long bytes) {}
         Comparator<Selected> better =
-                Comparator.comparingDouble(
-                        selected ->
-                                (protocol == SelectionProtocol.VALIDATION
-                                                ? selected.validation()
-                                                : selected.test())
-                                        .orElseThrow()
-                                        .mean());
+                Comparator.comparingDouble(selected ->
+                        (protocol == SelectionProtocol.VALIDATION
+                                        ? selected.validation()
+                                        : selected.test())
+                                .orElseThrow()
+                                .mean());
         Map<Key, Selected> best = new LinkedHashMap<>();
         for (Selected selected : tested) {
             Setting setting = selected.setting();
@@ -189,13 +186,12 @@ final class AccuracyCharts {
         return tested.stream()
                 .filter(selected -> Panels.task(selected.setting()).equals(task))
                 .flatMap(selected -> selected.trials().stream())
-                .flatMap(
-                        trial ->
-                                trial
-                                        .testSlices()
-                                        .getOrDefault(ReportTrial.BY_PAIRS, new TreeMap<>())
-                                        .keySet()
-                                        .stream())
+                .flatMap(trial ->
+                        trial
+                                .testSlices()
+                                .getOrDefault(ReportTrial.BY_PAIRS, new TreeMap<>())
+                                .keySet()
+                                .stream())
                 .collect(Collectors.toSet());
     }
 
@@ -207,8 +203,7 @@ final class AccuracyCharts {
                 .collect(Collectors.toCollection(TreeSet::new));
     }
 
-    private static Mark overlay(
-            ChartInput input, Panels.Task task, String mixer, double[] point) {
+    private static Mark overlay(ChartInput input, Panels.Task task, String mixer, double[] point) {
         return Mark.published(task.label(), input.palette().mixer(mixer), point[0], point[1]);
     }
 
@@ -228,7 +223,9 @@ final class AccuracyCharts {
     private static String overlayCaption(List<Mark> overlay, String source) {
         return overlay.isEmpty()
                 ? ""
-                : " Faint dashed lines with open symbols are published values in the mixer's colour: " + source + ".";
+                : " Faint dashed lines with open symbols are published values in the mixer's colour: "
+                        + source
+                        + ".";
     }
 
     private static String why(ChartInput input) {

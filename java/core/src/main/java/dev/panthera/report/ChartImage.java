@@ -26,7 +26,6 @@ final class ChartImage {
     /** JSVG takes a list of families for the name of one, and a serif font if there is none. */
     private static final Pattern FONT_FAMILY = Pattern.compile("font-family=\"[^\"]*\"");
 
-
     private ChartImage() {}
 
     /**
@@ -37,7 +36,8 @@ final class ChartImage {
     static byte[] png(String svg) {
         System.setProperty("java.awt.headless", "true");
         requireFonts();
-        String plain = FONT_FAMILY.matcher(svg).replaceAll("font-family=\"" + Font.SANS_SERIF + "\"");
+        String plain =
+                FONT_FAMILY.matcher(svg).replaceAll("font-family=\"" + Font.SANS_SERIF + "\"");
         SVGDocument document =
                 new SVGLoader()
                         .load(
@@ -57,8 +57,7 @@ final class ChartImage {
             graphics.setRenderingHint(
                     RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
             graphics.setRenderingHint(
-                    RenderingHints.KEY_TEXT_ANTIALIASING,
-                    RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
+                    RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
             graphics.setRenderingHint(
                     RenderingHints.KEY_FRACTIONALMETRICS,
                     RenderingHints.VALUE_FRACTIONALMETRICS_ON);
@@ -76,8 +75,7 @@ final class ChartImage {
     private static void requireFonts() {
         try {
             new Font(Font.SANS_SERIF, Font.PLAIN, 11)
-                    .getStringBounds(
-                            "0", new FontRenderContext(null, true, true));
+                    .getStringBounds("0", new FontRenderContext(null, true, true));
         } catch (RuntimeException | LinkageError | InternalError failure) {
             throw new NoFontsException(failure);
         }

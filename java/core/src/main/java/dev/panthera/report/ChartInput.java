@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.List;
 
 /**
@@ -8,16 +9,11 @@ import java.util.List;
  * @param settings of all trials, whether finished or not, so that colours stay the same while a sweep goes on
  */
 record ChartInput(
-        SweepSummary summary,
-        Selection selection,
-        List<Setting> settings,
-        Palette palette) {
+        SweepSummary summary, Selection selection, List<Setting> settings, Palette palette) {
 
     static ChartInput of(SweepSummary summary) {
-        List<Setting> settings =
-                summary.trials().stream().map(Setting::of).distinct().toList();
-        return new ChartInput(
-                summary, Selection.of(summary), settings, Palette.of(settings));
+        List<Setting> settings = summary.trials().stream().map(Setting::of).distinct().toList();
+        return new ChartInput(summary, Selection.of(summary), settings, Palette.of(settings));
     }
 
     /** Why a chart of finished trials has nothing to draw, if that is so for all of them; else an empty text. */
@@ -33,6 +29,8 @@ record ChartInput(
 
     /** The selected settings with a test accuracy. */
     List<Selected> tested() {
-        return selection.settings().stream().filter(selected -> selected.test().isPresent()).toList();
+        return selection.settings().stream()
+                .filter(selected -> selected.test().isPresent())
+                .toList();
     }
 }

@@ -43,7 +43,8 @@ public final class ChartRenderer implements AutoCloseable {
         }
         context =
                 Context.newBuilder("js")
-                        // On a JDK without the Graal compiler JavaScript is interpreted, which is meant so.
+                        // On a JDK without the Graal compiler JavaScript is interpreted, which is
+                        // meant so.
                         .option("engine.WarnInterpreterOnly", "false")
                         .build();
         run("host.js");
@@ -54,7 +55,8 @@ public final class ChartRenderer implements AutoCloseable {
     }
 
     private Value run(String resource) {
-        return context.eval(Source.newBuilder("js", Resources.text(resource), resource).buildLiteral());
+        return context.eval(
+                Source.newBuilder("js", Resources.text(resource), resource).buildLiteral());
     }
 
     /**
@@ -80,11 +82,12 @@ public final class ChartRenderer implements AutoCloseable {
         try {
             draw.execute(specification, accept, refuse);
         } catch (PolyglotException failure) {
-            throw new IllegalArgumentException("Vega cannot draw a chart: " + failure.getMessage(), failure);
+            throw new IllegalArgumentException(
+                    "Vega cannot draw a chart: " + failure.getMessage(), failure);
         }
         return Optional.ofNullable(drawn.isEmpty() ? null : drawn.getFirst())
-                .orElseThrow(
-                        () -> new IllegalArgumentException("Vega cannot draw a chart: " + failures));
+                .orElseThrow(() ->
+                        new IllegalArgumentException("Vega cannot draw a chart: " + failures));
     }
 
     /** With the chart's description as the picture's name for readers who do not see it. */

@@ -64,9 +64,7 @@ final class LearningCharts {
         }
         String alternative =
                 "Line chart of %s against epoch, a panel per task and width, a line per mixer. %s"
-                        .formatted(
-                                quantity,
-                                Summaries.atTheRight(marks, "epoch"));
+                        .formatted(quantity, Summaries.atTheRight(marks, "epoch"));
         var chart =
                 new LineChart(
                         alternative,
@@ -84,8 +82,7 @@ final class LearningCharts {
                                 ? " Lines are means over the seeds that reached the epoch, bands run from the lowest to"
                                         + " the highest."
                                 : "");
-        return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), List.of());
+        return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static int perCurve(int curves) {

@@ -182,9 +182,7 @@ record LineChart(
     private void layers(ArrayNode layers) {
         boolean spreads = marks.stream().anyMatch(mark -> mark.low() < mark.high());
         if (spreads && spread == Spread.BAND) {
-            layers.add(
-                    spreadLayer(
-                            "{\"type\": \"area\", \"opacity\": 0.15, \"tooltip\": null}"));
+            layers.add(spreadLayer("{\"type\": \"area\", \"opacity\": 0.15, \"tooltip\": null}"));
         }
         if (marks.stream().anyMatch(Mark::published)) {
             layers.add(
@@ -203,9 +201,7 @@ record LineChart(
         }
         lines(layers);
         if (spreads && spread == Spread.BARS) {
-            layers.add(
-                    spreadLayer(
-                            "{\"type\": \"rule\", \"strokeWidth\": 1.3, \"opacity\": 0.9}"));
+            layers.add(spreadLayer("{\"type\": \"rule\", \"strokeWidth\": 1.3, \"opacity\": 0.9}"));
         }
         ObjectNode points =
                 layer(
@@ -214,7 +210,8 @@ record LineChart(
                          "stroke": "#222", "strokeWidth": 0.6}
                         """,
                         "sweep");
-        points.withArray("transform").add(Json.tree("{\"filter\": {\"field\": \"marker\", \"equal\": true}}"));
+        points.withArray("transform")
+                .add(Json.tree("{\"filter\": {\"field\": \"marker\", \"equal\": true}}"));
         layers.add(shaped(points));
     }
 
@@ -224,19 +221,18 @@ record LineChart(
         for (Series series : shown()) {
             byDash.computeIfAbsent(series.dash(), key -> new ArrayList<>()).add(series.label());
         }
-        byDash.forEach(
-                (dash, labels) -> {
-                    ObjectNode line = layer("{\"type\": \"line\", \"strokeWidth\": 2}", "sweep");
-                    if (!dash.equals(MixerStyle.SOLID)) {
-                        line.withObject("mark").set("strokeDash", Json.array(dash));
-                    }
-                    line.withArray("transform")
-                            .addObject()
-                            .putObject("filter")
-                            .put("field", "line")
-                            .set("oneOf", Json.array(labels));
-                    layers.add(line);
-                });
+        byDash.forEach((dash, labels) -> {
+            ObjectNode line = layer("{\"type\": \"line\", \"strokeWidth\": 2}", "sweep");
+            if (!dash.equals(MixerStyle.SOLID)) {
+                line.withObject("mark").set("strokeDash", Json.array(dash));
+            }
+            line.withArray("transform")
+                    .addObject()
+                    .putObject("filter")
+                    .put("field", "line")
+                    .set("oneOf", Json.array(labels));
+            layers.add(line);
+        });
     }
 
     private ObjectNode layer(String mark, String source) {

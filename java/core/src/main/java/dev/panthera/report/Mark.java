@@ -25,8 +25,7 @@ record Mark(
 
     static Mark measured(
             String row, String column, Series series, double x, Statistics y, String detail) {
-        return new Mark(
-                row, column, series, x, y.mean(), y.min(), y.max(), false, true, detail);
+        return new Mark(row, column, series, x, y.mean(), y.min(), y.max(), false, true, detail);
     }
 
     static Mark published(String column, Series series, double x, double y) {

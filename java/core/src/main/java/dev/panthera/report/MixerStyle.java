@@ -36,7 +36,12 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
 
     private static final List<String> SPARE_SHAPES =
             List.of(
-                    "triangle-left", "cross", "square", "diamond", "circle", "triangle-down",
+                    "triangle-left",
+                    "cross",
+                    "square",
+                    "diamond",
+                    "circle",
+                    "triangle-down",
                     "triangle-up");
 
     static {

@@ -41,8 +41,7 @@ final class Palette {
     private void assignStyles(Collection<Setting> settings) {
         int unknown = 0;
         for (String mixer :
-                new TreeSet<>(
-                        settings.stream().map(Setting::mixer).collect(Collectors.toSet()))) {
+                new TreeSet<>(settings.stream().map(Setting::mixer).collect(Collectors.toSet()))) {
             MixerStyle style = MixerStyle.known(mixer);
             styles.put(mixer, style == null ? MixerStyle.spare(unknown++) : style);
         }
@@ -58,20 +57,17 @@ final class Palette {
         Map<String, Map<String, Set<String>>> seen = new LinkedHashMap<>();
         for (Setting setting : settings) {
             setting.otherFactors()
-                    .forEach(
-                            (name, label) ->
-                                    seen.computeIfAbsent(name, key -> new HashMap<>())
-                                            .computeIfAbsent(
-                                                    setting.mixer(), key -> new TreeSet<>())
-                                            .add(label));
+                    .forEach((name, label) ->
+                            seen.computeIfAbsent(name, key -> new HashMap<>())
+                                    .computeIfAbsent(setting.mixer(), key -> new TreeSet<>())
+                                    .add(label));
         }
         Set<String> varying = new LinkedHashSet<>();
-        seen.forEach(
-                (name, byMixer) -> {
-                    if (byMixer.values().stream().anyMatch(labels -> labels.size() > 1)) {
-                        varying.add(name);
-                    }
-                });
+        seen.forEach((name, byMixer) -> {
+            if (byMixer.values().stream().anyMatch(labels -> labels.size() > 1)) {
+                varying.add(name);
+            }
+        });
         return varying;
     }
 

@@ -31,8 +31,7 @@ final class Phrases {
 
     /** The first few, and how many more there are. */
     static String list(List<String> names) {
-        String first =
-                names.stream().limit(NAMED).collect(Collectors.joining("; "));
+        String first = names.stream().limit(NAMED).collect(Collectors.joining("; "));
         return names.size() <= NAMED ? first : first + "; and " + (names.size() - NAMED) + " more";
     }
 

@@ -87,6 +87,9 @@ final class Published {
 
     private static String source(String figure) {
         JsonNode node = FILE.get(figure);
-        return node.get("source").asString() + "; " + node.get("note").asString() + "; read off by eye";
+        return node.get("source").asString()
+                + "; "
+                + node.get("note").asString()
+                + "; read off by eye";
     }
 }

@@ -94,7 +94,13 @@ public final class Report {
                 Path file = folder.resolve(chart.name() + ".svg");
                 AtomicFile.write(file, svg);
                 files.add(file);
-                fonts = fonts && writePng(svg, folder.resolve(chart.name() + ".png"), files, messages);
+                fonts =
+                        fonts
+                                && writePng(
+                                        svg,
+                                        folder.resolve(chart.name() + ".png"),
+                                        files,
+                                        messages);
             }
         }
     }

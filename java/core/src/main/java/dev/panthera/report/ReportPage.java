@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

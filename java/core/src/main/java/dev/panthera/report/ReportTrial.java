@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -61,30 +62,64 @@ public record ReportTrial(
     /** Names, in lower case and without punctuation, of factors that are components. */
     private static final Set<String> COMPONENTS =
             Set.of(
-                    "mixer", "sequencemixer", "dmodel", "width", "length", "inputseqlen", "seqlen",
-                    "pairs", "numkvpairs", "learningrate", "lr", "seed");
+                    "mixer",
+                    "sequencemixer",
+                    "dmodel",
+                    "width",
+                    "length",
+                    "inputseqlen",
+                    "seqlen",
+                    "pairs",
+                    "numkvpairs",
+                    "learningrate",
+                    "lr",
+                    "seed");
 
     public ReportTrial {
         factors = Collections.unmodifiableMap(new LinkedHashMap<>(factors));
         validationAccuracy = Statistics.finiteOrNull(validationAccuracy);
         testAccuracy = Statistics.finiteOrNull(testAccuracy);
         Map<String, Map<Integer, Double>> slices = new TreeMap<>();
-        testSlices.forEach(
-                (name, values) ->
-                        slices.put(name, Collections.unmodifiableMap(new TreeMap<>(values))));
+        testSlices.forEach((name, values) ->
+                slices.put(name, Collections.unmodifiableMap(new TreeMap<>(values))));
         testSlices = Collections.unmodifiableMap(slices);
         epochs = List.copyOf(epochs);
+    }
+
+    /** The same without a factor. */
+    ReportTrial without(String factor) {
+        Map<String, String> fewer = new LinkedHashMap<>(factors);
+        fewer.remove(factor);
+        return new ReportTrial(
+                id,
+                mixer,
+                dModel,
+                length,
+                pairs,
+                learningRate,
+                seed,
+                fewer,
+                status,
+                parameters,
+                stateBytes,
+                validationAccuracy,
+                testAccuracy,
+                testSlices,
+                epochs,
+                seconds,
+                tokensPerSecond,
+                message,
+                configJson);
     }
 
     /** The factors that are no component, in the order of the sweep. */
     public Map<String, String> otherFactors() {
         Map<String, String> others = new LinkedHashMap<>();
-        factors.forEach(
-                (name, label) -> {
-                    if (!COMPONENTS.contains(plain(name))) {
-                        others.put(name, label);
-                    }
-                });
+        factors.forEach((name, label) -> {
+            if (!COMPONENTS.contains(plain(name))) {
+                others.put(name, label);
+            }
+        });
         return Collections.unmodifiableMap(others);
     }
 

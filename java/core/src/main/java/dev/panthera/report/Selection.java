@@ -34,18 +34,17 @@ public record Selection(
         List<Selected> chosen = new ArrayList<>();
         List<Setting> undecided = new ArrayList<>();
         List<Setting> partial = new ArrayList<>();
-        groups.forEach(
-                (setting, trials) -> {
-                    Optional<Selected> best = best(setting, trials, summary.protocol());
-                    if (best.isEmpty()) {
-                        undecided.add(setting);
-                        return;
-                    }
-                    chosen.add(best.get());
-                    if (!trials.stream().allMatch(ReportTrial::done)) {
-                        partial.add(setting);
-                    }
-                });
+        groups.forEach((setting, trials) -> {
+            Optional<Selected> best = best(setting, trials, summary.protocol());
+            if (best.isEmpty()) {
+                undecided.add(setting);
+                return;
+            }
+            chosen.add(best.get());
+            if (!trials.stream().allMatch(ReportTrial::done)) {
+                partial.add(setting);
+            }
+        });
         return new Selection(
                 summary.protocol(),
                 List.copyOf(chosen),

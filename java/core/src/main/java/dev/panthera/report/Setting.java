@@ -8,11 +8,7 @@ public record Setting(
 
     static Setting of(ReportTrial trial) {
         return new Setting(
-                trial.mixer(),
-                trial.dModel(),
-                trial.length(),
-                trial.pairs(),
-                trial.otherFactors());
+                trial.mixer(), trial.dModel(), trial.length(), trial.pairs(), trial.otherFactors());
     }
 
     /** For a sentence, such as "hyena, d_model 64, length 128, 8 pairs". */

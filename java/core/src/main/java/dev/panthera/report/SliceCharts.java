@@ -51,19 +51,21 @@ final class SliceCharts {
                     name,
                     title,
                     why.isEmpty()
-                            ? "Left out: no selected trial was tested at more than one " + quantity + "."
+                            ? "Left out: no selected trial was tested at more than one "
+                                    + quantity
+                                    + "."
                             : why);
         }
         var panels = Panels.of(settings.stream().map(Selected::setting).toList());
         List<Mark> marks = new ArrayList<>();
         for (Selected selected : settings) {
             perValue(selected, slice)
-                    .forEach((value, seeds) -> marks.add(mark(input, panels, selected, value, seeds)));
+                    .forEach((value, seeds) ->
+                            marks.add(mark(input, panels, selected, value, seeds)));
         }
         String alternative =
                 "Line chart of test accuracy against the %s, a panel per task and width, a line per mixer. %s"
-                        .formatted(
-                                quantity, Summaries.atTheRight(marks, axis));
+                        .formatted(quantity, Summaries.atTheRight(marks, axis));
         var chart =
                 new LineChart(
                         alternative,
@@ -75,8 +77,7 @@ final class SliceCharts {
                         marks,
                         LineChart.Spread.BARS);
         String caption = reading + "." + Phrases.bars(input.selection().hasSeveralSeeds());
-        return Chart.drawn(
-                name, title, caption, alternative, chart.specification(), List.of());
+        return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
     private static Mark mark(
@@ -95,13 +96,11 @@ final class SliceCharts {
         for (ReportTrial trial : selected.trials()) {
             trial.testSlices()
                     .getOrDefault(slice, Map.of())
-                    .forEach(
-                            (value, accuracy) -> {
-                                if (value > 0 && Double.isFinite(accuracy)) {
-                                    values.computeIfAbsent(value, key -> new ArrayList<>())
-                                            .add(accuracy);
-                                }
-                            });
+                    .forEach((value, accuracy) -> {
+                        if (value > 0 && Double.isFinite(accuracy)) {
+                            values.computeIfAbsent(value, key -> new ArrayList<>()).add(accuracy);
+                        }
+                    });
         }
         return values;
     }

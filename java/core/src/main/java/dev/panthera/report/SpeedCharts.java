@@ -52,20 +52,18 @@ final class SpeedCharts {
         }
         var panels = Panels.of(measured.keySet());
         List<Mark> marks = new ArrayList<>();
-        measured.forEach(
-                (setting, amounts) ->
-                        marks.add(
-                                Mark.measured(
-                                        "",
-                                        Panels.task(setting).label(),
-                                        input.palette().line(setting),
-                                        setting.dModel(),
-                                        Statistics.of(amounts).orElseThrow(),
-                                        Phrases.count(amounts.size(), "trial"))));
+        measured.forEach((setting, amounts) ->
+                marks.add(
+                        Mark.measured(
+                                "",
+                                Panels.task(setting).label(),
+                                input.palette().line(setting),
+                                setting.dModel(),
+                                Statistics.of(amounts).orElseThrow(),
+                                Phrases.count(amounts.size(), "trial"))));
         String alternative =
                 "Line chart of %s against d_model, a panel per task and a line per mixer. %s"
-                        .formatted(
-                                axis, Summaries.atTheRight(marks, "d_model"));
+                        .formatted(axis, Summaries.atTheRight(marks, "d_model"));
         var chart =
                 new LineChart(
                         alternative,

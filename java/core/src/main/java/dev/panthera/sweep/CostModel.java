@@ -88,6 +88,41 @@ public final class CostModel {
         return new Cost(line.parameters(), line.stateBytes(), bytes, longestStep, epoch, all);
     }
 
+    /**
+     * Bytes of memory that a trial takes, as in {@link Cost#bytes}, without measuring times.
+     *
+     * @throws dev.panthera.UserException as {@link #of}
+     */
+    public long bytes(TrainConfig config) {
+        long bytes = 0;
+        int batch = config.data().batch();
+        for (DataSegment segment : config.data().train()) {
+            int few = few(segment);
+            int more = more(segment);
+            try (var first = step(config, segment, few);
+                    var second = step(config, segment, more)) {
+                first.run();
+                second.run();
+                var line =
+                        new Line(
+                                new Point(few, 0, first.deviceBytes()),
+                                new Point(more, 0, second.deviceBytes()),
+                                0,
+                                0);
+                bytes = Math.max(bytes, line.bytes(Math.min(batch, segment.examples())));
+            }
+        }
+        return bytes;
+    }
+
+    private static int few(DataSegment segment) {
+        return Math.max(1, FEW_TOKENS / segment.task().length());
+    }
+
+    private static int more(DataSegment segment) {
+        return Math.max(few(segment) + 1, MORE_TOKENS / segment.task().length());
+    }
+
     private double evaluation(TrainConfig config, List<DataSegment> segments) {
         double seconds = 0;
         for (DataSegment segment : segments) {
@@ -119,9 +154,8 @@ public final class CostModel {
             warm = true;
             warmUp(config, segment);
         }
-        int length = segment.task().length();
-        int few = Math.max(1, FEW_TOKENS / length);
-        int more = Math.max(few + 1, MORE_TOKENS / length);
+        int few = few(segment);
+        int more = more(segment);
         try (var first = step(config, segment, few);
                 var second = step(config, segment, more)) {
             return new Line(

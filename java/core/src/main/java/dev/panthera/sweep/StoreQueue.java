@@ -18,22 +18,16 @@ final class StoreQueue implements TrialQueue {
     private final SweepStore store;
     private final Map<String, Trial> trials;
     private final Path folder;
-    private final boolean keepCheckpoints;
+    private final SweepRun.Plan plan;
     private final SweepListener listener;
 
-    /** @param trials that may be taken */
-    StoreQueue(
-            SweepStore store,
-            List<Trial> trials,
-            Path folder,
-            boolean keepCheckpoints,
-            SweepListener listener) {
+    StoreQueue(SweepStore store, SweepRun.Plan plan, SweepListener listener) {
         this.store = store;
-        this.trials = trials.stream().collect(Collectors.toMap(Trial::id, Function.identity()));
-        this.folder = folder;
-        this.keepCheckpoints = keepCheckpoints;
+        this.plan = plan;
         this.listener = listener;
-        store.select(this.trials.keySet());
+        folder = plan.folder().resolve(SweepRun.TRIALS);
+        trials = plan.selected().stream().collect(Collectors.toMap(Trial::id, Function.identity()));
+        store.select(trials.keySet());
     }
 
     /** Tells the listener what is to be done. */
@@ -51,7 +45,8 @@ final class StoreQueue implements TrialQueue {
                     Trial trial = trials.get(id);
                     listener.taken(trial);
                     String place = folder.resolve(id).toString();
-                    return new TrialOrder(id, trial.label(), trial.config(), "cpu", 1, place);
+                    return new TrialOrder(
+                            id, trial.label(), trial.config(), "cpu", 1, place, plan.tracking());
                 });
     }
 
@@ -80,7 +75,7 @@ final class StoreQueue implements TrialQueue {
     @Override
     public void finished(TrialOutcome outcome) {
         boolean ours = store.finished(outcome);
-        if (ours && outcome.status() == TrialStatus.DONE && !keepCheckpoints) {
+        if (ours && outcome.status() == TrialStatus.DONE && !plan.keepCheckpoints()) {
             dropCheckpoint(outcome.id());
         }
         listener.finished(trials.get(outcome.id()), outcome, ours);

@@ -1,6 +1,7 @@
 package dev.panthera.sweep;
 
 import dev.panthera.UserException;
+import dev.panthera.track.TrackingOptions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -25,13 +26,15 @@ public final class SweepRun {
      * @param folder of the sweep
      * @param retryFailed whether trials that failed are run again
      * @param keepCheckpoints whether the checkpoint of a finished trial stays
+     * @param tracking where the trials' metrics go besides the store
      */
     public record Plan(
             List<Trial> all,
             List<Trial> selected,
             Path folder,
             boolean retryFailed,
-            boolean keepCheckpoints) {}
+            boolean keepCheckpoints,
+            TrackingOptions tracking) {}
 
     /**
      * Runs the selected trials that wait.
@@ -46,13 +49,7 @@ public final class SweepRun {
             BooleanSupplier stopRequested,
             SweepListener listener) {
         store.list(plan.all());
-        var queue =
-                new StoreQueue(
-                        store,
-                        plan.selected(),
-                        plan.folder().resolve(TRIALS),
-                        plan.keepCheckpoints(),
-                        listener);
+        var queue = new StoreQueue(store, plan, listener);
         if (plan.retryFailed()) {
             store.retryFailed();
         }

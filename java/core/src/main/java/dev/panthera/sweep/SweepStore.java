@@ -79,6 +79,11 @@ public final class SweepStore implements AutoCloseable {
         transaction(() -> execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
     }
 
+    /** Notes a fact about the sweep unless one of that key is known. */
+    public void putIfAbsent(String key, String value) {
+        transaction(() -> execute("INSERT OR IGNORE INTO sweep VALUES (?, ?)", key, value));
+    }
+
     /** A fact about the sweep. */
     public Optional<String> get(String key) {
         return query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key).stream()
@@ -364,19 +369,34 @@ public final class SweepStore implements AutoCloseable {
     public List<EpochReport> epochs(String id) {
         return query(
                 "SELECT * FROM epoch WHERE trial = ? ORDER BY epoch",
-                row ->
-                        new EpochReport(
-                                row.getInt("epoch"),
-                                row.getDouble("train_loss"),
-                                row.getDouble("learning_rate"),
-                                new Evaluation(
-                                        row.getDouble("validation_loss"),
-                                        row.getDouble("validation_accuracy"),
-                                        row.getLong("examples"),
-                                        StoredJson.slices(row.getString("slices"))),
-                                row.getDouble("tokens_per_second"),
-                                row.getDouble("seconds")),
+                row -> epoch(row, StoredJson.slices(row.getString("slices"))),
                 id);
+    }
+
+    /** The finished epochs of all trials, without the slices of their evaluations. */
+    public Map<String, List<EpochReport>> epochs() {
+        Map<String, List<EpochReport>> epochs = new LinkedHashMap<>();
+        query(
+                "SELECT * FROM epoch ORDER BY trial, epoch",
+                row ->
+                        epochs.computeIfAbsent(row.getString("trial"), id -> new ArrayList<>())
+                                .add(epoch(row, Map.of())));
+        return epochs;
+    }
+
+    private static EpochReport epoch(ResultSet row, Map<String, Map<Integer, Double>> slices)
+            throws SQLException {
+        return new EpochReport(
+                row.getInt("epoch"),
+                row.getDouble("train_loss"),
+                row.getDouble("learning_rate"),
+                new Evaluation(
+                        row.getDouble("validation_loss"),
+                        row.getDouble("validation_accuracy"),
+                        row.getLong("examples"),
+                        slices),
+                row.getDouble("tokens_per_second"),
+                row.getDouble("seconds"));
     }
 
     // ------------------------------------------------------------------------------------------------------- SQL

@@ -1,5 +1,6 @@
 package dev.panthera.sweep;
 
+import dev.panthera.track.TrackingOptions;
 import dev.panthera.train.ConfigFile;
 import dev.panthera.train.TrainConfig;
 import org.jspecify.annotations.Nullable;
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param threads of the CPU, 0: one per core
  * @param folder where the checkpoint and metrics go, as a path of the machine that runs the trial; null: nothing is written,
  *     and an interrupted trial starts again
+ * @param tracking where metrics go besides the folder
  */
 public record TrialOrder(
         String id,
@@ -21,11 +23,23 @@ public record TrialOrder(
         TrainConfig config,
         String device,
         int threads,
-        @Nullable String folder) {
+        @Nullable String folder,
+        TrackingOptions tracking) {
+
+    /** Without tracking. */
+    public TrialOrder(
+            String id,
+            String label,
+            TrainConfig config,
+            String device,
+            int threads,
+            @Nullable String folder) {
+        this(id, label, config, device, threads, folder, TrackingOptions.NONE);
+    }
 
     /** The same on another device. */
     public TrialOrder on(String newDevice, int newThreads) {
-        return new TrialOrder(id, label, config, newDevice, newThreads, folder);
+        return new TrialOrder(id, label, config, newDevice, newThreads, folder, tracking);
     }
 
     /** As one line of JSON. */

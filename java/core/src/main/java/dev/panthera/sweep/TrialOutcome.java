@@ -57,4 +57,10 @@ public record TrialOutcome(
     public static TrialOutcome failed(String id, Throwable cause) {
         return Failure.of(id, null, List.of(), cause);
     }
+
+    /** A trial that was given up without a result; it can be taken again. */
+    public static TrialOutcome waiting(String id) {
+        return new TrialOutcome(
+                id, TrialStatus.WAITING, null, null, null, List.of(), 0, 0, 0, null, null);
+    }
 }

@@ -48,8 +48,21 @@ public final class TrialRun {
         Path folder = order.folder() == null ? null : Path.of(order.folder());
         boolean resume = folder != null && Files.isRegularFile(folder.resolve(Checkpoint.FILE));
         return new RunOptions(
-                new DeviceChoice(order.device(), order.threads()), folder, resume, stopRequested);
+                new DeviceChoice(order.device(), order.threads()),
+                folder,
+                resume,
+                stopRequested,
+                null,
+                order.tracking().sinks(runName(order), TrialRun::ignore));
     }
+
+    /** A name that is a folder's, too. */
+    private static String runName(TrialOrder order) {
+        return (order.label() + " " + order.id()).replaceAll("[^A-Za-z0-9._=-]+", "_");
+    }
+
+    /** A tracking server that fails stops nothing, and a warning for each of many trials would tell no more than that. */
+    private static void ignore(String warning) {}
 
     private static TrialOutcome outcome(String id, TrainResult result, Heard heard) {
         boolean interrupted = result.ending() == TrainResult.Ending.INTERRUPTED;

@@ -1,5 +1,7 @@
 package dev.panthera.sweep;
 
+import java.util.Locale;
+
 /** Where a trial stands. */
 public enum TrialStatus {
     /** Nobody works on it; it may have a checkpoint. */
@@ -9,5 +11,10 @@ public enum TrialStatus {
     /** It has its result. */
     DONE,
     /** It ended with an error, which is kept. */
-    FAILED
+    FAILED;
+
+    /** As people write it. */
+    public String label() {
+        return name().toLowerCase(Locale.ROOT);
+    }
 }

@@ -3,7 +3,6 @@ package dev.panthera.sweep;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +36,7 @@ public final class TrialTable {
         var test = trial.test();
         Map<String, @Nullable Object> row = new LinkedHashMap<>();
         row.put("trial", trial.id());
-        row.put("status", trial.status().name().toLowerCase(Locale.ROOT));
+        row.put("status", trial.status().label());
         factors.forEach(factor -> row.put(factor, trial.factors().get(factor)));
         row.put("test/accuracy", test == null ? null : test.accuracy());
         row.put("test/loss", test == null ? null : test.loss());

@@ -156,6 +156,24 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
         return probabilities;
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * <p>It is the distance from the query to its key in the last pass over the pairs. Positions behind the context do
+     * not count, since a random filler that equals the key is not followed by its value. O(D).
+     */
+    @Override
+    public int answerDistance(int[] inputs, int position) {
+        int key = inputs[position];
+        int context = contextLength();
+        for (int shown = context - 2 * pairs; shown < context; shown += 2) {
+            if (inputs[shown] == key) {
+                return position - shown;
+            }
+        }
+        return NO_DISTANCE;
+    }
+
     @Override
     public RowGenerator generator(RowStream stream) {
         return new Generator(this, stream);

@@ -12,6 +12,9 @@ public interface TaskConfig {
     /** Label of positions where nothing is to be predicted. */
     int IGNORE = -100;
 
+    /** What {@link #answerDistance} returns where no place shows the answer. */
+    int NO_DISTANCE = -1;
+
     /** Name on the command line and in configurations, such as {@code mqar}. */
     String name();
 
@@ -31,6 +34,19 @@ public interface TaskConfig {
 
     /** Tags by which accuracies are reported, the same for all rows. */
     Map<String, Integer> slices();
+
+    /**
+     * How far back a labelled position must look: the distance in tokens to the place where the row showed last what is
+     * asked there, such as the key that a query repeats. Accuracies are reported by it. Called for every label of a
+     * test, so it should not allocate.
+     *
+     * @param inputs token ids of one row of this task
+     * @param position a position of the row that has a label
+     * @return at least 1, or {@link #NO_DISTANCE} if there is no such place
+     */
+    default int answerDistance(int[] inputs, int position) {
+        return NO_DISTANCE;
+    }
 
     /** A generator of the rows of {@code stream}. */
     RowGenerator generator(RowStream stream);

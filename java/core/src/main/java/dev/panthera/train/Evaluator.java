@@ -16,6 +16,14 @@ import org.jspecify.annotations.Nullable;
 
 /** Measures loss and accuracy of a model. */
 public final class Evaluator {
+    /** Which slices an evaluation has. */
+    enum Detail {
+        /** Those of the tasks' tags. */
+        TAGS,
+        /** Also {@link Evaluation#KEY_QUERY_DISTANCE}. */
+        DISTANCES
+    }
+
     private final Session session;
 
     Evaluator(Session session) {
@@ -51,7 +59,7 @@ public final class Evaluator {
                                 config.seed(),
                                 used.testPositions())) {
             Checkpoint.readParameters(file, session);
-            return new Evaluator(session).evaluate(dataset);
+            return new Evaluator(session).evaluate(dataset, Detail.DISTANCES);
         } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
             throw DeviceTrouble.explain(trouble);
         }
@@ -71,8 +79,8 @@ public final class Evaluator {
     }
 
     /** Evaluates all examples of a dataset. */
-    Evaluation evaluate(Dataset dataset) {
-        var totals = new Totals();
+    Evaluation evaluate(Dataset dataset, Detail detail) {
+        var totals = new Totals(detail == Detail.DISTANCES ? new DistanceTotals() : null);
         for (int i = 0; i < dataset.batchesPerEpoch(); i++) {
             add(dataset.batch(0, i), totals);
         }
@@ -97,9 +105,17 @@ public final class Evaluator {
         private double accuracy;
         private long examples;
         private final Map<String, Map<Integer, double[]>> slices = new TreeMap<>();
+        private final @Nullable DistanceTotals distances;
+
+        Totals(@Nullable DistanceTotals distances) {
+            this.distances = distances;
+        }
 
         /** Losses and predictions are those of the labelled positions, in their order. */
         void add(Batch batch, int[] labels, float[] losses, int[] predicted) {
+            if (distances != null) {
+                distances.add(batch, labels, predicted);
+            }
             double batchAccuracy = 0;
             int next = 0;
             for (int row = 0; row < batch.rows(); row++) {
@@ -133,6 +149,9 @@ public final class Evaluator {
                 values.forEach((value, sums) -> byValue.put(value, sums[0] / sums[1]));
                 accuracies.put(name, byValue);
             });
+            if (distances != null && distances.any()) {
+                accuracies.put(Evaluation.KEY_QUERY_DISTANCE, distances.accuracies());
+            }
             return new Evaluation(
                     labelled == 0 ? 0 : loss / labelled, accuracy / examples, examples, accuracies);
         }

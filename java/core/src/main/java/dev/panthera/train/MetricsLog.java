@@ -9,29 +9,34 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * A run's metrics as lines of JSON, named as in the original: {@code train/loss} per step, and per epoch
- * {@code valid/loss}, {@code valid/accuracy} and {@code valid/<slice>/accuracy-<value>}. A run that is resumed drops the
- * lines behind its checkpoint, so that its log reads as if it had never stopped.
+ * A run's metrics as lines of JSON: {@code step} and the metrics by name. A run that is resumed drops the lines behind
+ * its checkpoint, so that its log reads as if it had never stopped.
  */
-final class MetricsLog implements AutoCloseable {
+final class MetricsLog implements MetricSink {
     /** Name of the file in a run's folder. */
     static final String FILE = "metrics.jsonl";
 
     private static final JsonMapper JSON = JsonMapper.shared();
 
     private final Path file;
-    private final BufferedWriter writer;
+    private @Nullable BufferedWriter writer;
 
-    /** @param keepSteps lines of later steps are dropped; 0 starts anew */
-    MetricsLog(Path folder, long keepSteps) {
+    MetricsLog(Path folder) {
         file = folder.resolve(FILE);
+    }
+
+    /** Lines of later steps are dropped; a new run starts a new file. */
+    @Override
+    public void started(String config, long steps) {
         try {
-            if (keepSteps > 0 && Files.exists(file)) {
-                dropLaterLines(keepSteps);
+            if (steps > 0 && Files.exists(file)) {
+                dropLaterLines(steps);
                 writer = Files.newBufferedWriter(file, StandardOpenOption.APPEND);
             } else {
                 writer = Files.newBufferedWriter(file);
@@ -59,60 +64,42 @@ final class MetricsLog implements AutoCloseable {
         }
     }
 
-    void step(long step, int epoch, double loss) {
-        Map<String, Object> line = new LinkedHashMap<>();
+    @Override
+    public void metrics(long step, SequencedMap<String, Number> values) {
+        Map<String, Number> line = new LinkedHashMap<>();
         line.put("step", step);
-        line.put("epoch", epoch);
-        line.put("train/loss", loss);
-        write(line);
-    }
-
-    void epoch(long step, EpochReport report) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("step", step);
-        line.put("epoch", report.epoch());
-        line.put("learning_rate", report.learningRate());
-        line.put("train/loss_mean", report.trainLoss());
-        put(line, "valid", report.deciding());
-        line.put("tokens_per_second", report.tokensPerSecond());
-        line.put("seconds", report.seconds());
-        write(line);
-        flush();
-    }
-
-    void end(long step, Evaluation test) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("step", step);
-        put(line, "test", test);
-        write(line);
-        flush();
-    }
-
-    private static void put(Map<String, Object> line, String split, Evaluation evaluation) {
-        line.put(split + "/loss", evaluation.loss());
-        line.put(split + "/accuracy", evaluation.accuracy());
-        evaluation
-                .slices()
-                .forEach((slice, values) ->
-                        values.forEach((value, accuracy) ->
-                                line.put(split + "/" + slice + "/accuracy-" + value, accuracy)));
-    }
-
-    private void write(Map<String, Object> line) {
+        line.putAll(values);
         try {
-            writer.write(JSON.writeValueAsString(line));
-            writer.write('\n');
+            writer().write(JSON.writeValueAsString(line));
+            writer().write('\n');
         } catch (IOException e) {
             throw failure(e);
         }
     }
 
-    void flush() {
+    @Override
+    public void flush() {
         try {
-            writer.flush();
+            writer().flush();
         } catch (IOException e) {
             throw failure(e);
         }
+    }
+
+    @Override
+    public void ended(TrainResult.@Nullable Ending ending) {
+        try {
+            writer().close();
+        } catch (IOException e) {
+            throw failure(e);
+        }
+    }
+
+    private BufferedWriter writer() {
+        if (writer == null) {
+            throw new IllegalStateException("the run has not started");
+        }
+        return writer;
     }
 
     private UserException failure(IOException cause) {
@@ -122,14 +109,5 @@ final class MetricsLog implements AutoCloseable {
                         + cause.getMessage()
                         + "); check the folder and free space",
                 cause);
-    }
-
-    @Override
-    public void close() {
-        try {
-            writer.close();
-        } catch (IOException e) {
-            throw failure(e);
-        }
     }
 }

@@ -10,6 +10,8 @@ import dev.panthera.task.Split;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The loop over epochs: train, evaluate on the deciding split, write a checkpoint; at the end evaluate on the test split. */
@@ -112,15 +114,20 @@ public final class Trainer {
 
     private TrainResult run() {
         var folder = options.folder();
-        if (folder == null) {
-            return run(null);
+        String configText = ConfigFile.toJson(config);
+        List<MetricSink> sinks = new ArrayList<>();
+        if (folder != null) {
+            if (!options.resume()) {
+                makeFolder(folder);
+                AtomicFile.write(folder.resolve(CONFIG_FILE), configText + "\n");
+            }
+            sinks.add(new MetricsLog(folder));
         }
-        if (!options.resume()) {
-            makeFolder(folder);
-            AtomicFile.write(folder.resolve(CONFIG_FILE), ConfigFile.toJson(config) + "\n");
-        }
-        try (var metrics = new MetricsLog(folder, position.steps())) {
-            return run(metrics);
+        sinks.addAll(options.sinks());
+        try (var metrics = RunMetrics.start(sinks, configText, position.steps())) {
+            TrainResult result = run(metrics);
+            metrics.endedAs(result.ending());
+            return result;
         }
     }
 
@@ -135,7 +142,7 @@ public final class Trainer {
         }
     }
 
-    private TrainResult run(@Nullable MetricsLog metrics) {
+    private TrainResult run(RunMetrics metrics) {
         listener.started(
                 new RunInfo(
                         device,
@@ -152,9 +159,7 @@ public final class Trainer {
             save(metrics);
         }
         Evaluation test = evaluateTest();
-        if (metrics != null) {
-            metrics.end(position.steps(), test);
-        }
+        metrics.end(position.steps(), test);
         return result(
                 test,
                 position.stoppedEarly()
@@ -163,7 +168,7 @@ public final class Trainer {
     }
 
     /** Returns false if the run was asked to stop. */
-    private boolean runEpoch(@Nullable MetricsLog metrics) {
+    private boolean runEpoch(RunMetrics metrics) {
         long epochStart = System.nanoTime();
         int epoch = position.epoch();
         double learningRate = new CosineSchedule(config.learningRate(), config.epochs()).at(epoch);
@@ -177,9 +182,7 @@ public final class Trainer {
             float loss = step.run(batch, learningRate);
             tokens += (long) batch.rows() * batch.length();
             position = position.stepped(loss);
-            if (metrics != null) {
-                metrics.step(position.steps(), epoch + 1, loss);
-            }
+            metrics.step(position.steps(), epoch + 1, loss);
             double seconds = secondsSince(epochStart);
             double secondsLeft = seconds / (i + 1 - first) * (train.batchesPerEpoch() - i - 1);
             listener.stepped(
@@ -192,7 +195,7 @@ public final class Trainer {
                             secondsLeft));
         }
         double trainSeconds = secondsSince(epochStart);
-        Evaluation evaluation = new Evaluator(session).evaluate(deciding);
+        Evaluation evaluation = new Evaluator(session).evaluate(deciding, Evaluator.Detail.TAGS);
         var report =
                 new EpochReport(
                         epoch + 1,
@@ -202,19 +205,15 @@ public final class Trainer {
                         tokens / trainSeconds,
                         secondsSince(epochStart));
         boolean stop = evaluation.accuracy() > config.stopAbove();
-        if (metrics != null) {
-            metrics.epoch(position.steps(), report);
-        }
+        metrics.epoch(position.steps(), report);
         position = position.epochEnded(report, stop);
         listener.epochEnded(report);
         return true;
     }
 
     /** The log comes first: a resumed run drops lines behind its checkpoint, but cannot bring back missing ones. */
-    private void save(@Nullable MetricsLog metrics) {
-        if (metrics != null) {
-            metrics.flush();
-        }
+    private void save(RunMetrics metrics) {
+        metrics.flush();
         if (checkpoint != null) {
             Checkpoint.write(checkpoint, config, session, step.optimizer(), position);
         }
@@ -222,7 +221,7 @@ public final class Trainer {
 
     private Evaluation evaluateTest() {
         try (var test = config.data().testDataset(Split.TEST, RowStorage.STREAMED)) {
-            return new Evaluator(session).evaluate(test);
+            return new Evaluator(session).evaluate(test, Evaluator.Detail.DISTANCES);
         }
     }
 
