@@ -19,6 +19,7 @@ module dev.panthera {
     exports dev.panthera;
     exports dev.panthera.bench;
     exports dev.panthera.cli;
+    exports dev.panthera.compare;
     exports dev.panthera.io;
     exports dev.panthera.mixer;
     exports dev.panthera.model;

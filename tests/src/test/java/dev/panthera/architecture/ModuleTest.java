@@ -43,12 +43,15 @@ class ModuleTest {
                                     "random")),
                     Map.entry("sweep", Set.of("track", "train", "task", "mixer", "io")),
                     Map.entry("report", Set.of("sweep", "train", "io")),
+                    Map.entry(
+                            "compare",
+                            Set.of("report", "sweep", "track", "train", "task", "mixer", "io")),
                     Map.entry("bench", Set.of("train", "task", "tensor")),
                     Map.entry("track", Set.of("train")),
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "bench", "parity", "report", "sweep", "track", "train", "task",
+                                    "bench", "parity", "compare", "report", "sweep", "track", "train", "task",
                                     "model", "mixer", "nn", "tensor", "io", "random")));
 
     @Test

@@ -9,11 +9,11 @@ import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 
 /** What a test reads off pictures. */
-final class SvgMarks {
+public final class SvgMarks {
     private SvgMarks() {}
 
     /** How many marks of that type (line, symbol, rule, area) represent data, rather than axes or legends. */
-    static int count(String svg, String type) {
+    public static int count(String svg, String type) {
         Matcher groups =
                 Pattern.compile(
                                 "<g class=\"mark-" + type + " role-mark[^>]*>(.*?)</g>",

@@ -31,6 +31,7 @@ public final class Panthera implements Runnable {
             List.of(
                     "train",
                     "eval",
+                    "compare",
                     "run",
                     "run-trial",
                     "ls",
@@ -166,6 +167,7 @@ public final class Panthera implements Runnable {
             case "train" -> TrainCommand.commandLine(streams);
             case "run-trial" -> new RunTrialCommand(streams);
             case "eval" -> EvalCommand.commandLine(streams);
+            case "compare" -> CompareCommand.commandLine(streams);
             case "run" -> new RunCommand(streams);
             case "ls" -> new LsCommand(streams);
             case "show" -> new ShowCommand(streams);

@@ -44,12 +44,18 @@ public final class Report {
      * @throws UserException if the folder cannot be written
      */
     public static Written write(SweepSummary summary, Path folder, Options options) {
+        List<Chart> charts = Charts.of(summary);
+        return write("report.html", ReportPage.html(summary, charts), charts, folder, options);
+    }
+
+    /** A page and its charts, as {@link #write(SweepSummary, Path, Options)} writes a sweep's. */
+    static Written write(
+            String name, String html, List<Chart> charts, Path folder, Options options) {
         Path chartFolder = folder.resolve("charts");
         createFolder(chartFolder);
-        List<Chart> charts = Charts.of(summary);
         List<Path> files = new ArrayList<>();
-        Path page = folder.resolve("report.html");
-        AtomicFile.write(page, ReportPage.html(summary, charts));
+        Path page = folder.resolve(name);
+        AtomicFile.write(page, html);
         files.add(page);
         for (Chart chart : charts) {
             Optional<String> specification = chart.specification();

@@ -4,10 +4,7 @@ import dev.panthera.sweep.TrialStatus;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
-import tools.jackson.databind.util.RawValue;
 
 /**
  * A sweep as one HTML page that needs nothing else: scripts, styles and data lie in it, and its content security policy
@@ -37,54 +34,18 @@ public final class ReportPage {
     }
 
     private String build() {
-        String style = Resources.text("report.css");
-        List<String> scripts =
-                Stream.of(
-                                "vega/vega.min.js",
-                                "vega/vega-lite.min.js",
-                                "vega/vega-embed.min.js",
-                                "report.js")
-                        .map(ReportPage::script)
-                        .toList();
-        line("<!DOCTYPE html>");
-        line("<html lang=\"en\">");
-        line("<head>");
-        line("<meta charset=\"utf-8\">");
-        line(
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">"
-                        .formatted(policy(style, scripts)));
-        line("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-        line("<title>" + Html.escape(summary.name()) + " - sweep report</title>");
-        line("<style>" + style + "</style>");
-        line("</head>");
-        line("<body>");
         header();
         line("<main>");
         figures();
-        leftOut();
+        page.append(
+                PageFrame.leftOut(
+                        charts.stream()
+                                .filter(chart -> chart.specification().isEmpty())
+                                .toList()));
         failures();
         tables();
         line("</main>");
-        footer();
-        line(
-                "<script type=\"application/json\" id=\"report-data\">"
-                        + Html.dataBlock(data())
-                        + "</script>");
-        scripts.forEach(script -> line("<script>" + script + "</script>"));
-        line("</body>");
-        line("</html>");
-        return page.toString();
-    }
-
-    /** Without the pointer to a source map, which would not be found. */
-    private static String script(String resource) {
-        return Resources.text(resource).replaceAll("(?m)^//# sourceMappingURL=.*$", "");
-    }
-
-    private static String policy(String style, List<String> scripts) {
-        String hashes = scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
-        return "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
-                .formatted(hashes, Html.contentHash(style));
+        return PageFrame.page(summary.name() + " - sweep report", page.toString(), charts, tableData());
     }
 
     private void line(String text) {
@@ -115,7 +76,7 @@ public final class ReportPage {
                                 summary.protocol().name().toLowerCase(Locale.ROOT),
                                 Html.escape(summary.protocol().sentence())));
         incomplete();
-        provenance();
+        page.append(PageFrame.provenance(summary.provenance()));
         line("</header>");
     }
 
@@ -127,8 +88,7 @@ public final class ReportPage {
     private void incomplete() {
         long unfinished = summary.trials().size() - summary.count(TrialStatus.DONE);
         if (summary.trials().isEmpty()) {
-            line(
-                    "<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
+            line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
             String text =
                     "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";
@@ -140,7 +100,7 @@ public final class ReportPage {
                                                     summary.count(TrialStatus.DONE),
                                                     "finished trial"),
                                             unfinishedCounts())));
-            notes(selection.reservations());
+            page.append(PageFrame.notes(selection.reservations()));
         }
     }
 
@@ -155,78 +115,13 @@ public final class ReportPage {
         return String.join(", ", parts);
     }
 
-    private void provenance() {
-        if (summary.provenance().isEmpty()) {
-            return;
-        }
-        line("<dl class=\"provenance\">");
-        summary.provenance()
-                .forEach((label, text) ->
-                        line(
-                                "<div><dt>%s</dt><dd>%s</dd></div>"
-                                        .formatted(Html.escape(label), Html.escape(text))));
-        line("</dl>");
-    }
-
     private void figures() {
-        line(
-                "<noscript><p class=\"notice\">The figures and tables need JavaScript, which the page brings "
-                        + "along.</p></noscript>");
         int number = 0;
         for (Chart chart : charts) {
             if (chart.specification().isPresent()) {
-                figure(chart, ++number);
+                page.append(PageFrame.figure(chart, ++number));
             }
         }
-    }
-
-    private void figure(Chart chart, int number) {
-        String name = chart.name();
-        line("<section id=\"%s\">".formatted(name));
-        line("<h2>Figure %d. %s</h2>".formatted(number, Html.escape(chart.title())));
-        line("<figure>");
-        line(
-                "<div class=\"chart\" id=\"chart-%s\" role=\"img\" aria-label=\"%s\"></div>"
-                        .formatted(name, Html.escape(chart.alternative())));
-        line("<figcaption>" + Html.escape(chart.caption()) + "</figcaption>");
-        line("</figure>");
-        notes(chart.notes());
-        line("<p class=\"downloads\">");
-        line(button(name, "svg", "Save as SVG"));
-        line(button(name, "json", "Save the Vega-Lite specification"));
-        line("</p>");
-        line("</section>");
-    }
-
-    private static String button(String chart, String format, String label) {
-        return "<button type=\"button\" data-chart=\"%s\" data-as=\"%s\">%s</button>"
-                .formatted(chart, format, label);
-    }
-
-    private void notes(List<String> notes) {
-        if (notes.isEmpty()) {
-            return;
-        }
-        line("<ul class=\"notes\">");
-        notes.forEach(note -> line("<li>" + Html.escape(note) + "</li>"));
-        line("</ul>");
-    }
-
-    private void leftOut() {
-        List<Chart> missing =
-                charts.stream().filter(chart -> chart.specification().isEmpty()).toList();
-        if (missing.isEmpty()) {
-            return;
-        }
-        line("<section id=\"left-out\"><h2>Figures left out</h2><dl>");
-        for (Chart chart : missing) {
-            line(
-                    "<dt>%s</dt><dd>%s</dd>"
-                            .formatted(
-                                    Html.escape(chart.title()),
-                                    Html.escape(String.join(" ", chart.notes()))));
-        }
-        line("</dl></section>");
     }
 
     private void failures() {
@@ -275,23 +170,10 @@ public final class ReportPage {
         line("<div class=\"table\" data-table=\"trials\"></div></section>");
     }
 
-    private void footer() {
-        line(
-                "<footer>Written by Panthera. Charts by Vega, Vega-Lite and vega-embed (BSD-3-Clause). This "
-                        + "file needs no network.</footer>");
-    }
-
-    private ObjectNode data() {
-        ObjectNode data = Json.object("{}");
-        ObjectNode specifications = data.putObject("charts");
-        for (Chart chart : charts) {
-            chart.specification()
-                    .ifPresent(
-                            text -> specifications.putRawValue(chart.name(), new RawValue(text)));
-        }
-        ObjectNode tables = data.putObject("tables");
+    private ObjectNode tableData() {
+        ObjectNode tables = Json.object("{}");
         tables.set("selected", TableData.selected(summary, selection));
         tables.set("trials", TableData.trials(summary));
-        return data;
+        return tables;
     }
 }
