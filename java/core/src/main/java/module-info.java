@@ -31,4 +31,6 @@ module dev.panthera {
 
     opens dev.panthera.cli to
             info.picocli;
+    opens dev.panthera.train to
+            tools.jackson.databind;
 }

@@ -92,7 +92,7 @@ public final class NamedConfigs<T> {
      * The class that files mean by a name; one that is not listed is looked for as that of an experiment, in the thread's context
      * class loader.
      *
-     * @throws UserException if there is none
+     * @throws UserException if there is none, or it is no record of this type
      */
     public Class<? extends T> kind(String id) {
         T listed = usual.get(id);
@@ -103,7 +103,12 @@ public final class NamedConfigs<T> {
             var loader = Thread.currentThread().getContextClassLoader();
             Class<?> found = Class.forName(id, false, loader);
             UserException.require(
-                    found.isRecord() && type.isAssignableFrom(found), "%s", unknown(id));
+                    found.isRecord() && type.isAssignableFrom(found),
+                    "--%s %s: the class is no record that implements %s; name one that is, or one of %s",
+                    option(),
+                    id,
+                    type.getSimpleName(),
+                    String.join(", ", usual.keySet()));
             return found.asSubclass(type);
         } catch (ClassNotFoundException | LinkageError absent) {
             throw new UserException(unknown(id), absent);
@@ -112,6 +117,10 @@ public final class NamedConfigs<T> {
 
     private String unknown(String name) {
         return "--%s %s: there is no such %s; choose from %s"
-                .formatted(what.replace(' ', '-'), name, what, String.join(", ", usual.keySet()));
+                .formatted(option(), name, what, String.join(", ", usual.keySet()));
+    }
+
+    private String option() {
+        return what.replace(' ', '-');
     }
 }

@@ -41,6 +41,7 @@ class ModuleTest {
                             Set.of(
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
+                    Map.entry("sweep", Set.of("train")),
                     Map.entry("bench", Set.of("train", "task", "tensor")),
                     Map.entry(
                             "cli",

@@ -36,16 +36,32 @@ class BadInputTest {
                     --dropout 1                         | dropout 1.0          | probability
                     --mixer hyaena                      | --mixer hyaena       | attention
                     --state-mixer relu                  | --state-mixer relu   | identity, mlp, glu
-                    --mixer hybrid                      | --mixer hybrid       | --hybrid attention,attention
+                    --mixer hybrid --hybrid ,           | --hybrid             | try attention,base-conv
                     --hybrid attention,x                | x                    | attention
                     --hybrid attention --mixer attention| --hybrid             | attention
                     --mixer base-conv --taps 3,0        | --taps 0             | at least one tap
                     --mixer base-conv --taps 3,x        | --taps x             | a whole number
                     --mixer base-conv --taps ,          | --taps               | try 3,-1
                     --mixer short-conv --taps -1        | --taps -1            | try 3
+                    --mixer short-conv --taps 3,-1      | --taps 3,-1          | short-conv takes one value
+                    --mixer hyena --heads 3             | --heads 3: hyena has no option heads | max_length, short_taps
+                    --hybrid hyena,long-conv --heads 3  | --heads 3: hybrid has no option heads | short_taps
+                    --taps 3,-1                         | --taps 3,-1: attention has no option taps | heads, dropout, bias
+                    --window 7                          | --window 7: attention has no option window | leave it out
+                    --mixer short-conv --conv-method fft| --conv-method FFT: short-conv has no option method | only taps
                     --mixer sliding-attention --window 0| --window 0           | at least itself
                     --mixer long-conv --conv-method dft | --conv-method dft    | auto, direct or fft
-                    --set model.taps=[3,x]              | model.taps.1         | a whole number
+                    --mixer base-conv --set model.mixer.taps=[3,x] | model.mixer.taps.1 | a whole number
+                    --set model.taps=[3,-1]             | model.taps           | mixer, positions
+                    --set model.mixer.taps=3            | model.mixer.taps: there is no such key | bias, dropout, heads
+                    --set model.mixer.**.taps=3         | model.mixer.**.taps: attention has no option taps | heads
+                    --set model.**=3                    | model.**             | model.mixer.**.heads
+                    --set model.mixer=java.lang.String  | java.lang.String     | no record that implements MixerConfig
+                    --set model.mixer=com.example.None  | --mixer com.example.None | attention
+                    --set model.state_mixer=relu        | --state-mixer relu   | identity, mlp, glu
+                    --set data.test.0.task=recall       | --task recall        | mqar
+                    --set model.mixer=3                 | model.mixer: 3       | a name or a group
+                    --validation-examples 3 --set data.validation=[] | --validation-examples 3: the list data.validation is empty | leave
                     --epochs 0                          | --epochs 0           | at least one
                     --epochs abc                        | --epochs abc         | a whole number
                     --epochs 99999999999                | --epochs 99999999999 | a whole number
@@ -64,13 +80,14 @@ class BadInputTest {
                     --set data.batsh=3                  | data.batsh           | test_batch
                     --set batch=3                       | batch                | learning_rate
                     --set data.batch                    | --set data.batch     | a key and a value
-                    --set model.mixer.x=3               | model.mixer.x        | below a value
+                    --set model.mixer.x=3               | model.mixer.x        | bias, dropout, heads
+                    --set model.layers.x=3              | model.layers.x       | below a value
                     --set modle.mixer=x                 | no key modle         | model
-                    --set data.train.7.length=3         | data.train.7.length  | 1 elements
+                    --set data.train.7.examples=3       | data.train.7.examples | 1 elements
                     --set protocol=best                 | protocol             | validation or published
                     --set epochs=[1                     | epochs               | neither YAML nor JSON
                     --model.d_model=wide                | model.d_model        | a whole number
-                    --data.vocab 2.5                    | data.vocab: 2.5      | a whole number
+                    --data.batch 2.5                    | data.batch: 2.5      | a whole number
                     --resume nowhere                    | --out                | keeps its configuration and folder
                     """)
     void aTrainingThatCannotBe(String arguments, String what, String possible) {
@@ -111,8 +128,14 @@ class BadInputTest {
                     'epochs: many'              | epochs: "many"                     | a whole number
                     'epochs: null'              | epochs: null                       | a whole number
                     'epochs: 2.5'               | epochs: 2.5                        | a whole number
-                    'data: {fillers: x}'        | data.fillers: "x"                  | random or zero
-                    'data: {test: [{length: 8, pairs: 1}]}' | data.test.0.examples   | missing
+                    'data: {fillers: x}'        | data.fillers: there is no such key | train, validation
+                    'data: {test: [{task: {filler: x}, examples: 1}]}' | data.test.0.task.filler: "x" | random or zero
+                    'data: {test: [{task: {length: 8, pairs: 1}}]}'    | data.test.0.examples         | missing
+                    'data: {test: [{examples: 3}]}'                    | data.test.0.task             | missing
+                    'data: {test: [{task: 3, examples: 3}]}'           | data.test.0.task: 3          | a name or a group
+                    'model: {mixer: {name: x}}'                        | --mixer x                    | attention
+                    'model: {mixer: null}'                             | model.mixer: null            | a name or a group
+                    'model: {mixer: {name: [x]}}'                      | model.mixer                  | name
                     'data: ['                   | neither YAML nor JSON              | line 1
                     '{epochs: 1, epochs: 2}'    | Duplicate                          | epochs
                     ''                          | a group of keys                    | config.yaml

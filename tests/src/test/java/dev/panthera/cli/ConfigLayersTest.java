@@ -2,10 +2,12 @@ package dev.panthera.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.mixer.Attention;
+import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.ConfigFile;
-import dev.panthera.train.DataOptions.Segment;
 import dev.panthera.train.Presets;
 import dev.panthera.train.TrainConfig;
 import java.io.IOException;
@@ -48,19 +50,19 @@ class ConfigLayersTest {
                         model:
                           d_model: 96
                         data:
-                          fillers: random
                           test:
-                            - {length: 32, pairs: 2, examples: 10}
-                            - {length: 64, pairs: 2, examples: 20}
+                            - {task: {length: 32, pairs: 2, filler: random}, examples: 10}
+                            - {task: {pairs: 2}, examples: 20}
                         """);
         var base = Presets.named(Presets.DEFAULT);
         var config = ConfigDraft.of(base).merge(file).toConfig();
         assertThat(config.learningRate()).isEqualTo(1e-4);
         assertThat(config.model().dModel()).isEqualTo(96);
         assertThat(config.model().layers()).isEqualTo(base.model().layers());
-        assertThat(config.data().fillers()).isEqualTo(Filler.RANDOM);
         assertThat(config.data().test())
-                .containsExactly(new Segment(32, 2, 10), new Segment(64, 2, 20));
+                .containsExactly(
+                        new DataSegment(task(32, 2).withFiller(Filler.RANDOM), 10),
+                        new DataSegment(task(64, 2), 20));
         assertThat(config.data().train()).isEqualTo(base.data().train());
     }
 
@@ -79,17 +81,24 @@ class ConfigLayersTest {
                 ConfigDraft.of(Presets.named(Presets.DEFAULT))
                         .setYaml(
                                 "data.test",
-                                "[{length: 16, pairs: 2, examples: 1}, {length: 32, pairs: 2, examples: 1}]")
+                                "[{task: {length: 16, pairs: 2}, examples: 1}, {task: {length: 32, pairs: 2}, examples: 1}]")
                         .set("data.test.*.examples", 9)
-                        .set("data.test.1.pairs", 3)
+                        .set("data.test.1.task.pairs", 3)
                         .toConfig();
         assertThat(config.data().test())
-                .containsExactly(new Segment(16, 2, 9), new Segment(32, 3, 9));
+                .containsExactly(
+                        new DataSegment(task(16, 2), 9), new DataSegment(task(32, 3), 9));
+    }
+
+    /** Of the default preset, but for these. */
+    private static Mqar task(int length, int pairs) {
+        return Mqar.of(length, pairs).withVocabSize(256).withFiller(Filler.ZERO);
     }
 
     @Test
     void whatIsImpossibleNowMayBecomePossible() {
-        var draft = ConfigDraft.of(Presets.named(Presets.DEFAULT)).set("model.heads", 96);
-        assertThat(draft.set("model.d_model", 96).toConfig().model().heads()).isEqualTo(96);
+        var draft = ConfigDraft.of(Presets.named(Presets.DEFAULT)).set("model.mixer.heads", 96);
+        assertThat(draft.set("model.d_model", 96).toConfig().model().mixer())
+                .isEqualTo(new Attention.Config(96));
     }
 }

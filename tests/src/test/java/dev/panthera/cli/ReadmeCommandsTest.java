@@ -21,9 +21,11 @@ class ReadmeCommandsTest {
 
     @Test
     void everyCommandRuns() throws IOException {
-        Files.writeString(folder.resolve("run.yaml"), "model:\n  d_model: 16\n");
+        List<String> readme = Files.readAllLines(Path.of("../README.md"));
+        List<String> file = readme.subList(readme.indexOf("```yaml") + 1, readme.size());
+        Files.write(folder.resolve("run.yaml"), file.subList(0, file.indexOf("```")));
         List<String> commands =
-                Files.readAllLines(Path.of("../README.md")).stream()
+                readme.stream()
                         .filter(line -> line.startsWith("    ./panthera "))
                         .map(line -> line.strip().split(" {2,}")[0])
                         .filter(command -> !command.contains("|"))

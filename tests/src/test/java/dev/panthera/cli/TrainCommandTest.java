@@ -5,7 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.panthera.kernels.Backend;
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.NativeInfo;
+import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.Glu;
+import dev.panthera.mixer.Hybrid;
+import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.ShortConvolution;
+import dev.panthera.mixer.SlidingAttention;
+import dev.panthera.task.DataSegment;
+import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.Presets;
 import dev.panthera.train.TrainConfig;
@@ -73,11 +83,57 @@ class TrainCommandTest {
         var model =
                 config("--mixer", "base-conv", "--taps", "5,-1,2", "--conv-method", "direct")
                         .model();
-        assertThat(model.mixer()).isEqualTo("base-conv");
-        assertThat(model.taps()).containsExactly(5, -1, 2);
-        assertThat(model.convMethod()).isEqualTo(ConvMethod.DIRECT);
-        assertThat(config("--mixer", "sliding-attention", "--window", "7").model().window())
-                .isEqualTo(7);
+        assertThat(model.mixer())
+                .isEqualTo(new BaseConv.Config(List.of(5, -1, 2), ConvMethod.DIRECT));
+        assertThat(config("--mixer", "sliding-attention", "--window", "7").model().mixer())
+                .isEqualTo(new SlidingAttention.Config(1, 7, false, 0.1, true));
+        assertThat(config("--mixer", "short-conv", "--taps", "5").model().mixer())
+                .isEqualTo(new ShortConvolution.Config(5));
+    }
+
+    @Test
+    void optionsOfMixersReachThoseOfAHybridThatHaveThem() {
+        var model =
+                config("--hybrid", "base-conv,attention,short-conv", "--heads", "4", "--taps", "2")
+                        .model();
+        assertThat(model.mixer())
+                .isEqualTo(
+                        Hybrid.Config.of(
+                                new BaseConv.Config(List.of(2), ConvMethod.AUTO),
+                                new Attention.Config(4),
+                                new ShortConvolution.Config(2)));
+    }
+
+    @Test
+    void filesAndSettingsMayHoldOptionsOfTheMixerThatAnOptionChooses() throws IOException {
+        Path file =
+                Files.writeString(
+                        folder.resolve("c.yaml"), "model: {mixer: {taps: [4]}, state_mixer: glu}");
+        var model =
+                config(
+                                "--mixer",
+                                "base-conv",
+                                "--config",
+                                file.toString(),
+                                "--set",
+                                "model.mixer.method=direct",
+                                "--set",
+                                "model.state_mixer.multiple=2")
+                        .model();
+        assertThat(model.mixer()).isEqualTo(new BaseConv.Config(List.of(4), ConvMethod.DIRECT));
+        assertThat(model.stateMixer()).isEqualTo(new Glu.Config(2));
+        assertThat(
+                        config("--mixer", "attention", "--set", "model.mixer=hyena")
+                                .model()
+                                .mixerLabel())
+                .isEqualTo("attention");
+        assertThat(
+                        config("--set", "model.mixer.configs.1.heads=4", "--hybrid", "hyena,attention")
+                                .model()
+                                .mixer())
+                .isEqualTo(
+                        Hybrid.Config.of(
+                                new Hyena.Config(ConvMethod.AUTO), new Attention.Config(4)));
     }
 
     @Test
@@ -213,29 +269,24 @@ class TrainCommandTest {
                         "--data.test_batch=4");
         assertThat(config.toString())
                 .contains(
-                        "mixer=hybrid",
-                        "hybrid=[attention, attention]",
+                        "mixer=Config[configs=["
+                                + "Config[heads=2, dropout=0.25, bias=true], "
+                                + "Config[heads=2, dropout=0.25, bias=true]]]",
                         "layers=3",
-                        "heads=2",
                         "dModel=8")
+                .contains("learnWordEmbeddings=true, dropout=0.25", "order=FIXED")
                 .contains(
-                        "stateMixer=glu",
-                        "dropout=0.25",
-                        "passes=2",
-                        "powerA=0.5",
-                        "fillers=RANDOM",
-                        "order=FIXED")
-                .contains(
-                        "vocab=20",
                         "batch=8",
                         "testBatch=4",
                         "epochs=2",
                         "learningRate=0.01",
                         "weightDecay=0.2")
-                .contains("stopAbove=0.5", "protocol=PUBLISHED")
-                .contains(
-                        "Segment[length=16, pairs=2, examples=40]",
-                        "Segment[length=16, pairs=2, examples=8]");
+                .contains("stopAbove=0.5", "protocol=PUBLISHED");
+        assertThat(config.model().stateMixer()).isEqualTo(new Glu.Config(4));
+        var task = new Mqar(20, 16, 2, 0.5, Filler.RANDOM, 2);
+        assertThat(config.data().train()).containsExactly(new DataSegment(task, 40));
+        assertThat(config.data().validation()).containsExactly(new DataSegment(task, 8));
+        assertThat(config.data().test()).containsExactly(new DataSegment(task, 8));
         assertThat(List.of(config.seed(), config.data().seed())).containsOnly(77L);
     }
 
@@ -246,13 +297,16 @@ class TrainCommandTest {
         var defaults = Presets.named(Presets.DEFAULT);
         assertThat(help.replaceAll("\\s+", " "))
                 .contains("--d-model=N Channels. Default: " + defaults.model().dModel())
-                .contains("--vocab=N Number of tokens. Default: " + defaults.data().vocab())
+                .contains("--vocab=N Number of tokens. Default: " + defaults.data().vocabSize())
+                .contains("--mixer=NAME Sequence mixer; panthera mixers lists them. Default: attention")
+                .contains("--state-mixer=NAME State mixer; panthera mixers lists them. Default: identity")
+                .contains("--heads=N Heads of attention. Default: 1")
                 .contains(
                         "--lr=X Learning rate of the first epoch. Default: "
                                 + defaults.learningRate());
         assertThat(Cli.run("mixers").succeeded().out())
-                .contains(Mixers.names())
-                .contains(Mixers.stateMixerNames());
+                .contains(Mixers.SEQUENCE.names())
+                .contains(Mixers.STATE.names());
     }
 
     @Test

@@ -15,6 +15,7 @@ import dev.panthera.train.Trainer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,18 +48,16 @@ class LearningTest {
 
     /** Two million tokens suffice. An accuracy of one in two, where it stays for a while, needs no recall. */
     private static TrainConfig config() {
+        var task = Map.of("vocab_size", 64, "length", 16, "pairs", 2);
         return ConfigDraft.of(Presets.named(Presets.DEFAULT))
                 .set("model.d_model", 64)
-                .set("model.heads", 2)
+                .set("model.mixer.heads", 2)
                 .set("model.dropout", 0)
-                .set("data.vocab", 64)
-                .set("data.train.*.length", 16)
-                .set("data.train.*.pairs", 2)
+                .set("model.mixer.dropout", 0)
+                .set("data.train.*.task", task)
                 .set("data.train.*.examples", 6400)
-                .set("data.validation.*.length", 16)
-                .set("data.validation.*.pairs", 2)
-                .set("data.test.*.length", 16)
-                .set("data.test.*.pairs", 2)
+                .set("data.validation.*.task", task)
+                .set("data.test.*.task", task)
                 .set("data.batch", 64)
                 .set("data.seed", 1)
                 .set("epochs", 40)

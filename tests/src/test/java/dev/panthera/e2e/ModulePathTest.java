@@ -7,6 +7,7 @@ import dev.panthera.kernels.Device;
 import java.io.File;
 import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,19 +58,51 @@ class ModulePathTest {
     void theFirstExperimentRuns() throws IOException, InterruptedException {
         Path experiment =
                 Path.of("..", "experiments", "FirstRun.java").toAbsolutePath().normalize();
-        var outcome =
-                ChildJvm.withOptions(
-                                folder,
-                                List.of(
-                                        "-p",
-                                        modulePath(),
-                                        "--add-modules=dev.panthera",
-                                        "--enable-native-access=dev.panthera.kernels",
-                                        "--illegal-native-access=deny",
-                                        experiment.toString()))
-                        .run();
+        var outcome = runExperiment(experiment);
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.out()).matches("accuracy (0\\.99\\d*|1\\.0) after \\d+ epochs\\s*");
+    }
+
+    /** Its mixer has no public class, no module, and no name but that of its class. */
+    @Test
+    void anExperimentsMixerGoesToTextAndComesBack() throws IOException, InterruptedException {
+        Path experiment =
+                Files.writeString(
+                        folder.resolve("Experiment.java"),
+                        """
+                        import module dev.panthera;
+
+                        record MyMixer(int heads) implements MixerConfig {
+                            public Mixer build(Layer layer, Init init) {
+                                return new Attention.Config(heads).build(layer, init);
+                            }
+                        }
+
+                        void main() {
+                            var config =
+                                    ConfigDraft.of(Presets.named("default"))
+                                            .set("model.mixer", new MyMixer(2))
+                                            .toConfig();
+                            var read = ConfigFile.fromJson(ConfigFile.toJson(config));
+                            IO.println(read.equals(config) + " " + read.model().mixerLabel());
+                        }
+                        """);
+        var outcome = runExperiment(experiment);
+        assertThat(outcome.err()).isEmpty();
+        assertThat(outcome.out()).isEqualToIgnoringNewLines("true my-mixer");
+    }
+
+    private ChildJvm.Outcome runExperiment(Path source) throws IOException, InterruptedException {
+        return ChildJvm.withOptions(
+                        folder,
+                        List.of(
+                                "-p",
+                                modulePath(),
+                                "--add-modules=dev.panthera",
+                                "--enable-native-access=dev.panthera.kernels",
+                                "--illegal-native-access=deny",
+                                source.toString()))
+                .run();
     }
 
     private ChildJvm.Outcome run(String... arguments) throws IOException, InterruptedException {

@@ -11,7 +11,7 @@ final class CheckpointLoop {
 
     public static void main(String[] arguments) {
         Path file = Path.of(arguments[0]).resolve(Checkpoint.FILE);
-        var config = TinyRuns.config("model.d_model=64", "data.vocab=1024");
+        var config = TinyRuns.config("model.d_model=64", "data.train.*.task.vocab_size=1024");
         try (var session = TinyRuns.session(config, 1);
                 var optimizer =
                         new AdamW(

@@ -73,11 +73,11 @@ class CheckpointTest {
     @Test
     void testRowsThatTheModelCannotReadAreRefused() {
         var device = new DeviceChoice("cpu", 1);
-        var longer = TinyRuns.config("data.test.0.length=18").data();
+        var longer = TinyRuns.config("data.test.0.task.length=18").data();
         assertThatThrownBy(() -> Evaluator.evaluate(folder, device, longer))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--length 18: the model has learned 16 positions");
-        var moreTokens = TinyRuns.config("data.vocab=65").data();
+        var moreTokens = TinyRuns.config("data.test.*.task.vocab_size=65").data();
         assertThatThrownBy(() -> Evaluator.evaluate(folder, device, moreTokens))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--vocab 65: the model knows 64 tokens");
@@ -88,7 +88,7 @@ class CheckpointTest {
         var config = TinyRuns.config("model.positions=false", "epochs=1");
         Path whole = folder.resolve("whole");
         TinyRuns.run(config, whole);
-        var longer = TinyRuns.config("data.test.0.length=40").data();
+        var longer = TinyRuns.config("data.test.0.task.length=40").data();
         assertThat(
                         Evaluator.evaluate(whole, new DeviceChoice("cpu", 1), longer)
                                 .slices()
@@ -133,6 +133,37 @@ class CheckpointTest {
     void aNegativePositionIsRefused(String key) {
         rewrite(key, "-1", "");
         assertRefused("position is negative");
+    }
+
+    @Test
+    void holdsTheFinishedEpochsOfAnInterruptedRun() {
+        Path again = folder.resolve("again");
+        var interrupted = TinyRuns.runUntil(7, CONFIG, again);
+        assertThat(interrupted.history())
+                .singleElement()
+                .satisfies(
+                        epoch -> {
+                            assertThat(epoch.epoch()).isEqualTo(1);
+                            assertThat(epoch.deciding().slices()).isNotEmpty();
+                        });
+        assertThat(TinyRuns.resumeUntil(0, CONFIG, again).history())
+                .isEqualTo(interrupted.history());
+    }
+
+    @Test
+    void aHistoryOfAnotherLengthThanThePositionSaysIsRefused() {
+        rewrite("history", "[]", "");
+        assertRefused("knows 0 epochs, and stands at epoch 1");
+        rewrite("epoch", "0", "");
+        rewrite("history", SafetensorsFile.read(run.resolve(Checkpoint.FILE)).metadata().get("history"), "");
+        assertRefused("knows 1 epochs, and stands at epoch 0");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "null", "[null]", "[", "{}", "7", "[{\"epoch\":1}]", "[\"one\"]"})
+    void aHistoryThatIsNoneIsRefused(String damaged) {
+        rewrite("history", damaged, "");
+        assertRefused("history is damaged");
     }
 
     @Test

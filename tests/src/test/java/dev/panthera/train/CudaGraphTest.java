@@ -135,7 +135,7 @@ class CudaGraphTest {
         return TinyRuns.config(
                 "model.mixer=" + mixer,
                 "data.batch=4",
-                "data.train=[{length: 16, pairs: 2, examples: 40}]");
+                "data.train=[{task: {length: 16, pairs: 2}, examples: 40}]");
     }
 
     /** One for each step: all labels, all but one, one, none, and all again. */

@@ -57,8 +57,10 @@ class CudaTrainingTest {
 
     private static TrainConfig config(String mixer) {
         return TinyRuns.config(
-                "model.mixer=" + mixer,
-                "model.hybrid=" + (mixer.equals("hybrid") ? "[long-conv, short-conv]" : "[]"),
+                "model.mixer="
+                        + (mixer.equals("hybrid")
+                                ? "{name: hybrid, configs: [long-conv, short-conv]}"
+                                : mixer),
                 "data.batch=4",
                 "data.test_batch=4");
     }

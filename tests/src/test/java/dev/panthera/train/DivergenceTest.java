@@ -109,6 +109,7 @@ class DivergenceTest {
                 setting,
                 "model.state_mixer=identity",
                 "model.dropout=0",
+                "model.mixer.dropout=0",
                 "model.residual_dropout=0",
                 "model.drop_path=0",
                 "model.learn_word_embeddings=false");

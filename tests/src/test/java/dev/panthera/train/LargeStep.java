@@ -1,8 +1,11 @@
 package dev.panthera.train;
 
-import dev.panthera.kernels.ConvMethod;
+import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Passthrough;
 import dev.panthera.task.BatchOrder;
+import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
 import dev.panthera.task.RowStorage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -17,32 +20,17 @@ final class LargeStep {
     private LargeStep() {}
 
     public static void main(String[] arguments) throws IOException {
-        var segments = List.of(new DataOptions.Segment(512, 64, STEPS * BATCH));
+        var task = Mqar.of(512, 64).withPowerA(0.1).withFiller(Filler.ZERO);
+        var segments = List.of(new DataSegment(task, STEPS * BATCH));
         var data =
                 new DataOptions(
-                        8192,
-                        0.1,
-                        Filler.ZERO,
-                        1,
-                        segments,
-                        segments,
-                        segments,
-                        BATCH,
-                        BATCH,
-                        BatchOrder.SHUFFLED,
-                        1);
+                        segments, segments, segments, BATCH, BATCH, BatchOrder.SHUFFLED, 1);
         var model =
                 new ModelOptions(
-                        "attention",
-                        List.of(),
-                        1,
-                        List.of(3, -1),
-                        8,
-                        ConvMethod.AUTO,
+                        new Attention.Config(1),
                         2,
                         64,
-                        "identity",
-                        4,
+                        new Passthrough.Config(),
                         true,
                         true,
                         0.1,

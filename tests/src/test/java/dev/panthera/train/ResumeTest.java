@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -64,6 +65,30 @@ class ResumeTest {
     }
 
     @Test
+    void theListenerOfAResumedRunHearsOfTheEpochsBefore() {
+        var stopped = TinyRuns.runUntil(2 * STEPS_PER_EPOCH + 1, CONFIG, folder);
+        var heard = new ArrayList<EpochReport>();
+        var listener =
+                new TrainListener() {
+                    @Override
+                    public void started(RunInfo info) {
+                        heard.addAll(info.history());
+                    }
+
+                    @Override
+                    public void epochEnded(EpochReport report) {
+                        heard.add(report);
+                    }
+                };
+        var result =
+                Trainer.run(CONFIG, TinyRuns.options(folder, true, () -> false), listener);
+        assertThat(heard).hasSize(3).isEqualTo(result.history()).startsWith(stopped.history().toArray(EpochReport[]::new));
+        assertThat(result.totalSeconds())
+                .isEqualTo(result.history().stream().mapToDouble(EpochReport::seconds).sum())
+                .isGreaterThan(stopped.totalSeconds());
+    }
+
+    @Test
     void afterManyStops() throws IOException {
         TinyRuns.runUntil(3, CONFIG, folder);
         while (TinyRuns.resumeUntil(4, CONFIG, folder).ending() == TrainResult.Ending.INTERRUPTED) {
@@ -113,7 +138,15 @@ class ResumeTest {
         assertThat(result.test()).isEqualTo(expected.test());
         assertThat(result.ending()).isEqualTo(expected.ending());
         assertThat(result.epochs()).isEqualTo(expected.epochs());
-        assertThat(TinyRuns.checkpoint(folder)).isEqualTo(TinyRuns.checkpoint(uninterrupted));
+        assertThat(TinyRuns.history(result)).isEqualTo(TinyRuns.history(expected));
+        assertThat(result.history())
+                .allSatisfy(
+                        epoch -> {
+                            assertThat(epoch.seconds()).isPositive();
+                            assertThat(epoch.tokensPerSecond()).isPositive();
+                        });
+        assertThat(TinyRuns.metadata(folder)).isEqualTo(TinyRuns.metadata(uninterrupted));
+        assertThat(TinyRuns.tensors(folder)).isEqualTo(TinyRuns.tensors(uninterrupted));
         assertThat(TinyRuns.metrics(folder)).isEqualTo(TinyRuns.metrics(uninterrupted));
     }
 }

@@ -1,11 +1,14 @@
 package dev.panthera.train;
 
 import dev.panthera.io.SafetensorsFile;
-import dev.panthera.kernels.ConvMethod;
+import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Mlp;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.task.BatchOrder;
+import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
+import dev.panthera.task.Mqar;
 import java.io.IOException;
 import java.nio.IntBuffer;
 import java.nio.file.Files;
@@ -26,35 +29,19 @@ final class TinyRuns {
     private static final TrainConfig CONFIG =
             new TrainConfig(
                     new ModelOptions(
-                            "attention",
-                            List.of(),
-                            2,
-                            List.of(3, -1),
-                            8,
-                            ConvMethod.AUTO,
+                            new Attention.Config(2),
                             2,
                             16,
-                            "mlp",
-                            2,
+                            new Mlp.Config(2),
                             true,
                             true,
                             0.1,
                             0.1,
                             0.1),
                     new DataOptions(
-                            64,
-                            0.1,
-                            Filler.ZERO,
-                            1,
-                            List.of(
-                                    new DataOptions.Segment(16, 2, 40),
-                                    new DataOptions.Segment(12, 1, 24)),
-                            List.of(
-                                    new DataOptions.Segment(16, 2, 20),
-                                    new DataOptions.Segment(12, 1, 10)),
-                            List.of(
-                                    new DataOptions.Segment(16, 2, 30),
-                                    new DataOptions.Segment(12, 1, 15)),
+                            segments(40, 24),
+                            segments(20, 10),
+                            segments(30, 15),
                             16,
                             16,
                             BatchOrder.SHUFFLED,
@@ -71,6 +58,18 @@ final class TinyRuns {
     private static final List<String> TIMES = List.of("seconds", "tokens_per_second");
 
     private TinyRuns() {}
+
+    private static List<DataSegment> segments(int longer, int shorter) {
+        return List.of(
+                new DataSegment(task(16, 2), longer), new DataSegment(task(12, 1), shorter));
+    }
+
+    private static Mqar task(int length, int pairs) {
+        return Mqar.of(length, pairs)
+                .withVocabSize(64)
+                .withPowerA(0.1)
+                .withFiller(Filler.ZERO);
+    }
 
     /** The tiny configuration with some values set, each as {@code path=yaml}. */
     static TrainConfig config(String... settings) {
@@ -128,6 +127,34 @@ final class TinyRuns {
 
     static byte[] checkpoint(Path folder) throws IOException {
         return Files.readAllBytes(folder.resolve(Checkpoint.FILE));
+    }
+
+    /** A checkpoint's metadata, without the times and speeds of its epochs. */
+    static Map<String, String> metadata(Path folder) {
+        Map<String, String> metadata =
+                new TreeMap<>(SafetensorsFile.read(folder.resolve(Checkpoint.FILE)).metadata());
+        metadata.computeIfPresent("history", (key, json) -> withoutTimes(json));
+        return metadata;
+    }
+
+    private static String withoutTimes(String history) {
+        var epochs = JsonMapper.shared().readTree(history);
+        epochs.forEach(epoch -> ((ObjectNode) epoch).remove(TIMES));
+        return epochs.toString();
+    }
+
+    /** A result's epochs without their times and speeds. */
+    static List<EpochReport> history(TrainResult result) {
+        return result.history().stream()
+                .map(epoch ->
+                        new EpochReport(
+                                epoch.epoch(),
+                                epoch.trainLoss(),
+                                epoch.learningRate(),
+                                epoch.deciding(),
+                                0,
+                                0))
+                .toList();
     }
 
     /** The lines of a run's metrics without times and speeds. */

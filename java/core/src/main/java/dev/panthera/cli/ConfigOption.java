@@ -6,6 +6,8 @@ import dev.panthera.task.Filler;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.TrainConfig.Protocol;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.CommandSpec;
@@ -69,6 +71,13 @@ record ConfigOption(
                             "Of embeddings, and in mixers that have any.",
                             "model.dropout",
                             "model.mixer.**.dropout"));
+
+    /** Which mixers there are; what the other options of the model are depends on them. */
+    static final List<ConfigOption> KINDS =
+            MODEL.stream()
+                    .filter(option ->
+                            Set.of("--mixer", "--hybrid", "--state-mixer").contains(option.name))
+                    .toList();
 
     static final List<ConfigOption> DATA =
             List.of(
@@ -204,11 +213,20 @@ record ConfigOption(
         for (ConfigOption option : options) {
             Object value = parsed.matchedOptionValue(option.name, null);
             if (value != null) {
-                draft.setAll(option.keys, value);
+                draft.setAll(option.keys, value, option.given(value));
                 any = true;
             }
         }
         return any;
+    }
+
+    /** The option as it was given. */
+    private String given(Object value) {
+        String text =
+                value instanceof List<?> values
+                        ? values.stream().map(String::valueOf).collect(Collectors.joining(","))
+                        : value.toString();
+        return name + " " + text;
     }
 
     private OptionSpec spec(String defaultValue) {

@@ -142,6 +142,7 @@ final class TrainCommand implements Callable<Integer> {
         var draft =
                 ConfigDraft.of(
                         Presets.named(preset == null ? Presets.DEFAULT : preset, chosenMixer));
+        chooseKinds(parsed, draft);
         if (config != null) {
             draft.merge(config);
         }
@@ -153,6 +154,13 @@ final class TrainCommand implements Callable<Integer> {
                     setting);
             draft.setYaml(setting.substring(0, equals), setting.substring(equals + 1));
         }
+        chooseKinds(parsed, draft);
+        ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
+        return draft.toConfig();
+    }
+
+    /** Before files and settings, which may hold options of the chosen mixers, and after them, since options beat them. */
+    private static void chooseKinds(ParseResult parsed, ConfigDraft draft) {
         if (parsed.hasMatchedOption("--hybrid")) {
             String mixer = parsed.matchedOptionValue("--mixer", "hybrid");
             UserException.require(
@@ -161,8 +169,7 @@ final class TrainCommand implements Callable<Integer> {
                     mixer);
             draft.set("model.mixer", mixer);
         }
-        ConfigOption.apply(CONFIG_OPTIONS, parsed, draft);
-        return draft.toConfig();
+        ConfigOption.apply(ConfigOption.KINDS, parsed, draft);
     }
 
     private TrainConfig resumedConfig(Path folder) {

@@ -15,7 +15,7 @@ public record Hybrid(Mixer mixer) implements Mixer {
             configs = List.copyOf(configs);
             UserException.require(
                     !configs.isEmpty(),
-                    "hybrid: no mixers are given; list at least one, such as attention");
+                    "--hybrid: a hybrid needs at least one mixer; try attention,base-conv");
         }
 
         /** These mixers in turn. */

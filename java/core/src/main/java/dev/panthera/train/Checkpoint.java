@@ -19,8 +19,8 @@ import java.util.Map;
 /**
  * A run at a standstill, as one safetensors file: the parameters under their state names, the optimizer's moments under
  * {@code optimizer.exp_avg.<name>} and {@code optimizer.exp_avg_sq.<name>}, and in the metadata the configuration and the
- * position. Random numbers need no state of their own, since they are functions of seed and position. A run that goes on
- * from a checkpoint is bitwise equal to one that never stopped.
+ * position with the finished epochs. Random numbers need no state of their own, since they are functions of seed and position.
+ * A run that goes on from a checkpoint is bitwise equal to one that never stopped, but for the times in its history.
  */
 public final class Checkpoint {
     /** Name of the file in a run's folder. */
@@ -210,7 +210,18 @@ public final class Checkpoint {
     }
 
     private static List<EpochReport> history(SafetensorsFile stored) {
-        return List.of(ConfigFile.fromJson(metadata(stored, "history"), EpochReport[].class));
+        String json = metadata(stored, "history");
+        try {
+            EpochReport[] epochs = ConfigFile.fromJson(json, EpochReport[].class);
+            UserException.require(
+                    epochs != null && !Arrays.asList(epochs).contains(null), "an epoch is null");
+            return List.of(epochs);
+        } catch (UserException damaged) {
+            throw new UserException(
+                    "%s: the checkpoint's history is damaged (%s); go on from another one"
+                            .formatted(stored.path(), damaged.getMessage()),
+                    damaged);
+        }
     }
 
     /** Restores the parameters alone. */

@@ -7,8 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -75,14 +77,12 @@ public final class ConfigDraft {
      * @throws UserException if the path leads through something that has no keys, or the value is no YAML
      */
     public ConfigDraft setYaml(String path, String yaml) {
-        setAll(path, parse(YAML, yaml, path));
-        return this;
+        return setAll(List.of(path), parse(YAML, yaml, path), path);
     }
 
     /** Sets one value: a number, text, Boolean, list of these, or a mixer or task with its options. */
     public ConfigDraft set(String path, Object value) {
-        setAll(path, ConfigFile.JSON.valueToTree(value));
-        return this;
+        return setAll(List.of(path), value);
     }
 
     /**
@@ -109,28 +109,76 @@ public final class ConfigDraft {
      * @throws UserException if all of them do
      */
     public ConfigDraft setAll(List<String> paths, Object value) {
-        JsonNode tree = ConfigFile.JSON.valueToTree(value);
+        return setAll(paths, value, paths.getFirst());
+    }
+
+    /**
+     * Sets one value at several paths, some of which may lead nowhere.
+     *
+     * @param origin what the user gave, for messages: {@code --heads 3}
+     * @throws UserException if all of the paths lead nowhere
+     */
+    public ConfigDraft setAll(List<String> paths, Object value, String origin) {
+        JsonNode tree = tree(value);
         int set = 0;
         for (String path : paths) {
-            set += set(keys(path), tree, path);
+            set += set(keys(path), tree, origin);
         }
-        require(set, paths.getFirst());
+        if (set == 0) {
+            throw new UserException(leadsNowhere(keys(paths.getLast()), origin));
+        }
         return this;
     }
 
-    private void setAll(String path, JsonNode value) {
-        require(set(keys(path), value, path), path);
+    /** Of a list each element by itself: the list does not know that its elements have kinds. */
+    private static JsonNode tree(Object value) {
+        if (!(value instanceof List<?> list)) {
+            return ConfigFile.JSON.valueToTree(value);
+        }
+        ArrayNode elements = ConfigFile.JSON.createArrayNode();
+        list.forEach(element -> elements.add(tree(element)));
+        return elements;
     }
 
-    private static void require(int set, String path) {
-        UserException.require(
-                set > 0,
-                "%s: the chosen mixer or task has no such option; leave it out",
-                path.replace("**.", ""));
+    private String leadsNowhere(List<String> keys, String origin) {
+        int anywhere = keys.indexOf(ANYWHERE);
+        if (anywhere < 0) {
+            String list = String.join(".", keys.subList(0, Math.max(0, keys.indexOf(ALL))));
+            return "%s: the list %s is empty; give it elements first, or leave this out"
+                    .formatted(origin, list);
+        }
+        List<String> above = keys.subList(0, anywhere);
+        Set<String> options = new LinkedHashSet<>();
+        collectOptions(at(above), options);
+        return "%s: %s has no option %s, %s; leave it out or choose another %s"
+                .formatted(
+                        origin,
+                        text(String.join(".", above)),
+                        keys.getLast(),
+                        options.isEmpty() ? "nor any other" : "only " + String.join(", ", options),
+                        above.getLast().replace('_', ' '));
+    }
+
+    /** Names of values, without those of groups and lists of groups. */
+    private static void collectOptions(JsonNode node, Set<String> options) {
+        for (var entry : node.properties()) {
+            JsonNode value = entry.getValue();
+            boolean groups = value.isObject() || value.path(0).isObject();
+            if (!groups && !entry.getKey().equals(ConfigFile.KIND)) {
+                options.add(entry.getKey());
+            }
+        }
+        node.forEach(child -> collectOptions(child, options));
     }
 
     private static List<String> keys(String path) {
-        return List.of(path.split("\\.", -1));
+        List<String> keys = List.of(path.split("\\.", -1));
+        int anywhere = keys.indexOf(ANYWHERE);
+        UserException.require(
+                anywhere < 0 || anywhere > 0 && anywhere == keys.size() - 2,
+                "%s: ** stands between a group and the last key, for example model.mixer.**.heads",
+                path);
+        return keys;
     }
 
     /**
@@ -176,16 +224,22 @@ public final class ConfigDraft {
         }
     }
 
-    private int set(List<String> keys, JsonNode value, String path) {
+    private int set(List<String> keys, JsonNode value, String origin) {
         int anywhere = keys.indexOf(ANYWHERE);
         if (anywhere < 0) {
-            return set(root, keys, value, path);
+            return set(root, keys, value, origin);
         }
         int set = 0;
         String key = keys.getLast();
         for (ObjectNode group : groups(keys.subList(0, anywhere), key)) {
             JsonNode old = group.get(key);
-            boolean oneOfList = value.isArray() && value.size() == 1 && !old.isArray();
+            boolean oneOfList = value.isArray() && !old.isArray();
+            UserException.require(
+                    !oneOfList || value.size() == 1,
+                    "%s: %s takes one value for %s; give one",
+                    origin,
+                    text(group),
+                    key);
             group.set(key, NamedGroups.combine(key, old, oneOfList ? value.get(0) : value));
             set++;
         }
@@ -194,10 +248,13 @@ public final class ConfigDraft {
 
     /** The groups at a path and anywhere below it that have a key. */
     private List<ObjectNode> groups(List<String> path, String key) {
-        JsonNode top = path.isEmpty() ? root : root.at("/" + String.join("/", path));
         List<ObjectNode> found = new ArrayList<>();
-        collect(top, key, found);
+        collect(at(path), key, found);
         return found;
+    }
+
+    private JsonNode at(List<String> path) {
+        return root.at("/" + String.join("/", path));
     }
 
     private static void collect(JsonNode node, String key, List<ObjectNode> found) {

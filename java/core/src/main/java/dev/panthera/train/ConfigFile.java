@@ -142,8 +142,10 @@ public final class ConfigFile {
                                             .map(String::valueOf)
                                             .sorted()
                                             .collect(Collectors.joining(", ")));
-            case InvalidTypeIdException noKind ->
+            case InvalidTypeIdException noKind when at(tree, key).isObject() ->
                     "%s: it needs a key %s that says which one is meant".formatted(key, KIND);
+            case InvalidTypeIdException noGroup ->
+                    describe(key, at(tree, key), noGroup.getBaseType().getRawClass());
             case MismatchedInputException wrong
                     when !key.isEmpty() && wrong.getTargetType() != null ->
                     describe(key, at(tree, key), wrong.getTargetType());
@@ -182,6 +184,9 @@ public final class ConfigFile {
             return "true or false";
         } else if (List.class.isAssignableFrom(type)) {
             return "a list";
+        }
+        if (type.isInterface()) {
+            return "a name or a group of keys with one";
         }
         return type == String.class ? "a text" : "a group of keys";
     }

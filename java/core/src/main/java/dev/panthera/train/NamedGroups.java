@@ -66,7 +66,7 @@ final class NamedGroups {
     }
 
     private static <T> ObjectNode usual(NamedConfigs<T> kinds, @Nullable JsonNode kind) {
-        String name = kind == null ? "" : kind.asString();
+        String name = kind == null || !kind.isString() ? "" : kind.asString();
         return kinds.contains(name)
                 ? ConfigFile.tree(kinds.named(name), kinds.type())
                 : ConfigFile.JSON.createObjectNode();
