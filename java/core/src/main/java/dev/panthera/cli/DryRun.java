@@ -52,7 +52,7 @@ final class DryRun {
         }
         grid.unavailable()
                 .forEach((level, count) -> streams.line("%7d not available: %s", count, level));
-        int slots = options.localEngine().slots().size();
+        int slots = Math.max(1, Math.min(trials.size(), options.localEngine().slots().size()));
         streams.line(
                 "%s for one trial after the other on one slot, %s with %d at once, if none stops early%s",
                 Text.duration(seconds),
@@ -60,7 +60,8 @@ final class DryRun {
                 slots,
                 grid.unavailable().isEmpty()
                         ? ""
-                        : "; %d more are not available".formatted(grid.unavailableTrials()));
+                        : Text.format(
+                                "; %d more are not available", grid.unavailableTrials()));
     }
 
     private static String step(double seconds) {

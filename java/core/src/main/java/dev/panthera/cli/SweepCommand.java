@@ -1,20 +1,23 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.io.AtomicFile;
 import dev.panthera.sweep.ExperimentJar;
 import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.GridOptions;
 import dev.panthera.sweep.Launch;
+import dev.panthera.sweep.LocalEngine;
 import dev.panthera.sweep.Sweep;
 import dev.panthera.sweep.SweepConsole;
 import dev.panthera.sweep.SweepRun;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.sweep.Trial;
 import dev.panthera.sweep.TrialStatus;
+import dev.panthera.train.DeviceChoice;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -86,6 +89,7 @@ public final class SweepCommand implements SweepConsole {
                     "--out %s: it is a file; name a folder",
                     folder);
             var engine = options.localEngine();
+            requireDevices(engine);
             try (var interruption = new Interruption();
                     var store = SweepStore.open(folder)) {
                 store.put("name", sweep.name());
@@ -109,15 +113,25 @@ public final class SweepCommand implements SweepConsole {
             }
         }
 
+        /** A device that is not there would fail every trial. */
+        private static void requireDevices(LocalEngine engine) {
+            engine.slots().stream()
+                    .distinct()
+                    .forEach(slot ->
+                            new DeviceChoice(slot.device(), slot.threads()).open().close());
+        }
+
         private static void keepJar(Path folder) {
             Launch.current()
                     .flatMap(Launch::experimentJar)
                     .ifPresent(jar -> {
                         try {
-                            Files.copy(
-                                    jar,
-                                    folder.resolve(ExperimentJar.NAME),
-                                    StandardCopyOption.REPLACE_EXISTING);
+                            Path kept = folder.resolve(ExperimentJar.NAME);
+                            byte[] classes = Files.readAllBytes(jar);
+                            if (!Files.exists(kept) || Files.mismatch(jar, kept) >= 0) {
+                                AtomicFile.write(
+                                        kept, channel -> channel.write(ByteBuffer.wrap(classes)));
+                            }
                         } catch (IOException failure) {
                             throw new UserException(
                                     "%s: the experiment's classes cannot be kept here (%s)"
@@ -144,7 +158,7 @@ public final class SweepCommand implements SweepConsole {
                         "%d done, %d failed%s  (panthera report %s)",
                         counts.get(TrialStatus.DONE),
                         failed,
-                        left == 0 ? "" : ", " + left + " with another process",
+                        left == 0 ? "" : ", " + left + " left to another process",
                         folder);
             }
             if (failed > 0) {
