@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.panthera.UserException;
 import dev.panthera.e2e.ChildJvm;
+import dev.panthera.train.EpochReport;
+import dev.panthera.train.Evaluation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +15,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executors;
@@ -114,6 +117,28 @@ class SweepStoreTest {
             assertThat(store.epochs(id))
                     .containsExactly(TinySweep.epoch(1, 0.25), TinySweep.epoch(2, 0.75));
             assertThat(store.trialsLike(id).getFirst().validationAccuracy()).isEqualTo(0.75);
+        }
+    }
+
+    @Test
+    void aLossThatIsNoNumberIsKeptAsSuch() {
+        String id = TRIALS.getFirst().id();
+        var nothing = new Evaluation(Double.NaN, 0, 10, Map.of());
+        var epochs =
+                List.of(
+                        new EpochReport(1, Double.NaN, 1e-3, nothing, 100, 1),
+                        new EpochReport(2, Double.POSITIVE_INFINITY, 1e-3, nothing, 100, 1));
+        try (var store = open()) {
+            store.take();
+            store.epochEnded(id, epochs.getFirst());
+            var done = TinySweep.done(id, 0);
+            var outcome =
+                    new TrialOutcome(
+                            id, done.status(), "cpu", done.ending(), nothing, epochs, 1, 1, 1, null, null);
+            assertThat(TrialOutcome.fromJson(outcome.toJson())).isEqualTo(outcome);
+            assertThat(store.finished(outcome)).isTrue();
+            assertThat(store.epochs(id)).isEqualTo(epochs);
+            assertThat(store.trialsLike(id).getFirst().test()).isEqualTo(nothing);
         }
     }
 

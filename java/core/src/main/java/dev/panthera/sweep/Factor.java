@@ -126,6 +126,6 @@ public record Factor(String name, List<Level> levels) {
             return Long.toString((long) value);
         }
         var rounded = new BigDecimal(value).round(new MathContext(3));
-        return rounded.stripTrailingZeros().toString().replace("E", "e");
+        return rounded.stripTrailingZeros().toString().replace("E+", "e").replace("E", "e");
     }
 }

@@ -47,6 +47,7 @@ final class StoreFile {
                     "fuse.s3fs",
                     "fuse.rclone");
 
+    /** SQLite keeps NULL instead of a loss that is not a number. */
     private static final String[] TABLES = {
         """
         CREATE TABLE sweep (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
@@ -63,8 +64,8 @@ final class StoreFile {
         """,
         "CREATE INDEX trial_by_status ON trial (status, ordinal)",
         """
-        CREATE TABLE epoch (trial TEXT NOT NULL, epoch INTEGER NOT NULL, train_loss REAL NOT NULL, learning_rate REAL NOT NULL,
-            validation_loss REAL NOT NULL, validation_accuracy REAL NOT NULL, examples INTEGER NOT NULL, slices TEXT NOT NULL,
+        CREATE TABLE epoch (trial TEXT NOT NULL, epoch INTEGER NOT NULL, train_loss REAL, learning_rate REAL NOT NULL,
+            validation_loss REAL, validation_accuracy REAL NOT NULL, examples INTEGER NOT NULL, slices TEXT NOT NULL,
             tokens_per_second REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (trial, epoch)) WITHOUT ROWID
         """
     };

@@ -365,10 +365,15 @@ public final class SweepStore implements AutoCloseable {
             return null;
         }
         return new Evaluation(
-                row.getDouble("loss"),
+                loss(row, "loss"),
                 accuracy,
                 row.getLong("examples"),
                 StoredJson.slices(row.getString("slices")));
+    }
+
+    private static double loss(ResultSet row, String column) throws SQLException {
+        double loss = row.getDouble(column);
+        return row.wasNull() ? Double.NaN : loss;
     }
 
     /** The finished epochs of a trial. */
@@ -378,10 +383,10 @@ public final class SweepStore implements AutoCloseable {
                 row ->
                         new EpochReport(
                                 row.getInt("epoch"),
-                                row.getDouble("train_loss"),
+                                loss(row, "train_loss"),
                                 row.getDouble("learning_rate"),
                                 new Evaluation(
-                                        row.getDouble("validation_loss"),
+                                        loss(row, "validation_loss"),
                                         row.getDouble("validation_accuracy"),
                                         row.getLong("examples"),
                                         StoredJson.slices(row.getString("slices"))),
