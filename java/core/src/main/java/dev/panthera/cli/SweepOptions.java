@@ -160,6 +160,17 @@ final class SweepOptions {
                 : 1;
     }
 
+    /**
+     * Finds out before anything is written whether the devices of this machine can be used.
+     *
+     * @throws UserException if one cannot
+     */
+    void requireDevices() {
+        if (engine.equals(LOCAL)) {
+            devices.forEach(device -> new DeviceChoice(device, threads).open().close());
+        }
+    }
+
     /** Where one trial runs, for estimates. */
     DeviceChoice oneTrial() {
         return new DeviceChoice(devices.getFirst(), Math.max(1, threads));

@@ -60,7 +60,8 @@ final class StepTimer {
             if (tooLong || stopRequested.getAsBoolean() || mixers.isEmpty()) {
                 int at = plan.lengths().indexOf(length);
                 return new Timed(
-                        all, tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
+                        all,
+                        tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
             }
             long start = nanoTime.getAsLong();
             List<StepCost> costs = at(length, plan, mixers);
@@ -136,10 +137,7 @@ final class StepTimer {
         try {
             for (Turn turn : turns) {
                 turn.attempt(
-                        () ->
-                                turn.step =
-                                        turn.steps.of(
-                                                StepConfigs.at(plan, turn.mixer, length)));
+                        () -> turn.step = turn.steps.of(StepConfigs.at(plan, turn.mixer, length)));
             }
             warmUp(turns);
             rounds(turns);
