@@ -65,7 +65,7 @@ final class SweepOptions {
 
     @Option(
             names = "--engine",
-            paramLabel = "local|spark|slurm",
+            paramLabel = "local|spark|slurm|files",
             description = "What carries the trials out. Default: local, which is this process")
     String engine = LOCAL;
 
