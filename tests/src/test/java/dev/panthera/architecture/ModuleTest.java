@@ -30,7 +30,6 @@ class ModuleTest {
             Map.ofEntries(
                     Map.entry("random", Set.of()),
                     Map.entry("io", Set.of()),
-                    Map.entry("report", Set.of("io")),
                     Map.entry("tensor", Set.of()),
                     Map.entry("nn", Set.of("tensor", "random")),
                     Map.entry("mixer", Set.of("nn", "tensor")),

@@ -6,9 +6,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -16,18 +17,39 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Comparisons that are small enough to end at once. */
 class CompareCommandTest {
-    private static final String SMALL =
-            "compare --mixers attention,short-conv --length 16 --pairs 2 --vocab 32 --d-model 8 --train-examples 40"
-                    + " --validation-examples 8 --test-examples 8 --batch 8 --epochs 2 --lr 1e-3,1e-2 --threads 1"
-                    + " --max-length 64 --tokens 128 --no-images";
+    private static final Map<String, String> SMALL =
+            Map.ofEntries(
+                    Map.entry("--mixers", "attention,short-conv"),
+                    Map.entry("--length", "16"),
+                    Map.entry("--pairs", "2"),
+                    Map.entry("--vocab", "32"),
+                    Map.entry("--d-model", "8"),
+                    Map.entry("--train-examples", "40"),
+                    Map.entry("--validation-examples", "8"),
+                    Map.entry("--test-examples", "8"),
+                    Map.entry("--batch", "8"),
+                    Map.entry("--epochs", "2"),
+                    Map.entry("--lr", "1e-3,1e-2"),
+                    Map.entry("--threads", "1"),
+                    Map.entry("--max-length", "64"),
+                    Map.entry("--tokens", "128"));
 
     @TempDir Path folder;
 
-    private Cli compare(Path out, String... more) {
-        return Cli.run(
-                Stream.of(SMALL.split(" "), new String[] {"--out", out.toString()}, more)
-                        .flatMap(Arrays::stream)
-                        .toArray(String[]::new));
+    /** With these options instead of, or beside, the small ones. */
+    private static Cli compare(Path out, String... more) {
+        Map<String, String> options = new HashMap<>(SMALL);
+        List<String> flags = new ArrayList<>(List.of("compare", "--no-images"));
+        for (int i = 0; i < more.length; i++) {
+            if (more[i].equals("--json")) {
+                flags.add(more[i]);
+            } else {
+                options.put(more[i], more[++i]);
+            }
+        }
+        options.put("--out", out.toString());
+        options.forEach((option, value) -> flags.addAll(List.of(option, value)));
+        return Cli.run(flags.toArray(String[]::new));
     }
 
     @Test
@@ -66,14 +88,10 @@ class CompareCommandTest {
     @Test
     void aMixerThatFailsIsNamedAndTheOthersAreCompared() {
         // At this learning rate logits overflow, with any mixer that has parameters to move.
-        Cli result =
-                Cli.run(
-                        (SMALL.replace("1e-3,1e-2", "1e-3,1e38") + " --max-length 0 --out "
-                                        + folder.resolve("c"))
-                                .split(" "));
+        Cli result = compare(folder.resolve("c"), "--lr", "1e-3,1e38", "--max-length", "0");
 
         assertThat(result.code()).isZero();
-        assertThat(result.out()).contains("failed: attention, learning rate 1e38: ");
+        assertThat(result.out()).contains("failed: attention, learning rate 1e+38: ");
         assertThat(result.outLines()).anyMatch(line -> line.matches("attention +\\d.* 0\\.001 .*"));
     }
 

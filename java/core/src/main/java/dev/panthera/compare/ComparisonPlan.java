@@ -114,13 +114,14 @@ public record ComparisonPlan(
                                 Mixers.STATE.label(base.model().stateMixer())));
         settings.put(
                 "training",
-                "at most %d epochs, batches of %d rows, learning rates %s"
+                "at most %d epochs, batches of %d rows, learning rates %s, one seed (%d)"
                         .formatted(
                                 base.epochs(),
                                 data.batch(),
                                 learningRates.stream()
                                         .map(Amounts::rate)
-                                        .collect(Collectors.joining(", "))));
+                                        .collect(Collectors.joining(", ")),
+                                base.seed()));
         if (!lengths.isEmpty()) {
             settings.put("timing", "batches of %d tokens".formatted(tokens));
         }

@@ -153,8 +153,7 @@ public final class ComparisonReport {
                                 "state-by-length",
                                 "State by length",
                                 "state per row",
-                                "What the model must keep per row to go on after so many tokens (both binary logarithms). Recall needs"
-                                        + " room: a state that does not grow can hold only so many pairs."),
+                                "What the model must keep per row to go on after so many tokens (both binary logarithms)."),
                         Division.BYTES,
                         cost ->
                                 Point.of(
