@@ -61,7 +61,7 @@ class CompareCommandTest {
         assertThat(lines).anyMatch(line -> line.startsWith("length 64, a step of 2 rows: attention "));
         assertThat(lines)
                 .anyMatch(line -> line.matches("mixer +accuracy +lr +epochs +parameters +state .*"));
-        assertThat(lines).anyMatch(line -> line.matches("attention +\\d+\\.\\d\\d % .* 1 KiB .*"));
+        assertThat(lines).anyMatch(line -> line.matches("attention +\\d+\\.\\d\\d % .* 2 KiB .*"));
         assertThat(lines).anyMatch(line -> line.matches("short-conv +\\d+\\.\\d\\d % .*"));
         assertThat(lines.getLast()).isEqualTo("page          " + out.resolve("compare.html"));
         assertThat(Files.readString(out.resolve("compare.html")))
@@ -134,7 +134,7 @@ class CompareCommandTest {
         compare(out, "--window", "4").refused("--window", "none of the mixers attention, short-conv");
         compare(out, "--heads", "3").refused("--heads 3", "divide the width");
         compare(out, "--device", "tpu").refused("--device tpu");
-        compare(out, "--pairs", "9").refused("--pairs 9");
+        compare(out, "--pairs", "9").refused("--length 16", "9 pairs");
         assertThat(out).doesNotExist();
 
         Path file = Files.writeString(folder.resolve("file"), "x");

@@ -140,7 +140,8 @@ public final class ComparisonReport {
                                 "Memory of training",
                                 "device memory in MiB",
                                 "What training needs at the same number of tokens per batch: parameters, gradients, optimizer and the"
-                                        + " step's own memory, without the JVM, against the length of a row (binary logarithm)."),
+                                        + " step's own memory, which comes in blocks of 8 MiB or more, without the JVM, against the length of a"
+                                        + " row (binary logarithm)."),
                         Division.LINEAR,
                         cost ->
                                 Point.of(
