@@ -43,7 +43,7 @@ public record ComparisonPlan(
                 !mixers.isEmpty(), "--mixers: there is nothing to compare; name at least one");
         UserException.require(
                 !learningRates.isEmpty(),
-                "--lr: at least one learning rate is needed; try 1e-3,2e-3,4e-3");
+                "--lr: at least one learning rate is needed; try 1e-3,2e-3,3e-3");
         int longest = lengths.stream().mapToInt(length -> length).max().orElse(1);
         UserException.require(
                 tokens >= longest,
