@@ -1,5 +1,7 @@
 package dev.panthera;
 
+import java.util.Locale;
+
 /**
  * An error that the user can cause and mend. Its message has three parts on one line: what was wrong, what is possible,
  * what to do. The command line prints {@code panthera: <message>} without a stack trace and exits with code 2.
@@ -23,7 +25,7 @@ public class UserException extends RuntimeException {
      */
     public static void require(boolean condition, String format, Object... arguments) {
         if (!condition) {
-            throw new UserException(format.formatted(arguments));
+            throw new UserException(String.format(Locale.ROOT, format, arguments));
         }
     }
 }

@@ -52,8 +52,9 @@ class ModuleTest {
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "bench", "parity", "compare", "report", "sweep", "track", "train", "task",
-                                    "model", "mixer", "nn", "tensor", "io", "random")));
+                                    "bench", "parity", "compare", "report", "sweep", "track",
+                                    "train", "task", "model", "mixer", "nn", "tensor", "io",
+                                    "random")));
 
     @Test
     void packagesDependDownwardsOnly() throws IOException {

@@ -19,7 +19,8 @@ import tools.jackson.databind.json.JsonMapper;
 class ComparisonReportTest {
     @TempDir Path folder;
 
-    private static MixerResult result(String mixer, Double accuracy, long state, String... failures) {
+    private static MixerResult result(
+            String mixer, Double accuracy, long state, String... failures) {
         return new MixerResult(
                 mixer, accuracy, accuracy, 1e-3, 8, 1000, state, 5, List.of(failures));
     }
@@ -90,8 +91,15 @@ class ComparisonReportTest {
         assertThat(table.rows())
                 .containsExactly(
                         List.of(
-                                "attention", "99.50 %", "0.001", "8", "1,000", "16 KiB", "128k",
-                                "32k", "1 MiB"),
+                                "attention",
+                                "99.50 %",
+                                "0.001",
+                                "8",
+                                "1,000",
+                                "16 KiB",
+                                "128k",
+                                "32k",
+                                "1 MiB"),
                         List.of(
                                 "hyena", "25.00 %", "0.001", "8", "1,000", "4 KiB", "819k", "819k",
                                 "1 MiB"),
@@ -119,8 +127,12 @@ class ComparisonReportTest {
         var lines = ComparisonLines.of(comparison());
 
         assertThat(lines).hasSize(3 + 7);
-        assertThat(lines.get(0)).containsEntry("mixer", "attention").containsEntry("accuracy", 0.995);
-        assertThat(lines.get(2)).containsEntry("accuracy", null).containsEntry("learning_rate", null);
+        assertThat(lines.get(0))
+                .containsEntry("mixer", "attention")
+                .containsEntry("accuracy", 0.995);
+        assertThat(lines.get(2))
+                .containsEntry("accuracy", null)
+                .containsEntry("learning_rate", null);
         assertThat(lines.get(3))
                 .containsEntry("length", 64)
                 .containsEntry("median_ms", 64.0)
@@ -159,7 +171,9 @@ class ComparisonReportTest {
     void everyPointIsInItsChart() {
         Chart speed = ComparisonReport.charts(comparison()).get(1);
         var values =
-                JsonMapper.shared().readTree(speed.specification().orElseThrow()).at("/data/values");
+                JsonMapper.shared()
+                        .readTree(speed.specification().orElseThrow())
+                        .at("/data/values");
 
         assertThat(values).hasSize(6);
         assertThat(values.get(0).get("y").asDouble()).isCloseTo(8192 / 0.064, within(1.0));
@@ -177,7 +191,8 @@ class ComparisonReportTest {
     }
 
     @Test
-    void aBrowserDrawsEveryMarkWithoutAMessageOrARequest() throws IOException, InterruptedException {
+    void aBrowserDrawsEveryMarkWithoutAMessageOrARequest()
+            throws IOException, InterruptedException {
         var visit = Browser.visit(folder, ComparisonReport.page(comparison()).html());
 
         assertThat(visit.consoleLines()).isEmpty();

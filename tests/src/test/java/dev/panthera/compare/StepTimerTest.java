@@ -105,7 +105,10 @@ class StepTimerTest {
         // The first 10 steps are slow, as those of a JVM that still compiles.
         var timer = timer(name -> calls.size() <= 10 ? 90L : 10L);
 
-        var cost = timer.time(plan(List.of(64), "attention"), NO_LIMIT, heard -> {}).costs().getFirst();
+        var cost =
+                timer.time(plan(List.of(64), "attention"), NO_LIMIT, heard -> {})
+                        .costs()
+                        .getFirst();
 
         assertThat(cost.medianSeconds()).isCloseTo(0.010, within(1e-9));
         assertThat(cost.highSeconds()).isCloseTo(0.010, within(1e-9));
@@ -115,7 +118,10 @@ class StepTimerTest {
     void aDisturbedStepMovesNeitherMedianNorQuartiles() {
         var timer = timer(name -> calls.size() % 10 == 0 ? 5_000L : 10L);
 
-        var cost = timer.time(plan(List.of(64), "attention"), NO_LIMIT, heard -> {}).costs().getFirst();
+        var cost =
+                timer.time(plan(List.of(64), "attention"), NO_LIMIT, heard -> {})
+                        .costs()
+                        .getFirst();
 
         assertThat(cost.medianSeconds()).isCloseTo(0.010, within(1e-9));
         assertThat(cost.lowSeconds()).isCloseTo(0.010, within(1e-9));
@@ -125,13 +131,12 @@ class StepTimerTest {
     @Test
     void aMixerThatFailsIsNamedAndTheOthersGoOn() {
         var timer =
-                timer(
-                        name -> {
-                            if (name.equals("hyena-128")) {
-                                throw new UserException("too little memory; use a smaller batch");
-                            }
-                            return 10L;
-                        });
+                timer(name -> {
+                    if (name.equals("hyena-128")) {
+                        throw new UserException("too little memory; use a smaller batch");
+                    }
+                    return 10L;
+                });
 
         List<StepCost> costs =
                 timer.time(plan(List.of(64, 128, 256), "attention", "hyena"), NO_LIMIT, heard -> {})
@@ -148,14 +153,13 @@ class StepTimerTest {
     @Test
     void aMixerThatDoesNotFitBesideTheOthersIsTimedAlone() {
         var timer =
-                timer(
-                        name -> {
-                            boolean beside = open.values().stream().mapToInt(count -> count).sum() > 1;
-                            if (name.startsWith("hyena") && beside) {
-                                throw new UserException("too little memory");
-                            }
-                            return 10L;
-                        });
+                timer(name -> {
+                    boolean beside = open.values().stream().mapToInt(count -> count).sum() > 1;
+                    if (name.startsWith("hyena") && beside) {
+                        throw new UserException("too little memory");
+                    }
+                    return 10L;
+                });
 
         List<StepCost> costs =
                 timer.time(plan(List.of(64), "attention", "hyena"), NO_LIMIT, heard -> {}).costs();
@@ -181,11 +185,10 @@ class StepTimerTest {
     @Test
     void aRequestToStopEndsItAfterTheStep() {
         var timer =
-                timer(
-                        name -> {
-                            stop = calls.size() == 3;
-                            return 10L;
-                        });
+                timer(name -> {
+                    stop = calls.size() == 3;
+                    return 10L;
+                });
 
         timer.time(plan(List.of(64, 128), "attention", "hyena"), NO_LIMIT, heard -> {});
 

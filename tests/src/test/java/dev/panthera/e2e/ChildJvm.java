@@ -60,7 +60,7 @@ public final class ChildJvm {
     }
 
     /** A program on the module path; the options are those of {@code java} without the native library's place. */
-    static ChildJvm withOptions(Path scratch, List<String> options) throws IOException {
+    public static ChildJvm withOptions(Path scratch, List<String> options) throws IOException {
         List<String> command = new ArrayList<>(List.of(java(), libraryPath()));
         command.addAll(options);
         return new ChildJvm(command, scratch);
@@ -96,12 +96,12 @@ public final class ChildJvm {
         return await(start());
     }
 
-    Process start() throws IOException {
+    public Process start() throws IOException {
         return builder.start();
     }
 
     /** Waits for the end of what {@link #start} started. */
-    Outcome await(Process process) throws IOException, InterruptedException {
+    public Outcome await(Process process) throws IOException, InterruptedException {
         if (!process.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES)) {
             process.destroyForcibly();
             throw new AssertionError(
@@ -111,12 +111,12 @@ public final class ChildJvm {
     }
 
     /** What the program has printed so far. */
-    String printed() throws IOException {
+    public String printed() throws IOException {
         return Files.readString(out);
     }
 
     /** Waits until the program has printed a text, which it must do before it ends. */
-    void awaitText(Process process, String text) throws IOException, InterruptedException {
+    public void awaitText(Process process, String text) throws IOException, InterruptedException {
         while (!printed().contains(text)) {
             if (!process.isAlive() && !printed().contains(text)) {
                 throw new AssertionError(

@@ -119,11 +119,12 @@ class ModulePathTest {
         return ChildJvm.withOptions(folder, options).run();
     }
 
-    private static String modulePath() {
+    static String modulePath() {
         return Stream.of(
                         Panthera.class,
                         Device.class,
                         picocli.CommandLine.class,
+                        org.sqlite.JDBC.class,
                         JsonParser.class,
                         JsonMapper.class,
                         YAMLMapper.class,

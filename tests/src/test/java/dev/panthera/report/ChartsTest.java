@@ -1,8 +1,8 @@
 package dev.panthera.report;
 
-import dev.panthera.sweep.TrialStatus;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.sweep.TrialStatus;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -36,12 +36,11 @@ class ChartsTest {
     void everyChartHasDataInAFinishedSweepAndSaysWhatIsReadOffIt() {
         assertThat(Charts.of(SampleSweeps.finished()))
                 .hasSize(8)
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isPresent();
-                            assertThat(chart.caption()).endsWith(".");
-                            assertThat(chart.alternative()).contains("Rightmost values");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isPresent();
+                    assertThat(chart.caption()).endsWith(".");
+                    assertThat(chart.alternative()).contains("Rightmost values");
+                });
     }
 
     @Test
@@ -86,11 +85,9 @@ class ChartsTest {
                         SampleSweeps.finished().trials().stream()
                                 .filter(ReportTrial::done)
                                 .filter(trial -> trial.length() == 256)
-                                .map(
-                                        trial ->
-                                                SampleSweeps.withSlices(
-                                                        trial,
-                                                        Map.of(ReportTrial.BY_PAIRS, slices)))
+                                .map(trial ->
+                                        SampleSweeps.withSlices(
+                                                trial, Map.of(ReportTrial.BY_PAIRS, slices)))
                                 .toList(),
                         SelectionProtocol.VALIDATION);
 
@@ -105,11 +102,10 @@ class ChartsTest {
         SweepSummary none = SampleSweeps.summary(List.of(), SelectionProtocol.VALIDATION);
 
         assertThat(Charts.of(none))
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isEmpty();
-                            assertThat(chart.notes()).containsExactly("Left out: the sweep has no trials.");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isEmpty();
+                    assertThat(chart.notes()).containsExactly("Left out: the sweep has no trials.");
+                });
     }
 
     @Test
@@ -122,11 +118,10 @@ class ChartsTest {
                         SelectionProtocol.VALIDATION);
 
         assertThat(Charts.of(waiting))
-                .allSatisfy(
-                        chart -> {
-                            assertThat(chart.specification()).isEmpty();
-                            assertThat(chart.notes()).containsExactly("Left out: no trial has finished.");
-                        });
+                .allSatisfy(chart -> {
+                    assertThat(chart.specification()).isEmpty();
+                    assertThat(chart.notes()).containsExactly("Left out: no trial has finished.");
+                });
     }
 
     @Test
@@ -168,9 +163,7 @@ class ChartsTest {
     @Test
     void tenThousandTrialsGiveSmallSpecifications() {
         assertThat(Charts.of(SampleSweeps.large(10_000)))
-                .allSatisfy(
-                        chart ->
-                                assertThat(chart.specification().orElseThrow())
-                                        .hasSizeLessThan(3_000_000));
+                .allSatisfy(chart ->
+                        assertThat(chart.specification().orElseThrow()).hasSizeLessThan(3_000_000));
     }
 }

@@ -83,7 +83,8 @@ final class SampleSweeps {
         List<ReportTrial> trials = new ArrayList<>();
         for (int width : List.of(64, 128)) {
             for (int variant = 0; variant < 3; variant++) {
-                for (String mixer : List.of("based", "sliding-attention", "attention", "my-mixer")) {
+                for (String mixer :
+                        List.of("based", "sliding-attention", "attention", "my-mixer")) {
                     if (variant == 0 || !mixer.equals("attention")) {
                         trials.add(stateTrial(mixer, width, variant, trials.size()));
                     }
@@ -96,7 +97,9 @@ final class SampleSweeps {
     private static ReportTrial stateTrial(String mixer, int width, int variant, int index) {
         int size = 8 << variant;
         long state =
-                mixer.equals("attention") ? 8L * width * 1024 : 4L * (3L * width + 2L * width * size);
+                mixer.equals("attention")
+                        ? 8L * width * 1024
+                        : 4L * (3L * width + 2L * width * size);
         double accuracy =
                 mixer.equals("attention")
                         ? 1

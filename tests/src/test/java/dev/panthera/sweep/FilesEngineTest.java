@@ -23,11 +23,11 @@ class FilesEngineTest {
         var queue = new ListedTrials(List.of(order("a"), order("b")));
         var next = new AtomicInteger();
         engine().run(
-                queue,
-                () -> {
-                    runNextOrder(next);
-                    return false;
-                });
+                        queue,
+                        () -> {
+                            runNextOrder(next);
+                            return false;
+                        });
         assertThat(queue.outcomes())
                 .extracting(TrialOutcome::id)
                 .containsExactlyInAnyOrder("a", "b");
@@ -59,7 +59,8 @@ class FilesEngineTest {
     void anEngineOrOptionThatDoesNotExistIsSaidInOneLine() {
         assertThatThrownBy(() -> EngineProviders.named("ray"))
                 .isInstanceOf(UserException.class)
-                .hasMessage("--engine ray: there is no such engine; choose from files, slurm, spark");
+                .hasMessage(
+                        "--engine ray: there is no such engine; choose from files, slurm, spark");
         var setting = new EngineSetting(sweep, null, Map.of("slots", "3"));
         assertThatThrownBy(() -> EngineProviders.named("files").open(setting))
                 .isInstanceOf(UserException.class)

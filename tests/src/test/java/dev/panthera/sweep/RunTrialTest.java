@@ -139,8 +139,7 @@ class RunTrialTest {
             String[] keyAndValue = setting.split("=", 2);
             draft.setYaml(keyAndValue[0], keyAndValue[1]);
         }
-        return new TrialOrder(
-                id, id, draft.toConfig(), "cpu", 1, folder.resolve(id).toString());
+        return new TrialOrder(id, id, draft.toConfig(), "cpu", 1, folder.resolve(id).toString());
     }
 
     private Path compileExperiment() throws IOException {

@@ -38,8 +38,9 @@ public final class Browser {
 
     private static Optional<String> browser() {
         return NAMES.stream()
-                .flatMap(name -> Stream.of(System.getenv("PATH").split(File.pathSeparator))
-                        .map(place -> Path.of(place, name)))
+                .flatMap(name ->
+                        Stream.of(System.getenv("PATH").split(File.pathSeparator))
+                                .map(place -> Path.of(place, name)))
                 .filter(Files::isExecutable)
                 .map(Path::toString)
                 .findFirst();
@@ -86,8 +87,7 @@ public final class Browser {
             process.descendants().forEach(ProcessHandle::destroyForcibly);
             process.destroyForcibly();
         }
-        return new Visit(
-                Files.readString(document), Files.readString(log), requests(network));
+        return new Visit(Files.readString(document), Files.readString(log), requests(network));
     }
 
     /** The addresses that a page asked for. The browser's own requests have no page as their origin. */

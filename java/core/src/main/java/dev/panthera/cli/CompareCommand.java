@@ -96,7 +96,8 @@ final class CompareCommand implements Callable<Integer> {
                 !Files.exists(folder) || Files.isDirectory(folder),
                 "--out %s: it is a file; name a folder",
                 folder);
-        // Before anything is written, so that a device that is not there is a mistake and not a failed trial.
+        // Before anything is written, so that a device that is not there is a mistake and not a
+        // failed trial.
         Map<String, String> provenance = provenance();
         var log = json ? streams.err() : streams.out();
         try (var interruption = new Interruption()) {
@@ -118,8 +119,7 @@ final class CompareCommand implements Callable<Integer> {
             if (interruption.requested()) {
                 return interrupted(log);
             }
-            var comparison =
-                    ComparisonRun.comparison(plan, results.get(), costs, provenance);
+            var comparison = ComparisonRun.comparison(plan, results.get(), costs, provenance);
             var written = ComparisonReport.write(comparison, folder, !noImages);
             show(log, comparison);
             written.messages().forEach(message -> Streams.line(log, "%s", message));
@@ -134,11 +134,7 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private Optional<List<MixerResult>> train(
-            Sweep sweep,
-            Grid grid,
-            ComparisonPlan plan,
-            Path folder,
-            Interruption interruption) {
+            Sweep sweep, Grid grid, ComparisonPlan plan, Path folder, Interruption interruption) {
         LocalEngine engine = engine(grid.trials());
         try (var store = SweepStore.open(folder);
                 var view = new SweepView(streams, json, grid.trials(), System::nanoTime)) {
@@ -177,7 +173,8 @@ final class CompareCommand implements Callable<Integer> {
                         .map(cost ->
                                 cost.measured()
                                         ? Text.format(
-                                                "%s %.1f ms", cost.mixer(), 1e3 * cost.medianSeconds())
+                                                "%s %.1f ms",
+                                                cost.mixer(), 1e3 * cost.medianSeconds())
                                         : cost.mixer() + " failed")
                         .collect(Collectors.joining(", "));
         Streams.line(

@@ -156,9 +156,7 @@ final class CompareOptions {
                     name,
                     String.join(", ", Mixers.SEQUENCE.names()));
             UserException.require(
-                    names.add(name),
-                    "--mixers %s: it is there twice; leave one out",
-                    name);
+                    names.add(name), "--mixers %s: it is there twice; leave one out", name);
             var draft = ConfigDraft.of(base).set("model.mixer", Mixers.SEQUENCE.named(name));
             for (ConfigOption option : mixerOptions(parsed)) {
                 List<String> keys =

@@ -84,7 +84,8 @@ final class DryRun {
     private void printEnd(Grid grid, List<Trial> trials, double seconds) {
         grid.unavailable()
                 .forEach((level, count) -> streams.line("%7d not available: %s", count, level));
-        int slots = options.localEngine(trials).slots().size();
+        int slots =
+                Math.max(1, Math.min(trials.size(), options.localEngine(trials).slots().size()));
         streams.line(
                 "%s for one trial after the other on one slot, %s with %d at once, if none stops early%s",
                 Text.duration(seconds),
@@ -92,7 +93,7 @@ final class DryRun {
                 slots,
                 grid.unavailable().isEmpty()
                         ? ""
-                        : "; %d more are not available".formatted(grid.unavailableTrials()));
+                        : Text.format("; %d more are not available", grid.unavailableTrials()));
     }
 
     private static String step(double seconds) {

@@ -13,7 +13,11 @@ final class Interruption implements AutoCloseable {
     private volatile boolean requested;
 
     Interruption() {
-        Runtime.getRuntime().addShutdownHook(hook);
+        try {
+            Runtime.getRuntime().addShutdownHook(hook);
+        } catch (IllegalStateException shuttingDown) {
+            requested = true;
+        }
     }
 
     boolean requested() {

@@ -1,5 +1,6 @@
 package dev.panthera.cli;
 
+import dev.panthera.UserException;
 import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.sweep.TrialStatus;
@@ -59,9 +60,16 @@ final class LsCommand implements Callable<Integer> {
             streams.line("no sweeps in %s; panthera run EXPERIMENT makes one", SweepFolders.SWEEPS);
         }
         for (Path folder : folders) {
-            try (var store = SweepStore.openForReading(folder)) {
-                streams.line("%-32s %s", folder, counts(store.trials()));
-            }
+            streams.line("%-32s %s", folder, counts(folder));
+        }
+    }
+
+    /** What is wrong with one sweep hides no other. */
+    private static String counts(Path folder) {
+        try (var store = SweepStore.openForReading(folder)) {
+            return counts(store.trials());
+        } catch (UserException problem) {
+            return problem.getMessage();
         }
     }
 

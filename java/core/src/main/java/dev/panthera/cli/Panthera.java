@@ -121,7 +121,7 @@ public final class Panthera implements Runnable {
         var program = new Panthera();
         try {
             return commandLine(program, args, streams).execute(expandDotted(args));
-        } catch (OutOfMemoryError failure) {
+        } catch (Error failure) { // of an experiment, or out of memory
             return Failures.report(failure, streams.err(), program.stacktrace);
         } finally {
             streams.out().flush();

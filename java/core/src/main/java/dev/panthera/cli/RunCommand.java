@@ -44,7 +44,7 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         List<String> arguments = forExperiment();
-        String name = experiment.getFileName().toString().toLowerCase(Locale.ROOT);
+        String name = experiment.toString().toLowerCase(Locale.ROOT);
         if (name.endsWith(".yaml") || name.endsWith(".yml") || name.endsWith(".json")) {
             var launch = new Launch(arguments, null);
             return Panthera.with(

@@ -5,7 +5,9 @@ import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.train.ConfigFile;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -34,24 +36,37 @@ final class ShowCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        Map<Path, StoredTrial> found = new LinkedHashMap<>();
         for (Path folder : SweepFolders.choose(sweep)) {
             try (var store = SweepStore.openForReading(folder)) {
-                List<StoredTrial> found = store.trialsLike(trial);
+                List<StoredTrial> like = store.trialsLike(trial);
                 UserException.require(
-                        found.size() <= 1,
+                        like.size() <= 1,
                         "%s: %d trials of %s begin like this; give more letters",
                         trial,
-                        found.size(),
+                        like.size(),
                         folder);
-                if (found.size() == 1) {
-                    show(folder, store, found.getFirst());
-                    return Panthera.OK;
-                }
+                like.forEach(each -> found.put(folder, each));
             }
         }
-        throw new UserException(
-                "%s: %s has no such trial; panthera ls SWEEP lists them"
-                        .formatted(trial, sweep == null ? "no sweep in sweeps/" : sweep));
+        UserException.require(
+                !found.isEmpty(),
+                "%s: %s has no such trial; panthera ls SWEEP lists them",
+                trial,
+                sweep == null ? "no sweep in sweeps/" : sweep);
+        UserException.require(
+                found.size() == 1,
+                "%s: there is such a trial in each of %s; choose one with --sweep",
+                trial,
+                found.keySet());
+        found.forEach(this::show);
+        return Panthera.OK;
+    }
+
+    private void show(Path folder, StoredTrial found) {
+        try (var store = SweepStore.openForReading(folder)) {
+            show(folder, store, found);
+        }
     }
 
     private void show(Path folder, SweepStore store, StoredTrial found) {

@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.io.AtomicFile;
 import dev.panthera.sweep.ExperimentJar;
 import dev.panthera.sweep.Grid;
 import dev.panthera.sweep.GridOptions;
@@ -12,9 +13,9 @@ import dev.panthera.sweep.SweepStore;
 import dev.panthera.sweep.Trial;
 import dev.panthera.sweep.TrialStatus;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
@@ -87,6 +88,7 @@ public final class SweepCommand implements SweepConsole {
                     !Files.exists(folder) || Files.isDirectory(folder),
                     "--out %s: it is a file; name a folder",
                     folder);
+            options.requireDevices();
             try (var interruption = new Interruption();
                     var store = SweepStore.open(folder)) {
                 store.put("name", sweep.name());
@@ -114,15 +116,18 @@ public final class SweepCommand implements SweepConsole {
             }
         }
 
+        /** A device that is not there would fail every trial. */
         private static void keepJar(Path folder) {
             Launch.current()
                     .flatMap(Launch::experimentJar)
                     .ifPresent(jar -> {
                         try {
-                            Files.copy(
-                                    jar,
-                                    folder.resolve(ExperimentJar.NAME),
-                                    StandardCopyOption.REPLACE_EXISTING);
+                            Path kept = folder.resolve(ExperimentJar.NAME);
+                            byte[] classes = Files.readAllBytes(jar);
+                            if (!Files.exists(kept) || Files.mismatch(jar, kept) >= 0) {
+                                AtomicFile.write(
+                                        kept, channel -> channel.write(ByteBuffer.wrap(classes)));
+                            }
                         } catch (IOException failure) {
                             throw new UserException(
                                     "%s: the experiment's classes cannot be kept here (%s)"
@@ -149,7 +154,7 @@ public final class SweepCommand implements SweepConsole {
                         "%d done, %d failed%s  (panthera report %s)",
                         counts.get(TrialStatus.DONE),
                         failed,
-                        left == 0 ? "" : ", " + left + " with another process",
+                        left == 0 ? "" : ", " + left + " left to another process",
                         folder);
             }
             if (failed > 0) {

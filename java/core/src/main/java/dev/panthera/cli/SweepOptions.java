@@ -65,7 +65,7 @@ final class SweepOptions {
 
     @Option(
             names = "--engine",
-            paramLabel = "local|spark|slurm",
+            paramLabel = "local|spark|slurm|files",
             description = "What carries the trials out. Default: local, which is this process")
     String engine = LOCAL;
 
@@ -158,6 +158,17 @@ final class SweepOptions {
         return cpu
                 ? TrialMemory.fitting(trials, oneTrial(), Math.max(1, cores / Math.max(1, threads)))
                 : 1;
+    }
+
+    /**
+     * Finds out before anything is written whether the devices of this machine can be used.
+     *
+     * @throws UserException if one cannot
+     */
+    void requireDevices() {
+        if (engine.equals(LOCAL)) {
+            devices.forEach(device -> new DeviceChoice(device, threads).open().close());
+        }
     }
 
     /** Where one trial runs, for estimates. */

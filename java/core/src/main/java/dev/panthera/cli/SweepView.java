@@ -11,6 +11,7 @@ import dev.panthera.train.RunInfo;
 import dev.panthera.train.StepReport;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +25,11 @@ final class SweepView implements SweepListener, AutoCloseable {
     private static final long REWRITE_NANOS = 200_000_000L;
     private static final long NEW_LINE_NANOS = 30_000_000_000L;
     private static final String CLEAR_BELOW = "\r\033[J";
+
+    /** The terminal cuts longer lines at its edge: a wrapped one would take two, and the way back up would be too short. */
+    private static final String CUT_LINES = "\033[?7l";
+
+    private static final String WRAP_LINES = "\033[?7h";
     private static final int MOST_RUNNING_LINES = 16;
 
     private final PrintStream out;
@@ -77,7 +83,7 @@ final class SweepView implements SweepListener, AutoCloseable {
                 "%s: %d trials%s, %s, in %s",
                 sweep.name(),
                 total,
-                unavailable == 0 ? "" : " (%d more are not available)".formatted(unavailable),
+                unavailable == 0 ? "" : Text.format(" (%d more are not available)", unavailable),
                 engine,
                 folder);
     }
@@ -202,21 +208,21 @@ final class SweepView implements SweepListener, AutoCloseable {
             return;
         }
         clear();
+        List<String> lines = new ArrayList<>();
         running.values().stream()
                 .limit(MOST_RUNNING_LINES)
-                .forEach(state -> {
-                    Streams.line(
-                            out,
-                            "  %3.0f %%  %s: %s%s",
-                            100 * state.share,
-                            state.trial.label(),
-                            state.state,
-                            state.accuracy);
-                    linesShown++;
-                });
-        Streams.line(out, "%s", whole());
-        linesShown++;
+                .forEach(state ->
+                        lines.add(
+                                Text.format(
+                                        "  %3.0f %%  %s: %s%s\n",
+                                        100 * state.share,
+                                        state.trial.label(),
+                                        state.state,
+                                        state.accuracy)));
+        lines.add(whole() + "\n");
+        out.print(CUT_LINES + String.join("", lines) + WRAP_LINES);
         out.flush();
+        linesShown = lines.size();
     }
 
     private String whole() {

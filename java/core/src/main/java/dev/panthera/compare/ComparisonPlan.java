@@ -88,9 +88,7 @@ public record ComparisonPlan(
                                 .map(mixer ->
                                         Layers.of(layers, mixer.getValue()).named(mixer.getKey()))
                                 .toArray(Layers[]::new))
-                .over(
-                        LearningRate.of(
-                                learningRates.stream().mapToDouble(rate -> rate).toArray()));
+                .over(LearningRate.of(learningRates.stream().mapToDouble(rate -> rate).toArray()));
     }
 
     /** What a reader needs to repeat the comparison: a text by label. */

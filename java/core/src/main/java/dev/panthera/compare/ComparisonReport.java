@@ -91,9 +91,7 @@ public final class ComparisonReport {
                                                 Amounts.percent(result.testAccuracy()),
                                                 Amounts.bytes(result.stateBytes())))
                         .toList();
-        return clauses.isEmpty()
-                ? "No mixer could be trained."
-                : String.join("; ", clauses) + ".";
+        return clauses.isEmpty() ? "No mixer could be trained." : String.join("; ", clauses) + ".";
     }
 
     /** The charts, in the order of the page. */

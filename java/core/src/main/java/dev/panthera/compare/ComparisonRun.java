@@ -56,8 +56,7 @@ public final class ComparisonRun {
             SweepListener listener) {
         List<Trial> trials = plan.sweep().grid().trials();
         var sweepPlan =
-                new SweepRun.Plan(
-                        trials, trials, folder, retryFailed, false, TrackingOptions.NONE);
+                new SweepRun.Plan(trials, trials, folder, retryFailed, false, TrackingOptions.NONE);
         var counts = SweepRun.run(sweepPlan, store, engine, stopRequested, listener);
         if (counts.get(TrialStatus.WAITING) + counts.get(TrialStatus.RUNNING) > 0) {
             return Optional.empty();

@@ -84,7 +84,8 @@ final class Axis {
             }
         }
         List<Double> steps = steps(first, last, ALL_DIGITS);
-        double below = steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
+        double below =
+                steps.stream().filter(step -> step <= first).reduce(first, (_, step) -> step);
         double above = steps.stream().filter(step -> step >= last).findFirst().orElse(last);
         return decades(title, below, above, steps);
     }

@@ -23,7 +23,13 @@ import tools.jackson.databind.node.ObjectNode;
  * @param curves one per mixer
  */
 public record CurveChart(
-        String name, String title, String panel, String caption, Scale x, Scale y, List<Curve> curves) {
+        String name,
+        String title,
+        String panel,
+        String caption,
+        Scale x,
+        Scale y,
+        List<Curve> curves) {
     private static final int TICKS = 6;
 
     public CurveChart {
@@ -123,9 +129,7 @@ public record CurveChart(
     }
 
     private List<Setting> settings() {
-        return curves.stream()
-                .map(curve -> new Setting(curve.mixer(), 0, 0, 0, Map.of()))
-                .toList();
+        return curves.stream().map(curve -> new Setting(curve.mixer(), 0, 0, 0, Map.of())).toList();
     }
 
     private Map<String, Series> looks() {

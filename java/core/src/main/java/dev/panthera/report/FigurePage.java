@@ -92,9 +92,10 @@ public record FigurePage(
         text.append("<p>").append(Html.escape(table.text())).append("</p>\n");
         text.append("<div class=\"scroll\"><table class=\"plain\">\n<thead><tr>");
         table.columns()
-                .forEach(
-                        (column, words) ->
-                                text.append("<th scope=\"col\" class=\"%s\">%s</th>".formatted(kind(words), Html.escape(column))));
+                .forEach((column, words) ->
+                        text.append(
+                                "<th scope=\"col\" class=\"%s\">%s</th>"
+                                        .formatted(kind(words), Html.escape(column))));
         text.append("</tr></thead>\n<tbody>\n");
         List<Boolean> words = List.copyOf(table.columns().values());
         for (List<String> row : table.rows()) {

@@ -142,9 +142,7 @@ record LineChart(
         encoding.set("x", x.deepCopy().put("field", "x"));
         encoding.set("y", y.deepCopy().put("field", "y"));
         ObjectNode colour = styled(Series::colour);
-        colour.putObject("legend")
-                .put("columns", legendColumns())
-                .put("symbolOpacity", 1);
+        colour.putObject("legend").put("columns", legendColumns()).put("symbolOpacity", 1);
         encoding.set("color", colour);
         ArrayNode tooltip = encoding.putArray("tooltip");
         tooltip.add(Json.tree("{\"field\": \"line\", \"type\": \"nominal\", \"title\": \"line\"}"));

@@ -37,9 +37,7 @@ final class PageFrame {
                 page,
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">"
                         .formatted(policy(style, scripts)));
-        line(
-                page,
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+        line(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         line(page, "<title>" + Html.escape(title) + "</title>");
         line(page, "<style>" + style + "</style>");
         line(page, "</head>");
@@ -68,8 +66,7 @@ final class PageFrame {
     }
 
     private static String policy(String style, List<String> scripts) {
-        String hashes =
-                scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
+        String hashes = scripts.stream().map(Html::contentHash).collect(Collectors.joining(" "));
         return "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
                 .formatted(hashes, Html.contentHash(style));
     }

@@ -94,13 +94,11 @@ public final class Report {
                 Path file = folder.resolve(chart.name() + ".svg");
                 AtomicFile.write(file, svg);
                 files.add(file);
-                fonts =
-                        fonts
-                                && writePng(
-                                        svg,
-                                        folder.resolve(chart.name() + ".png"),
-                                        files,
-                                        messages);
+                Path png = folder.resolve(chart.name() + ".png");
+                fonts = fonts && writePng(svg, png, files, messages);
+                if (!fonts) {
+                    remove(png);
+                }
             }
         }
     }

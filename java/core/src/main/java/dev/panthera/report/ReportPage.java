@@ -39,13 +39,12 @@ public final class ReportPage {
         figures();
         page.append(
                 PageFrame.leftOut(
-                        charts.stream()
-                                .filter(chart -> chart.specification().isEmpty())
-                                .toList()));
+                        charts.stream().filter(chart -> chart.specification().isEmpty()).toList()));
         failures();
         tables();
         line("</main>");
-        return PageFrame.page(summary.name() + " - sweep report", page.toString(), charts, tableData());
+        return PageFrame.page(
+                summary.name() + " - sweep report", page.toString(), charts, tableData());
     }
 
     private void line(String text) {
@@ -88,7 +87,8 @@ public final class ReportPage {
     private void incomplete() {
         long unfinished = summary.trials().size() - summary.count(TrialStatus.DONE);
         if (summary.trials().isEmpty()) {
-            line("<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
+            line(
+                    "<p class=\"notice\">The sweep has no trials: there is nothing to report yet.</p>");
         } else if (unfinished > 0) {
             String text =
                     "The figures rest on the %s alone. Left out, not counted as zero: %s; the table lists them.";

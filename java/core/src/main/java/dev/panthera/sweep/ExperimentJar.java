@@ -50,11 +50,15 @@ public final class ExperimentJar {
                 Files.isRegularFile(source),
                 "%s: there is no such file; name an experiment's .java or .yaml file",
                 source);
+        UserException.require(
+                source.getFileName().toString().endsWith(".java"),
+                "%s: an experiment is a .java or .yaml file; rename it, or name another",
+                source);
         try {
             Path classes = Files.createTempDirectory("panthera-experiment");
             try {
                 javac(source, classes);
-                pack(classes, mainClass(source), jar);
+                pack(classes, mainClass(source, classes), jar);
             } finally {
                 delete(classes);
             }
@@ -66,8 +70,20 @@ public final class ExperimentJar {
         }
     }
 
-    private static String mainClass(Path source) {
-        return source.getFileName().toString().replaceFirst("\\.java$", "");
+    /** The class that has the file's name, in whatever package. */
+    private static String mainClass(Path source, Path classes) throws IOException {
+        String name = source.getFileName().toString().replaceFirst("\\.java$", "");
+        try (var files = Files.walk(classes)) {
+            return files.filter(file -> file.endsWith(name + ".class"))
+                    .findFirst()
+                    .map(file -> classes.relativize(file).toString())
+                    .map(file ->
+                            file.replaceFirst("\\.class$", "").replace(File.separatorChar, '.'))
+                    .orElseThrow(() ->
+                            new UserException(
+                                    "%s: it declares no class %s; name the file after the class with the main method"
+                                            .formatted(source, name)));
+        }
     }
 
     private static void javac(Path source, Path classes) throws IOException {
@@ -110,12 +126,11 @@ public final class ExperimentJar {
                 .filter(problem -> problem.getKind() == Diagnostic.Kind.ERROR)
                 .findFirst()
                 .map(problem ->
-                        "%s:%d: %s"
-                                .formatted(
-                                        source,
-                                        problem.getLineNumber(),
-                                        problem.getMessage(Locale.ROOT)
-                                                .replaceAll("\\s*\\R\\s*", "; ")))
+                        source
+                                + ":"
+                                + problem.getLineNumber()
+                                + ": "
+                                + problem.getMessage(Locale.ROOT).replaceAll("\\s*\\R\\s*", "; "))
                 .orElse("%s: it cannot be compiled".formatted(source));
     }
 
@@ -191,13 +206,8 @@ public final class ExperimentJar {
         Class<?> type = loader.loadClass(mainClassOf(jar));
         Method main = mainMethod(type);
         main.setAccessible(true);
-        Object instance = null;
-        if (!Modifier.isStatic(main.getModifiers())) {
-            var constructor = type.getDeclaredConstructor();
-            constructor.setAccessible(true);
-            instance = constructor.newInstance();
-        }
         try {
+            Object instance = Modifier.isStatic(main.getModifiers()) ? null : instance(type);
             if (main.getParameterCount() == 0) {
                 main.invoke(instance);
             } else {
@@ -209,6 +219,19 @@ public final class ExperimentJar {
                 case Error error -> throw error;
                 default -> throw thrown;
             }
+        }
+    }
+
+    private static Object instance(Class<?> type) throws ReflectiveOperationException {
+        try {
+            var constructor = type.getDeclaredConstructor();
+            constructor.setAccessible(true);
+            return constructor.newInstance();
+        } catch (NoSuchMethodException | InstantiationException impossible) {
+            throw new UserException(
+                    "%s.java: its main method is not static, and the class has no constructor without parameters; make main static"
+                            .formatted(type.getName()),
+                    impossible);
         }
     }
 

@@ -8,6 +8,9 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * What a sweep varies. A sweep has a trial for each combination of its factors' levels.
@@ -24,7 +27,7 @@ public record Factor(String name, List<Level> levels) {
         for (Level level : levels) {
             UserException.require(
                     labels.add(level.label()),
-                    "%s: %s is there twice, which would make the same trials twice; leave one out",
+                    "%s: %s is there twice; leave one out, or give them labels that differ",
                     name,
                     level.label());
         }
@@ -35,18 +38,38 @@ public record Factor(String name, List<Level> levels) {
         return Paths.named(path).factor(List.of(values));
     }
 
-    /** The levels with these labels alone. */
+    /** The levels with these labels alone; numbers may be written in another way, such as {@code 1e-3} for {@code 0.001}. */
     Factor only(List<String> labels) {
+        Set<String> wanted = new HashSet<>();
         for (String label : labels) {
-            UserException.require(
-                    levels.stream().anyMatch(level -> level.label().equals(label)),
-                    "--only %s=%s: the sweep has no such value; choose from %s",
-                    name,
-                    label,
-                    String.join(", ", levels.stream().map(Level::label).toList()));
+            wanted.add(
+                    level(label)
+                            .or(() -> level(usual(label)))
+                            .orElseThrow(() ->
+                                    new UserException(
+                                            "--only %s=%s: the sweep has no such value; choose from %s"
+                                                    .formatted(name, label, labels())))
+                            .label());
         }
         return new Factor(
-                name, levels.stream().filter(level -> labels.contains(level.label())).toList());
+                name, levels.stream().filter(level -> wanted.contains(level.label())).toList());
+    }
+
+    /** The level of that label. */
+    Optional<Level> level(String label) {
+        return levels.stream().filter(level -> level.label().equals(label)).findFirst();
+    }
+
+    private String labels() {
+        return String.join(", ", levels.stream().map(Level::label).toList());
+    }
+
+    private static String usual(String label) {
+        try {
+            return number(Double.parseDouble(label));
+        } catch (NumberFormatException word) {
+            return label;
+        }
     }
 
     /** A name of a factor and the paths that each of its values is set at. */
@@ -71,8 +94,15 @@ public record Factor(String name, List<Level> levels) {
         }
 
         Factor factor(List<?> values) {
+            Map<String, Long> labels =
+                    values.stream()
+                            .distinct()
+                            .collect(Collectors.groupingBy(Factor::label, Collectors.counting()));
             List<Level> levels = new ArrayList<>();
-            values.forEach(value -> levels.add(level(label(value), value)));
+            for (Object value : values) {
+                String label = label(value);
+                levels.add(level(labels.get(label) == 1 ? label : String.valueOf(value), value));
+            }
             return new Factor(name, levels);
         }
 
@@ -83,7 +113,7 @@ public record Factor(String name, List<Level> levels) {
         }
     }
 
-    /** A value as a label: three digits of a fraction, which tell apart all learning rates that a grid has. */
+    /** A value as a label: of a fraction, three digits. */
     static String label(Object value) {
         return switch (value) {
             case Double number -> number(number);
@@ -96,6 +126,6 @@ public record Factor(String name, List<Level> levels) {
             return Long.toString((long) value);
         }
         var rounded = new BigDecimal(value).round(new MathContext(3));
-        return rounded.stripTrailingZeros().toString().replace("E", "e");
+        return rounded.stripTrailingZeros().toString().replace("E+", "e").replace("E", "e");
     }
 }

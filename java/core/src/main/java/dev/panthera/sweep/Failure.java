@@ -1,6 +1,8 @@
 package dev.panthera.sweep;
 
 import dev.panthera.UserException;
+import dev.panthera.kernels.KernelException;
+import dev.panthera.train.DivergedException;
 import dev.panthera.train.EpochReport;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -33,8 +35,11 @@ final class Failure {
     /** On one line, with the kind of exception where its message alone would not be understood. */
     private static String message(Throwable cause) {
         String text = cause.getMessage();
-        boolean speaksForItself = cause instanceof UserException && text != null;
-        String line = speaksForItself ? text : cause.toString();
+        boolean speaksForItself =
+                cause instanceof UserException
+                        || cause instanceof DivergedException
+                        || cause instanceof KernelException;
+        String line = speaksForItself && text != null ? text : cause.toString();
         return line.replaceAll("\\s*\\R\\s*", " ").strip();
     }
 }

@@ -5,6 +5,7 @@ import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.Presets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,9 +69,20 @@ public final class GridFile {
                         Factor.Paths.named(entry.getKey())
                                 .paths()
                                 .forEach(path -> sweep.set(path, entry.getValue())));
+        Map<String, String> keys = new HashMap<>();
         group(file, root, "over")
                 .properties()
-                .forEach(entry -> sweep.over(factor(file, entry.getKey(), entry.getValue())));
+                .forEach(entry -> {
+                    Factor factor = factor(file, entry.getKey(), entry.getValue());
+                    String twin = keys.put(factor.name(), entry.getKey());
+                    UserException.require(
+                            twin == null,
+                            "%s: over.%s and over.%s are the same thing; leave one out",
+                            file,
+                            twin,
+                            entry.getKey());
+                    sweep.over(factor);
+                });
     }
 
     private static Factor factor(Path file, String key, JsonNode values) {

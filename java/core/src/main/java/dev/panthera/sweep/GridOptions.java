@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** What the command line changes of a sweep. */
 public final class GridOptions {
@@ -30,13 +31,29 @@ public final class GridOptions {
         var paths = Factor.Paths.named(setting.substring(0, equals));
         List<Object> values =
                 ConfigDraft.yamlList(setting.substring(equals + 1), "--set " + setting);
-        boolean varied =
-                sweep.factors().stream().anyMatch(factor -> factor.name().equals(paths.name()));
-        if (varied || values.size() > 1) {
+        Optional<Factor> varied =
+                sweep.factors().stream()
+                        .filter(factor -> factor.name().equals(paths.name()))
+                        .findFirst();
+        if (varied.isPresent()) {
+            sweep.over(replaced(varied.get(), paths.factor(values)));
+        } else if (values.size() > 1) {
             sweep.over(paths.factor(values));
         } else {
             paths.paths().forEach(path -> sweep.override(path, values.getFirst()));
         }
+    }
+
+    /** New levels; one whose name the sweep knows, such as that of a mixer with its layers, is what the sweep means by it. */
+    private static Factor replaced(Factor old, Factor factor) {
+        return new Factor(
+                factor.name(),
+                factor.levels().stream()
+                        .map(level ->
+                                level.values().values().stream().allMatch(String.class::isInstance)
+                                        ? old.level(level.label()).orElse(level)
+                                        : level)
+                        .toList());
     }
 
     /**

@@ -6,9 +6,11 @@ import dev.panthera.train.StepReport;
 import dev.panthera.train.TrainListener;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** Carries trials out in this process: a thread for each slot, each trial on a device of its own. */
 public final class LocalEngine implements Engine {
@@ -34,14 +36,13 @@ public final class LocalEngine implements Engine {
                 .entrySet()
                 .stream()
                 .map(entry ->
-                        "%d %s on %s with %s"
-                                .formatted(
-                                        entry.getValue(),
-                                        entry.getValue() == 1
-                                                ? "trial at a time"
-                                                : "trials at once",
-                                        entry.getKey().device(),
-                                        threads(entry.getKey())))
+                        String.format(
+                                Locale.ROOT,
+                                "%d %s on %s with %s",
+                                entry.getValue(),
+                                entry.getValue() == 1 ? "trial at a time" : "trials at once",
+                                entry.getKey().device(),
+                                threads(entry.getKey())))
                 .sorted()
                 .collect(Collectors.joining(", "));
     }
@@ -80,7 +81,10 @@ public final class LocalEngine implements Engine {
                     return;
                 }
                 TrialOrder placed = order.get().on(slot.device(), slot.threads());
-                queue.finished(TrialRun.run(placed, stop, new Reporter(queue, placed.id())));
+                var reporter = new Reporter(queue, placed.id());
+                TrialOutcome outcome = TrialRun.run(placed, stop, reporter);
+                reporter.rethrow();
+                queue.finished(outcome);
             }
         } catch (RuntimeException | Error broken) {
             failure.compareAndSet(null, broken);
@@ -112,20 +116,45 @@ public final class LocalEngine implements Engine {
         }
     }
 
-    private record Reporter(TrialQueue queue, String id) implements TrainListener {
+    /** Tells the queue; keeps what goes wrong there, which is no failure of the trial. */
+    private static final class Reporter implements TrainListener {
+        private final TrialQueue queue;
+        private final String id;
+        private @Nullable RuntimeException trouble;
+
+        Reporter(TrialQueue queue, String id) {
+            this.queue = queue;
+            this.id = id;
+        }
+
         @Override
         public void started(RunInfo info) {
-            queue.started(id, info);
+            tell(() -> queue.started(id, info));
         }
 
         @Override
         public void stepped(StepReport report) {
-            queue.stepped(id, report);
+            tell(() -> queue.stepped(id, report));
         }
 
         @Override
         public void epochEnded(EpochReport report) {
-            queue.epochEnded(id, report);
+            tell(() -> queue.epochEnded(id, report));
+        }
+
+        private void tell(Runnable news) {
+            try {
+                news.run();
+            } catch (RuntimeException failure) {
+                trouble = failure;
+                throw failure;
+            }
+        }
+
+        void rethrow() {
+            if (trouble != null) {
+                throw trouble;
+            }
         }
     }
 }

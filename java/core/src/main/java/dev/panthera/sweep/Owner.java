@@ -25,13 +25,24 @@ record Owner(String id, String place, long pid, long started) {
         return new Owner(UUID.randomUUID().toString(), here(), process.pid(), started(process));
     }
 
-    /** Whether the process has surely ended. */
-    boolean isGone() {
-        return place.equals(here())
-                && ProcessHandle.of(pid)
-                        .filter(ProcessHandle::isAlive)
-                        .filter(process -> Math.abs(started(process) - started) < CLOCK_MILLIS)
-                        .isEmpty();
+    /** Whether it can be asked whether it lives. */
+    boolean isNear() {
+        return place.equals(here());
+    }
+
+    /** Whether it lives, be it asleep; for one that is near. */
+    boolean isAlive() {
+        return ProcessHandle.of(pid)
+                .filter(ProcessHandle::isAlive)
+                .filter(process -> Math.abs(started(process) - started) < CLOCK_MILLIS)
+                .filter(process -> !isZombie(pid))
+                .isPresent();
+    }
+
+    /** Whether it has ended and only its number is kept, for a parent that has not asked how it ended. */
+    private static boolean isZombie(long pid) {
+        String state = read(Path.of("/proc", Long.toString(pid), "stat"));
+        return state.substring(state.lastIndexOf(')') + 1).stripLeading().startsWith("Z");
     }
 
     private static long started(ProcessHandle process) {

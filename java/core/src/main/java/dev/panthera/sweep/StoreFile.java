@@ -47,6 +47,7 @@ final class StoreFile {
                     "fuse.s3fs",
                     "fuse.rclone");
 
+    /** SQLite keeps NULL instead of a loss that is not a number. */
     private static final String[] TABLES = {
         """
         CREATE TABLE sweep (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
@@ -63,8 +64,8 @@ final class StoreFile {
         """,
         "CREATE INDEX trial_by_status ON trial (status, ordinal)",
         """
-        CREATE TABLE epoch (trial TEXT NOT NULL, epoch INTEGER NOT NULL, train_loss REAL NOT NULL, learning_rate REAL NOT NULL,
-            validation_loss REAL NOT NULL, validation_accuracy REAL NOT NULL, examples INTEGER NOT NULL, slices TEXT NOT NULL,
+        CREATE TABLE epoch (trial TEXT NOT NULL, epoch INTEGER NOT NULL, train_loss REAL, learning_rate REAL NOT NULL,
+            validation_loss REAL, validation_accuracy REAL NOT NULL, examples INTEGER NOT NULL, slices TEXT NOT NULL,
             tokens_per_second REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (trial, epoch)) WITHOUT ROWID
         """
     };
@@ -74,14 +75,7 @@ final class StoreFile {
     /** Opens the file for writing, and makes it if it is not there. */
     static Connection open(Path folder) {
         refuseRemote(folder, type(folder));
-        Path file = folder.resolve(NAME);
-        try {
-            Connection connection = connect(file, false);
-            prepare(connection, file);
-            return connection;
-        } catch (SQLException failure) {
-            throw explain(file, failure);
-        }
+        return open(folder.resolve(NAME), false, StoreFile::prepare);
     }
 
     /** Opens the file for reading alone, also where nothing can be written. */
@@ -91,33 +85,52 @@ final class StoreFile {
                 Files.isRegularFile(file),
                 "%s: there is no sweep here; name a sweep's folder, for example sweeps/NAME",
                 folder);
+        return open(file, true, StoreFile::checkVersion);
+    }
+
+    @FunctionalInterface
+    private interface Check {
+        void of(Connection connection, Path file) throws SQLException;
+    }
+
+    private static Connection open(Path file, boolean readOnly, Check check) {
         try {
-            Connection connection = connect(file, true);
-            checkVersion(connection, file);
-            return connection;
+            Connection connection = connect(file, readOnly);
+            try {
+                check.of(connection, file);
+                return connection;
+            } catch (SQLException | RuntimeException failure) {
+                close(connection, failure);
+                throw failure;
+            }
         } catch (SQLException failure) {
-            throw explain(file, failure);
+            throw explain(file, failure, readOnly);
         }
     }
 
+    /** Closes a connection that something else has gone wrong with. */
+    static void close(Connection connection, Exception failure) {
+        try {
+            connection.close();
+        } catch (SQLException another) {
+            failure.addSuppressed(another);
+        }
+    }
+
+    /** The file as a URI, so that no character of its path means anything else. */
     private static Connection connect(Path file, boolean readOnly) throws SQLException {
         prepareDriver();
         var config = new SQLiteConfig();
         config.setBusyTimeout(BUSY_MILLIS);
-        String url = "jdbc:sqlite:" + file;
+        String url = "jdbc:sqlite:" + file.toAbsolutePath().toUri().toString().replace("///", "/");
         if (readOnly) {
             config.setReadOnly(true);
             boolean nothingPending = !Files.exists(file.resolveSibling(NAME + "-wal"));
             if (nothingPending && !Files.isWritable(file.toAbsolutePath().getParent())) {
-                url =
-                        "jdbc:sqlite:file:"
-                                + file.toAbsolutePath().toUri().getRawPath()
-                                + "?immutable=1";
+                url += "?immutable=1";
             }
         } else {
-            config.setJournalMode(SQLiteConfig.JournalMode.WAL);
             config.setSynchronous(SQLiteConfig.SynchronousMode.NORMAL);
-            config.setTransactionMode(SQLiteConfig.TransactionMode.IMMEDIATE);
         }
         return config.createConnection(url);
     }
@@ -143,24 +156,29 @@ final class StoreFile {
         }
     }
 
+    /** Another program's database is not changed: the log is chosen when the file is known to be a sweep's. */
     private static void prepare(Connection connection, Path file) throws SQLException {
-        if (number(connection, "PRAGMA user_version") == 0
-                && number(connection, "SELECT count(*) FROM sqlite_master") == 0) {
-            connection.setAutoCommit(false);
-            try (var statement = connection.createStatement()) {
-                if (number(connection, "PRAGMA user_version") == 0) {
+        try (var statement = connection.createStatement()) {
+            if (isEmpty(connection)) {
+                statement.executeUpdate("BEGIN IMMEDIATE");
+                if (isEmpty(connection)) {
                     for (String table : TABLES) {
                         statement.executeUpdate(table);
                     }
                     statement.executeUpdate("PRAGMA application_id = " + APPLICATION);
                     statement.executeUpdate("PRAGMA user_version = " + VERSION);
                 }
-                connection.commit();
-            } finally {
-                connection.setAutoCommit(true);
+                statement.executeUpdate("COMMIT");
             }
+            checkVersion(connection, file);
+            statement.execute("PRAGMA journal_mode = WAL");
         }
-        checkVersion(connection, file);
+    }
+
+    private static boolean isEmpty(Connection connection) throws SQLException {
+        return number(connection, "PRAGMA user_version") == 0
+                && number(connection, "PRAGMA application_id") == 0
+                && number(connection, "SELECT count(*) FROM sqlite_master") == 0;
     }
 
     private static void checkVersion(Connection connection, Path file) throws SQLException {
@@ -203,6 +221,10 @@ final class StoreFile {
 
     /** What went wrong with a store, for its user. */
     static UserException explain(Path file, SQLException failure) {
+        return explain(file, failure, false);
+    }
+
+    private static UserException explain(Path file, SQLException failure, boolean readOnly) {
         var code =
                 failure instanceof SQLiteException known
                         ? known.getResultCode()
@@ -212,7 +234,9 @@ final class StoreFile {
                     case SQLITE_FULL ->
                             "the disk is full; nothing that was stored is lost; free space and run the sweep again";
                     case SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM ->
-                            "it cannot be written here; choose a folder that you may write to with --out";
+                            readOnly
+                                    ? "it cannot be read here; copy the whole folder to where you may write, and name that"
+                                    : "it cannot be written here; choose a folder that you may write to with --out";
                     case SQLITE_NOTADB, SQLITE_CORRUPT ->
                             "it is no sweep's store or is damaged; restore it, or choose another folder with --out";
                     case SQLITE_BUSY, SQLITE_LOCKED ->

@@ -25,7 +25,7 @@ final class StoreQueue implements TrialQueue {
         this.store = store;
         this.plan = plan;
         this.listener = listener;
-        folder = plan.folder().resolve(SweepRun.TRIALS);
+        folder = plan.folder().toAbsolutePath().resolve(SweepRun.TRIALS);
         trials = plan.selected().stream().collect(Collectors.toMap(Trial::id, Function.identity()));
         store.select(trials.keySet());
     }

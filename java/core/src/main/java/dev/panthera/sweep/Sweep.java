@@ -86,6 +86,9 @@ public final class Sweep {
 
     /** Varies one thing. */
     public Sweep over(Factor factor) {
+        if (factor.name().equals(TASK)) {
+            tasks = List.of();
+        }
         factors.put(factor.name(), factor);
         return this;
     }

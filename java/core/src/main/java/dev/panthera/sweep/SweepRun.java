@@ -34,7 +34,18 @@ public final class SweepRun {
             Path folder,
             boolean retryFailed,
             boolean keepCheckpoints,
-            TrackingOptions tracking) {}
+            TrackingOptions tracking) {
+
+        /** Without tracking. */
+        public Plan(
+                List<Trial> all,
+                List<Trial> selected,
+                Path folder,
+                boolean retryFailed,
+                boolean keepCheckpoints) {
+            this(all, selected, folder, retryFailed, keepCheckpoints, TrackingOptions.NONE);
+        }
+    }
 
     /**
      * Runs the selected trials that wait.

@@ -11,6 +11,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -25,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * may be called from any thread.
  */
 public final class SweepStore implements AutoCloseable {
-    /** After which a process on another machine that was not heard of counts as gone. */
+    /** After which a process that cannot be asked whether it lives counts as gone if it was not heard of. */
     private static final long LEASE_MILLIS = 60_000;
 
     private final Path file;
@@ -53,7 +54,12 @@ public final class SweepStore implements AutoCloseable {
                     failure);
         }
         var store = new SweepStore(folder, StoreFile.open(folder), Owner.self());
-        store.heartbeat();
+        try {
+            store.heartbeat();
+        } catch (RuntimeException failure) {
+            StoreFile.close(store.connection, failure);
+            throw failure;
+        }
         return store;
     }
 
@@ -91,7 +97,8 @@ public final class SweepStore implements AutoCloseable {
     }
 
     /**
-     * Makes these the sweep's trials. Those that it had are kept as they are, and others that nobody has begun are dropped.
+     * Makes these the sweep's trials. Those that it had are kept as they are, and others that nobody has begun are dropped, unless
+     * another process works on the sweep and may be about to take them.
      */
     public void list(List<Trial> trials) {
         transaction(() -> {
@@ -115,7 +122,9 @@ public final class SweepStore implements AutoCloseable {
                 list.executeBatch();
             }
             execute(
-                    "DELETE FROM trial WHERE status = 'WAITING' AND attempts = 0 AND id NOT IN (SELECT id FROM listed)");
+                    "DELETE FROM trial WHERE status = 'WAITING' AND attempts = 0 AND id NOT IN (SELECT id FROM listed)"
+                            + " AND NOT EXISTS (SELECT 1 FROM owner WHERE id <> ?)",
+                    owner().id());
             return null;
         });
     }
@@ -189,8 +198,10 @@ public final class SweepStore implements AutoCloseable {
                     now);
             for (Map.Entry<Owner, Long> other : owners()) {
                 boolean silent = now - other.getValue() > LEASE_MILLIS;
-                if (!other.getKey().id().equals(self.id()) && (silent || other.getKey().isGone())) {
-                    release(other.getKey().id());
+                Owner owner = other.getKey();
+                boolean gone = owner.isNear() ? !owner.isAlive() : silent;
+                if (gone && !owner.id().equals(self.id())) {
+                    release(owner.id());
                 }
             }
             return null;
@@ -359,10 +370,15 @@ public final class SweepStore implements AutoCloseable {
             return null;
         }
         return new Evaluation(
-                row.getDouble("loss"),
+                loss(row, "loss"),
                 accuracy,
                 row.getLong("examples"),
                 StoredJson.slices(row.getString("slices")));
+    }
+
+    private static double loss(ResultSet row, String column) throws SQLException {
+        double loss = row.getDouble(column);
+        return row.wasNull() ? Double.NaN : loss;
     }
 
     /** The finished epochs of a trial. */
@@ -388,10 +404,10 @@ public final class SweepStore implements AutoCloseable {
             throws SQLException {
         return new EpochReport(
                 row.getInt("epoch"),
-                row.getDouble("train_loss"),
+                loss(row, "train_loss"),
                 row.getDouble("learning_rate"),
                 new Evaluation(
-                        row.getDouble("validation_loss"),
+                        loss(row, "validation_loss"),
                         row.getDouble("validation_accuracy"),
                         row.getLong("examples"),
                         slices),
@@ -418,21 +434,32 @@ public final class SweepStore implements AutoCloseable {
         T read(ResultSet row) throws SQLException;
     }
 
+    /**
+     * Does work whole or not at all. Begins and ends the transaction itself: the driver's {@code commit} begins the next one at
+     * once, which takes the store's lock again and may fail after the work is safe.
+     */
     private synchronized <T> T transaction(Work<T> work) {
-        try {
-            connection.setAutoCommit(false);
+        try (var statement = connection.createStatement()) {
+            statement.executeUpdate("BEGIN IMMEDIATE");
             try {
                 T result = work.run();
-                connection.commit();
+                statement.executeUpdate("COMMIT");
                 return result;
             } catch (SQLException | RuntimeException failure) {
-                connection.rollback();
+                rollBack(statement, failure);
                 throw failure;
-            } finally {
-                connection.setAutoCommit(true);
             }
         } catch (SQLException failure) {
             throw StoreFile.explain(file, failure);
+        }
+    }
+
+    /** After some failures, such as a full disk, SQLite has rolled back by itself and refuses to do so again. */
+    private static void rollBack(Statement statement, Exception cause) {
+        try {
+            statement.executeUpdate("ROLLBACK");
+        } catch (SQLException alreadyDone) {
+            cause.addSuppressed(alreadyDone);
         }
     }
 
@@ -468,14 +495,13 @@ public final class SweepStore implements AutoCloseable {
     /** Gives this process's trials back and closes the store. */
     @Override
     public void close() {
-        if (owner != null) {
-            transaction(() -> {
-                release(owner.id());
-                return null;
-            });
-        }
-        try {
-            connection.close();
+        try (var closing = connection) {
+            if (owner != null) {
+                transaction(() -> {
+                    release(owner.id());
+                    return null;
+                });
+            }
         } catch (SQLException failure) {
             throw StoreFile.explain(file, failure);
         }

@@ -7,18 +7,16 @@ import dev.panthera.task.TaskConfig;
 import dev.panthera.task.Tasks;
 import dev.panthera.train.ConfigFile;
 import dev.panthera.train.TrainConfig;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.reflect.RecordComponent;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HexFormat;
-import java.util.List;
+import java.util.LinkedHashSet;
+import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
+import java.util.TreeMap;
 
 /**
  * The identity of a trial: a hash of everything that decides its result, which are its configuration, the version of what data and
@@ -40,10 +38,11 @@ public final class TrialIdentity {
         MessageDigest digest = sha256();
         digest.update(("semantics " + SEMANTICS + "\n").getBytes(StandardCharsets.UTF_8));
         digest.update(ConfigFile.toJsonLine(config).getBytes(StandardCharsets.UTF_8));
-        for (Class<?> type : foreign(config)) {
-            digest.update(type.getName().getBytes(StandardCharsets.UTF_8));
-            digest.update(code(type));
-        }
+        foreign(config)
+                .forEach((name, code) -> {
+                    digest.update(name.getBytes(StandardCharsets.UTF_8));
+                    digest.update(code);
+                });
         return HexFormat.of().formatHex(digest.digest()).substring(0, HEX_DIGITS);
     }
 
@@ -55,11 +54,13 @@ public final class TrialIdentity {
         }
     }
 
-    /** The classes of an experiment's own mixers and tasks, with all that is nested beside them, by name. */
-    private static Iterable<Class<?>> foreign(TrainConfig config) {
-        var classes = new TreeSet<Class<?>>(Comparator.comparing(Class::getName));
-        collect(config, classes);
-        return classes;
+    /** The classes of an experiment's own mixers and tasks, with those of the experiment that their code names, by name. */
+    private static Map<String, byte[]> foreign(TrainConfig config) {
+        var roots = new LinkedHashSet<Class<?>>();
+        collect(config, roots);
+        var code = new TreeMap<String, byte[]>();
+        roots.forEach(root -> ForeignCode.collect(root, code));
+        return code;
     }
 
     private static void collect(Object value, Set<Class<?>> classes) {
@@ -67,8 +68,7 @@ public final class TrialIdentity {
             values.forEach(element -> collect(element, classes));
         } else if (value instanceof Record config) {
             if (isForeign(config)) {
-                classes.add(config.getClass().getNestHost());
-                classes.addAll(List.of(config.getClass().getNestHost().getNestMembers()));
+                classes.add(config.getClass());
             }
             for (RecordComponent component : config.getClass().getRecordComponents()) {
                 collect(value(config, component), classes);
@@ -92,19 +92,6 @@ public final class TrialIdentity {
             return accessor.invoke(config);
         } catch (ReflectiveOperationException failure) {
             throw new IllegalStateException(failure);
-        }
-    }
-
-    private static byte[] code(Class<?> type) {
-        String file = type.getName().replace('.', '/') + ".class";
-        var loader = type.getClassLoader();
-        try (var stream =
-                loader == null
-                        ? ClassLoader.getSystemResourceAsStream(file)
-                        : loader.getResourceAsStream(file)) {
-            return stream == null ? new byte[0] : stream.readAllBytes();
-        } catch (IOException failure) {
-            throw new UncheckedIOException(failure);
         }
     }
 }

@@ -1,5 +1,6 @@
 package dev.panthera.sweep;
 
+import dev.panthera.UserException;
 import dev.panthera.train.Checkpoint;
 import dev.panthera.train.DeviceChoice;
 import dev.panthera.train.EpochReport;
@@ -9,6 +10,7 @@ import dev.panthera.train.StepReport;
 import dev.panthera.train.TrainListener;
 import dev.panthera.train.TrainResult;
 import dev.panthera.train.Trainer;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,10 +23,13 @@ public final class TrialRun {
     private TrialRun() {}
 
     /**
-     * Trains a trial's model, from its checkpoint if its folder has one. Whatever goes wrong is an outcome, not an exception,
-     * except that the JVM itself fails.
+     * Trains a trial's model, from its checkpoint if its folder has one. Whatever goes wrong with the trial is an outcome, not an
+     * exception.
      *
      * @param stopRequested asked before each step; once true the trial is interrupted
+     * @throws UserException if its folder cannot be written, for example because the disk is full: other trials would fare no
+     *     better, and this one can go on later
+     * @throws VirtualMachineError if the JVM itself fails
      */
     public static TrialOutcome run(
             TrialOrder order, BooleanSupplier stopRequested, TrainListener listener) {
@@ -39,6 +44,11 @@ public final class TrialRun {
                 return Failure.of(order.id(), heard.device, heard.epochs, failure);
             }
             throw failure;
+        } catch (UserException failure) {
+            if (failure.getCause() instanceof IOException) {
+                throw failure;
+            }
+            return Failure.of(order.id(), heard.device, heard.epochs, failure);
         } catch (RuntimeException | Error failure) {
             return Failure.of(order.id(), heard.device, heard.epochs, failure);
         }

@@ -9,6 +9,19 @@ import org.jspecify.annotations.Nullable;
 
 /** Trials as a table for other programs: a row each, with the same columns for all. */
 public final class TrialTable {
+    private static final Set<String> RESULTS =
+            Set.of(
+                    "trial",
+                    "status",
+                    "epochs",
+                    "seconds",
+                    "tokens_per_second",
+                    "parameters",
+                    "state_bytes",
+                    "device",
+                    "message",
+                    "config");
+
     private TrialTable() {}
 
     /** One map from column to number, text or null for each trial; columns in the same order in all. */
@@ -27,6 +40,11 @@ public final class TrialTable {
         return trials.stream().map(trial -> row(trial, factors, slices)).toList();
     }
 
+    /** A factor's own name, unless a column has it that tells what came out, such as {@code epochs}. */
+    private static String column(String factor) {
+        return RESULTS.contains(factor) ? "factor/" + factor : factor;
+    }
+
     private static String column(String slice, int value) {
         return "test/" + slice + "/accuracy-" + value;
     }
@@ -37,7 +55,7 @@ public final class TrialTable {
         Map<String, @Nullable Object> row = new LinkedHashMap<>();
         row.put("trial", trial.id());
         row.put("status", trial.status().label());
-        factors.forEach(factor -> row.put(factor, trial.factors().get(factor)));
+        factors.forEach(factor -> row.put(column(factor), trial.factors().get(factor)));
         row.put("test/accuracy", test == null ? null : test.accuracy());
         row.put("test/loss", test == null ? null : test.loss());
         row.put("valid/accuracy", trial.validationAccuracy());

@@ -5,6 +5,7 @@ import dev.panthera.UserException;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.TaskConfig;
+import java.lang.ref.WeakReference;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -58,6 +59,9 @@ public final class ConfigFile {
                     .disable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
                     .build();
 
+    private static volatile Readers readers =
+            new Readers(new WeakReference<>(ConfigFile.class.getClassLoader()), JSON, LINES);
+
     /** The key that says which kind of mixer or task a group of keys describes. */
     static final String KIND = "name";
 
@@ -88,7 +92,7 @@ public final class ConfigFile {
      * @throws UserException as {@link #fromJson(String)}
      */
     public static <T> T fromJson(String json, Class<T> type) {
-        return convert(LINES, parse(json), type);
+        return convert(readers().lenient(), parse(json), type);
     }
 
     /**
@@ -117,8 +121,30 @@ public final class ConfigFile {
 
     /** The configuration of a tree; an error names the key by its dotted path. */
     static TrainConfig toConfig(JsonNode tree) {
-        return convert(JSON, tree, TrainConfig.class);
+        return convert(readers().strict(), tree, TrainConfig.class);
     }
+
+    /**
+     * The mappers for the thread's context class loader. They remember the classes that names stand for, and an experiment that is
+     * compiled anew has others under the same names.
+     */
+    private static Readers readers() {
+        ClassLoader loader = Thread.currentThread().getContextClassLoader();
+        Readers known = readers;
+        if (known.loader().refersTo(loader)) {
+            return known;
+        }
+        var fresh =
+                new Readers(
+                        new WeakReference<>(loader),
+                        JSON.rebuild().build(),
+                        LINES.rebuild().build());
+        readers = fresh;
+        return fresh;
+    }
+
+    private record Readers(
+            WeakReference<ClassLoader> loader, JsonMapper strict, JsonMapper lenient) {}
 
     private static <T> T convert(JsonMapper mapper, JsonNode tree, Class<T> type) {
         try {

@@ -19,6 +19,21 @@ final class PantheraJars {
     private static final String LIBRARY_PATH = "panthera.library.path";
     private static final String NATIVES = "META-INF/native/linux-x86_64";
 
+    /** Artifacts that only reports and the store need, which is most of the class path's size. */
+    private static final Set<String> NOT_FOR_TRIALS =
+            Set.of(
+                    "collections",
+                    "icu4j",
+                    "js-language",
+                    "jsvg",
+                    "nativeimage",
+                    "polyglot",
+                    "regex",
+                    "sqlite-jdbc",
+                    "truffle-api",
+                    "word",
+                    "xz");
+
     private PantheraJars() {}
 
     /**
@@ -33,6 +48,7 @@ final class PantheraJars {
         for (String property : List.of("java.class.path", "jdk.module.path")) {
             entries(System.getProperty(property, ""))
                     .filter(entry -> !sparkJars.equals(entry.getParent()))
+                    .filter(entry -> !NOT_FOR_TRIALS.contains(artifact(entry)))
                     .forEach(jars::add);
         }
         List<Path> files = new ArrayList<>();
@@ -68,6 +84,11 @@ final class PantheraJars {
                 .map(entry -> Path.of(entry).toAbsolutePath().normalize())
                 .flatMap(PantheraJars::jarsOfModulePath)
                 .filter(Files::exists);
+    }
+
+    /** The name of a jar without its version. */
+    private static String artifact(Path jar) {
+        return jar.getFileName().toString().replaceFirst("-\\d.*|\\.jar$", "");
     }
 
     /** A folder on a module path may hold jars. */

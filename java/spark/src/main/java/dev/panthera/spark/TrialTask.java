@@ -58,6 +58,7 @@ final class TrialTask implements Function<String, String> {
                 order.config(),
                 device,
                 threads,
-                sharedFolder ? order.folder() : null);
+                sharedFolder ? order.folder() : null,
+                order.tracking());
     }
 }
