@@ -101,7 +101,7 @@ class BadInputTest {
             delimiter = '|',
             textBlock =
                     """
-                    trian               | trian            | did you mean train
+                    trian               | trian            | did you mean run-trial, train
                     eval                | CHECKPOINT       | missing
                     eval nowhere        | nowhere          | no checkpoint
                     data mqra           | mqra             | did you mean mqar

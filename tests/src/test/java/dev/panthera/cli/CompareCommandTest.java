@@ -6,9 +6,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -16,18 +17,39 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Comparisons that are small enough to end at once. */
 class CompareCommandTest {
-    private static final String SMALL =
-            "compare --mixers attention,short-conv --length 16 --pairs 2 --vocab 32 --d-model 8 --train-examples 40"
-                    + " --validation-examples 8 --test-examples 8 --batch 8 --epochs 2 --lr 1e-3,1e-2 --threads 1"
-                    + " --max-length 64 --tokens 128 --no-images";
+    private static final Map<String, String> SMALL =
+            Map.ofEntries(
+                    Map.entry("--mixers", "attention,short-conv"),
+                    Map.entry("--length", "16"),
+                    Map.entry("--pairs", "2"),
+                    Map.entry("--vocab", "32"),
+                    Map.entry("--d-model", "8"),
+                    Map.entry("--train-examples", "40"),
+                    Map.entry("--validation-examples", "8"),
+                    Map.entry("--test-examples", "8"),
+                    Map.entry("--batch", "8"),
+                    Map.entry("--epochs", "2"),
+                    Map.entry("--lr", "1e-3,1e-2"),
+                    Map.entry("--threads", "1"),
+                    Map.entry("--max-length", "64"),
+                    Map.entry("--tokens", "128"));
 
     @TempDir Path folder;
 
-    private Cli compare(Path out, String... more) {
-        return Cli.run(
-                Stream.of(SMALL.split(" "), new String[] {"--out", out.toString()}, more)
-                        .flatMap(Arrays::stream)
-                        .toArray(String[]::new));
+    /** With these options instead of, or beside, the small ones. */
+    private static Cli compare(Path out, String... more) {
+        Map<String, String> options = new HashMap<>(SMALL);
+        List<String> flags = new ArrayList<>(List.of("compare", "--no-images"));
+        for (int i = 0; i < more.length; i++) {
+            if (more[i].equals("--json")) {
+                flags.add(more[i]);
+            } else {
+                options.put(more[i], more[++i]);
+            }
+        }
+        options.put("--out", out.toString());
+        options.forEach((option, value) -> flags.addAll(List.of(option, value)));
+        return Cli.run(flags.toArray(String[]::new));
     }
 
     @Test
@@ -36,12 +58,10 @@ class CompareCommandTest {
         List<String> lines = compare(out).succeeded().outLines();
 
         assertThat(lines.getFirst()).contains("compare-mqar-16-2: 4 trials");
+        assertThat(lines).anyMatch(line -> line.startsWith("length 64, a step of 2 rows: attention "));
         assertThat(lines)
-                .anyMatch(line -> line.startsWith("length 64, a step of 2 rows: attention "));
-        assertThat(lines)
-                .anyMatch(
-                        line -> line.matches("mixer +accuracy +lr +epochs +parameters +state .*"));
-        assertThat(lines).anyMatch(line -> line.matches("attention +\\d+\\.\\d\\d % .* 1 KiB .*"));
+                .anyMatch(line -> line.matches("mixer +accuracy +lr +epochs +parameters +state .*"));
+        assertThat(lines).anyMatch(line -> line.matches("attention +\\d+\\.\\d\\d % .* 2 KiB .*"));
         assertThat(lines).anyMatch(line -> line.matches("short-conv +\\d+\\.\\d\\d % .*"));
         assertThat(lines.getLast()).isEqualTo("page          " + out.resolve("compare.html"));
         assertThat(Files.readString(out.resolve("compare.html")))
@@ -59,27 +79,19 @@ class CompareCommandTest {
                 result.outLines().stream().map(line -> JsonMapper.shared().readTree(line)).toList();
         assertThat(lines).hasSize(5);
         assertThat(lines.subList(0, 2))
-                .allMatch(line ->
-                        line.get("accuracy").isNumber() && line.get("state_bytes").asLong() > 0);
+                .allMatch(line -> line.get("accuracy").isNumber() && line.get("state_bytes").asLong() > 0);
         assertThat(lines.subList(2, 4))
-                .allMatch(line ->
-                        line.get("length").asInt() == 64
-                                && line.get("tokens_per_s").asDouble() > 0);
+                .allMatch(line -> line.get("length").asInt() == 64 && line.get("tokens_per_s").asDouble() > 0);
         assertThat(lines.getLast().get("folder").asString()).endsWith("c");
     }
 
     @Test
     void aMixerThatFailsIsNamedAndTheOthersAreCompared() {
         // At this learning rate logits overflow, with any mixer that has parameters to move.
-        Cli result =
-                Cli.run(
-                        (SMALL.replace("1e-3,1e-2", "1e-3,1e38")
-                                        + " --max-length 0 --out "
-                                        + folder.resolve("c"))
-                                .split(" "));
+        Cli result = compare(folder.resolve("c"), "--lr", "1e-3,1e38", "--max-length", "0");
 
         assertThat(result.code()).isZero();
-        assertThat(result.out()).contains("failed: attention, learning rate 1e38: ");
+        assertThat(result.out()).contains("failed: attention, learning rate 1e+38: ");
         assertThat(result.outLines()).anyMatch(line -> line.matches("attention +\\d.* 0\\.001 .*"));
     }
 
@@ -110,8 +122,7 @@ class CompareCommandTest {
     @Test
     void mistakesGetOneLineAndNothingIsWritten() throws IOException {
         Path out = folder.resolve("c");
-        compare(out, "--mixers", "attention,mambo")
-                .refused("--mixers mambo", "choose from attention");
+        compare(out, "--mixers", "attention,mambo").refused("--mixers mambo", "choose from attention");
         compare(out, "--mixers", "hyena,hyena").refused("--mixers hyena", "twice");
         compare(out, "--task", "chess").refused("--task chess", "choose from mqar");
         compare(out, "--lr", "1e-3,1e-3").refused("lr: 0.001 is there twice");
@@ -120,11 +131,10 @@ class CompareCommandTest {
         compare(out, "--max-length", "100000000").refused("--max-length 100000000", "64");
         compare(out, "--max-length", "1024").refused("--tokens 128", "--tokens 1024");
         compare(out, "--tokens", "0").refused("--tokens 0", "try 8192");
-        compare(out, "--window", "4")
-                .refused("--window", "none of the mixers attention, short-conv");
+        compare(out, "--window", "4").refused("--window", "none of the mixers attention, short-conv");
         compare(out, "--heads", "3").refused("--heads 3", "divide the width");
         compare(out, "--device", "tpu").refused("--device tpu");
-        compare(out, "--pairs", "9").refused("--pairs 9");
+        compare(out, "--pairs", "9").refused("--length 16", "9 pairs");
         assertThat(out).doesNotExist();
 
         Path file = Files.writeString(folder.resolve("file"), "x");

@@ -17,6 +17,9 @@ class ReadmeCommandsTest {
     private static final String SMALL =
             " --train-examples 16 --validation-examples 8 --test-examples 8 --epochs 1 --threads 1";
 
+    /** Makes a comparison short. */
+    private static final String BRIEF = SMALL + " --lr 1e-3 --max-length 0 --no-images";
+
     @TempDir Path folder;
 
     @Test
@@ -30,7 +33,8 @@ class ReadmeCommandsTest {
                         .map(line -> line.strip().split(" {2,}")[0])
                         .filter(command -> !command.contains("|"))
                         .toList();
-        assertThat(commands).hasSizeGreaterThan(7).anyMatch(command -> command.contains("--taps"));
+        assertThat(commands).hasSizeGreaterThan(7).anyMatch(command -> command.contains("--taps"))
+                .anyMatch(command -> command.contains(" compare "));
         for (String command : commands) {
             Cli result = Cli.run(arguments(command));
             assertThat(result.err()).as(command).isEmpty();
@@ -39,9 +43,12 @@ class ReadmeCommandsTest {
     }
 
     private String[] arguments(String command) {
-        boolean newRun = command.contains(" train") && !command.contains("--resume");
+        boolean comparison = command.contains(" compare");
+        boolean newRun =
+                comparison || command.contains(" train") && !command.contains("--resume");
+        String small = comparison ? BRIEF : newRun ? SMALL : "";
         var arguments =
-                Stream.of((command + (newRun ? SMALL : "")).split(" "))
+                Stream.of((command + small).split(" "))
                         .skip(1)
                         .map(word ->
                                 word.startsWith("run") ? folder.resolve(word).toString() : word);

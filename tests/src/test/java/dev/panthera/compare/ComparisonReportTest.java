@@ -107,6 +107,22 @@ class ComparisonReportTest {
     }
 
     @Test
+    void aSingleLengthHasOneColumnOfSpeed() {
+        var comparison =
+                new MixerComparison(
+                        "t",
+                        List.of(result("hyena", 0.5, 8)),
+                        List.of(cost("hyena", 64, 0.01)),
+                        List.of(),
+                        Map.of());
+
+        var table = ComparisonTable.of(comparison);
+
+        assertThat(table.columns().keySet()).endsWith("tokens/s, L=64", "memory, L=64");
+        assertThat(table.rows().getFirst()).hasSize(table.columns().size());
+    }
+
+    @Test
     void theLinesHaveEveryNumberAndEveryFailure() {
         var lines = ComparisonLines.of(comparison());
 

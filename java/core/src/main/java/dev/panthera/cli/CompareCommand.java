@@ -27,7 +27,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -163,12 +162,8 @@ final class CompareCommand implements Callable<Integer> {
             provenance.put("device", chosen.description());
         }
         provenance.put("version", Version.line());
-        provenance.put(
-                "command",
-                Stream.concat(
-                                Stream.of("panthera compare"),
-                                spec.commandLine().getParseResult().originalArgs().stream())
-                        .collect(Collectors.joining(" ")));
+        List<String> arguments = spec.commandLine().getParseResult().originalArgs();
+        provenance.put("command", "panthera " + String.join(" ", arguments));
         return provenance;
     }
 

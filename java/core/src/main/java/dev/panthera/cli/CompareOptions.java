@@ -55,8 +55,8 @@ final class CompareOptions {
             split = ",",
             hideParamSyntax = true,
             description =
-                    "Learning rates of which each mixer's best counts, with commas. Default: 1e-3,2e-3,4e-3")
-    private List<Double> learningRates = List.of(1e-3, 2e-3, 4e-3);
+                    "Learning rates of which each mixer's best counts, with commas. Default: 1e-3,2e-3,3e-3")
+    private List<Double> learningRates = List.of(1e-3, 2e-3, 3e-3);
 
     @Option(
             names = "--max-length",

@@ -43,7 +43,7 @@ public record ComparisonPlan(
                 !mixers.isEmpty(), "--mixers: there is nothing to compare; name at least one");
         UserException.require(
                 !learningRates.isEmpty(),
-                "--lr: at least one learning rate is needed; try 1e-3,2e-3,4e-3");
+                "--lr: at least one learning rate is needed; try 1e-3,2e-3,3e-3");
         int longest = lengths.stream().mapToInt(length -> length).max().orElse(1);
         UserException.require(
                 tokens >= longest,
@@ -112,13 +112,14 @@ public record ComparisonPlan(
                                 Mixers.STATE.label(base.model().stateMixer())));
         settings.put(
                 "training",
-                "at most %d epochs, batches of %d rows, learning rates %s"
+                "at most %d epochs, batches of %d rows, learning rates %s, one seed (%d)"
                         .formatted(
                                 base.epochs(),
                                 data.batch(),
                                 learningRates.stream()
                                         .map(Amounts::rate)
-                                        .collect(Collectors.joining(", "))));
+                                        .collect(Collectors.joining(", ")),
+                                base.seed()));
         if (!lengths.isEmpty()) {
             settings.put("timing", "batches of %d tokens".formatted(tokens));
         }

@@ -138,7 +138,8 @@ public final class ComparisonReport {
                                 "Memory of training",
                                 "device memory in MiB",
                                 "What training needs at the same number of tokens per batch: parameters, gradients, optimizer and the"
-                                        + " step's own memory, without the JVM, against the length of a row (binary logarithm)."),
+                                        + " step's own memory, which comes in blocks of 8 MiB or more, without the JVM, against the length of a"
+                                        + " row (binary logarithm)."),
                         Division.LINEAR,
                         cost ->
                                 Point.of(
@@ -151,8 +152,7 @@ public final class ComparisonReport {
                                 "state-by-length",
                                 "State by length",
                                 "state per row",
-                                "What the model must keep per row to go on after so many tokens (both binary logarithms). Recall needs"
-                                        + " room: a state that does not grow can hold only so many pairs."),
+                                "What the model must keep per row to go on after so many tokens (both binary logarithms)."),
                         Division.BYTES,
                         cost ->
                                 Point.of(

@@ -26,19 +26,21 @@ public record ComparisonTable(Map<String, Boolean> columns, List<List<String>> r
         columns.put("epochs", false);
         columns.put("parameters", false);
         columns.put("state", false);
-        if (!lengths.isEmpty()) {
+        if (lengths.size() > 1) {
             columns.put("tokens/s, L=" + lengths.getFirst(), false);
+        }
+        if (!lengths.isEmpty()) {
             columns.put("tokens/s, L=" + lengths.getLast(), false);
             columns.put("memory, L=" + lengths.getLast(), false);
         }
         return new ComparisonTable(
                 columns,
                 comparison.results().stream()
-                        .map(result -> row(comparison, result, columns.size()))
+                        .map(result -> row(comparison, result))
                         .toList());
     }
 
-    private static List<String> row(MixerComparison comparison, MixerResult result, int cells) {
+    private static List<String> row(MixerComparison comparison, MixerResult result) {
         boolean trained = result.testAccuracy() != null;
         List<String> row = new ArrayList<>();
         row.add(result.mixer());
@@ -47,11 +49,13 @@ public record ComparisonTable(Map<String, Boolean> columns, List<List<String>> r
         row.add(trained ? Integer.toString(result.epochs()) : UNKNOWN);
         row.add(trained ? Amounts.grouped(result.parameters()) : UNKNOWN);
         row.add(trained ? Amounts.bytes(result.stateBytes()) : UNKNOWN);
-        if (cells > row.size()) {
-            int shortest = comparison.lengths().getFirst();
-            int longest = comparison.lengths().getLast();
-            Optional<StepCost> atLast = comparison.cost(result.mixer(), longest);
-            row.add(cell(comparison.cost(result.mixer(), shortest), ComparisonTable::speed));
+        List<Integer> lengths = comparison.lengths();
+        if (lengths.size() > 1) {
+            Optional<StepCost> atFirst = comparison.cost(result.mixer(), lengths.getFirst());
+            row.add(cell(atFirst, ComparisonTable::speed));
+        }
+        if (!lengths.isEmpty()) {
+            Optional<StepCost> atLast = comparison.cost(result.mixer(), lengths.getLast());
             row.add(cell(atLast, ComparisonTable::speed));
             row.add(cell(atLast, cost -> Amounts.bytes(cost.deviceBytes())));
         }

@@ -1,14 +1,17 @@
 package dev.panthera.compare;
 
 import dev.panthera.UserException;
+import dev.panthera.train.TrainConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Times the training steps of several mixers at growing lengths. At each length the mixers take turns, so that what disturbs the
@@ -60,8 +63,7 @@ final class StepTimer {
             if (tooLong || stopRequested.getAsBoolean() || mixers.isEmpty()) {
                 int at = plan.lengths().indexOf(length);
                 return new Timed(
-                        all,
-                        tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
+                        all, tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
             }
             long start = nanoTime.getAsLong();
             List<StepCost> costs = at(length, plan, mixers);
@@ -76,9 +78,7 @@ final class StepTimer {
     }
 
     private List<StepCost> at(int length, ComparisonPlan plan, List<String> mixers) {
-        Map<String, StepCost> costs = new LinkedHashMap<>();
-        mixers.forEach(mixer -> costs.put(mixer, null));
-        costs.putAll(together(length, plan, mixers));
+        Map<String, StepCost> costs = together(length, plan, mixers);
         if (mixers.size() > 1) {
             for (String mixer : mixers) {
                 // What did not fit beside the others may fit alone.
@@ -94,13 +94,22 @@ final class StepTimer {
     private static final class Turn implements AutoCloseable {
         private final String mixer;
         private final TimedStep.Factory steps;
-        private TimedStep step;
-        private String failure;
+        private @Nullable TimedStep step;
+        private @Nullable String failure;
         private final List<Long> nanos = new ArrayList<>();
 
         Turn(String mixer, TimedStep.Factory steps) {
             this.mixer = mixer;
             this.steps = steps;
+        }
+
+        void open(TrainConfig config) {
+            attempt(() -> step = steps.of(config));
+        }
+
+        /** Makes a step, which must be open. */
+        void run() {
+            Objects.requireNonNull(step).run();
         }
 
         void attempt(Runnable action) {
@@ -136,8 +145,7 @@ final class StepTimer {
         int rows = StepConfigs.rows(plan, length);
         try {
             for (Turn turn : turns) {
-                turn.attempt(
-                        () -> turn.step = turn.steps.of(StepConfigs.at(plan, turn.mixer, length)));
+                turn.open(StepConfigs.at(plan, turn.mixer, length));
             }
             warmUp(turns);
             rounds(turns);
@@ -154,7 +162,7 @@ final class StepTimer {
         double least = warm ? 0 : WARM_UP_SECONDS * turns.size();
         warm = true;
         for (int i = 0; i < WARM_UP_ROUNDS || seconds(begun) < least; i++) {
-            if (!round(turns, turn -> turn.step.run())) {
+            if (!round(turns, Turn::run)) {
                 return;
             }
         }
@@ -169,7 +177,7 @@ final class StepTimer {
                             turns,
                             turn -> {
                                 long start = nanoTime.getAsLong();
-                                turn.step.run();
+                                turn.run();
                                 turn.nanos.add(nanoTime.getAsLong() - start);
                             });
             if (!any) {
@@ -196,6 +204,7 @@ final class StepTimer {
             String why = turn.failure == null ? "interrupted" : turn.failure;
             return StepCost.failed(turn.mixer, length, rows, why);
         }
+        TimedStep step = Objects.requireNonNull(turn.step);
         double[] seconds = turn.nanos.stream().mapToDouble(nanos -> nanos / 1e9).sorted().toArray();
         return new StepCost(
                 turn.mixer,
@@ -204,8 +213,8 @@ final class StepTimer {
                 median(seconds),
                 seconds[(seconds.length - 1) / 4],
                 seconds[seconds.length - 1 - (seconds.length - 1) / 4],
-                turn.step.deviceBytes(),
-                turn.step.stateBytes(),
+                step.deviceBytes(),
+                step.stateBytes(),
                 null);
     }
 
