@@ -60,7 +60,7 @@ class SweepLaunchTest {
                                         "-p",
                                         ModulePathTest.modulePath(),
                                         "--add-modules=dev.panthera",
-                                        "--enable-native-access=dev.panthera.kernels",
+                                        "--enable-native-access=dev.panthera.kernels,org.xerial.sqlitejdbc",
                                         "--illegal-native-access=deny",
                                         file.toString(),
                                         "--out",
@@ -81,7 +81,7 @@ class SweepLaunchTest {
                                 List.of(
                                         "-p",
                                         ModulePathTest.modulePath(),
-                                        "--enable-native-access=dev.panthera.kernels",
+                                        "--enable-native-access=dev.panthera.kernels,org.xerial.sqlitejdbc",
                                         "--illegal-native-access=deny",
                                         "-m",
                                         "dev.panthera/" + PROGRAM,
@@ -92,6 +92,29 @@ class SweepLaunchTest {
                         .run();
         assertThat(outcome.err()).isEmpty();
         assertThat(outcome.out()).contains("2 of them have ended before", "2 done, 0 failed");
+    }
+
+    @Test
+    void aJavaThatForbidsNativeAccessIsToldWhatToAllow() throws IOException, InterruptedException {
+        Path file = Files.writeString(folder.resolve("X.java"), OWN_MIXER);
+        var outcome =
+                ChildJvm.withOptions(
+                                scratch,
+                                List.of(
+                                        "-p",
+                                        ModulePathTest.modulePath(),
+                                        "--add-modules=dev.panthera",
+                                        "--enable-native-access=dev.panthera.kernels",
+                                        "--illegal-native-access=deny",
+                                        file.toString(),
+                                        "--out",
+                                        out()))
+                        .run();
+        assertThat(outcome.exitCode()).isEqualTo(2);
+        assertThat(outcome.err().lines())
+                .singleElement()
+                .asString()
+                .contains("--enable-native-access=org.xerial.sqlitejdbc");
     }
 
     @Test

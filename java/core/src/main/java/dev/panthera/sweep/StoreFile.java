@@ -225,6 +225,12 @@ final class StoreFile {
     }
 
     private static UserException explain(Path file, SQLException failure, boolean readOnly) {
+        if (failure.getCause() instanceof IllegalCallerException) {
+            return new UserException(
+                    "%s: this Java forbids SQLite its library; start it with --enable-native-access=org.xerial.sqlitejdbc, or =ALL-UNNAMED if there are no modules"
+                            .formatted(file),
+                    failure);
+        }
         var code =
                 failure instanceof SQLiteException known
                         ? known.getResultCode()
