@@ -41,8 +41,7 @@ class ModuleTest {
                             Set.of(
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
-                    Map.entry(
-                            "sweep", Set.of("track", "train", "task", "mixer", "tensor", "io")),
+                    Map.entry("sweep", Set.of("track", "train", "task", "mixer", "tensor", "io")),
                     Map.entry("report", Set.of("sweep", "train", "io")),
                     Map.entry(
                             "compare",

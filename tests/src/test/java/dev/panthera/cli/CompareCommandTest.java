@@ -58,9 +58,11 @@ class CompareCommandTest {
         List<String> lines = compare(out).succeeded().outLines();
 
         assertThat(lines.getFirst()).contains("compare-mqar-16-2: 4 trials");
-        assertThat(lines).anyMatch(line -> line.startsWith("length 64, a step of 2 rows: attention "));
         assertThat(lines)
-                .anyMatch(line -> line.matches("mixer +accuracy +lr +epochs +parameters +state .*"));
+                .anyMatch(line -> line.startsWith("length 64, a step of 2 rows: attention "));
+        assertThat(lines)
+                .anyMatch(
+                        line -> line.matches("mixer +accuracy +lr +epochs +parameters +state .*"));
         assertThat(lines).anyMatch(line -> line.matches("attention +\\d+\\.\\d\\d % .* 2 KiB .*"));
         assertThat(lines).anyMatch(line -> line.matches("short-conv +\\d+\\.\\d\\d % .*"));
         assertThat(lines.getLast()).isEqualTo("page          " + out.resolve("compare.html"));
@@ -79,9 +81,12 @@ class CompareCommandTest {
                 result.outLines().stream().map(line -> JsonMapper.shared().readTree(line)).toList();
         assertThat(lines).hasSize(5);
         assertThat(lines.subList(0, 2))
-                .allMatch(line -> line.get("accuracy").isNumber() && line.get("state_bytes").asLong() > 0);
+                .allMatch(line ->
+                        line.get("accuracy").isNumber() && line.get("state_bytes").asLong() > 0);
         assertThat(lines.subList(2, 4))
-                .allMatch(line -> line.get("length").asInt() == 64 && line.get("tokens_per_s").asDouble() > 0);
+                .allMatch(line ->
+                        line.get("length").asInt() == 64
+                                && line.get("tokens_per_s").asDouble() > 0);
         assertThat(lines.getLast().get("folder").asString()).endsWith("c");
     }
 
@@ -122,7 +127,8 @@ class CompareCommandTest {
     @Test
     void mistakesGetOneLineAndNothingIsWritten() throws IOException {
         Path out = folder.resolve("c");
-        compare(out, "--mixers", "attention,mambo").refused("--mixers mambo", "choose from attention");
+        compare(out, "--mixers", "attention,mambo")
+                .refused("--mixers mambo", "choose from attention");
         compare(out, "--mixers", "hyena,hyena").refused("--mixers hyena", "twice");
         compare(out, "--task", "chess").refused("--task chess", "choose from mqar");
         compare(out, "--lr", "1e-3,1e-3").refused("lr: 0.001 is there twice");
@@ -131,7 +137,8 @@ class CompareCommandTest {
         compare(out, "--max-length", "100000000").refused("--max-length 100000000", "64");
         compare(out, "--max-length", "1024").refused("--tokens 128", "--tokens 1024");
         compare(out, "--tokens", "0").refused("--tokens 0", "try 8192");
-        compare(out, "--window", "4").refused("--window", "none of the mixers attention, short-conv");
+        compare(out, "--window", "4")
+                .refused("--window", "none of the mixers attention, short-conv");
         compare(out, "--heads", "3").refused("--heads 3", "divide the width");
         compare(out, "--device", "tpu").refused("--device tpu");
         compare(out, "--pairs", "9").refused("--length 16", "9 pairs");

@@ -33,7 +33,9 @@ class ReadmeCommandsTest {
                         .map(line -> line.strip().split(" {2,}")[0])
                         .filter(command -> !command.contains("|"))
                         .toList();
-        assertThat(commands).hasSizeGreaterThan(7).anyMatch(command -> command.contains("--taps"))
+        assertThat(commands)
+                .hasSizeGreaterThan(7)
+                .anyMatch(command -> command.contains("--taps"))
                 .anyMatch(command -> command.contains(" compare "));
         for (String command : commands) {
             Cli result = Cli.run(arguments(command));
@@ -44,8 +46,7 @@ class ReadmeCommandsTest {
 
     private String[] arguments(String command) {
         boolean comparison = command.contains(" compare");
-        boolean newRun =
-                comparison || command.contains(" train") && !command.contains("--resume");
+        boolean newRun = comparison || command.contains(" train") && !command.contains("--resume");
         String small = comparison ? BRIEF : newRun ? SMALL : "";
         var arguments =
                 Stream.of((command + small).split(" "))

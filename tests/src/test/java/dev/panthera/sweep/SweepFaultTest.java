@@ -103,7 +103,9 @@ class SweepFaultTest {
         }
         assertThat(said.getLast()).isEqualTo("end");
         assertThat(kills).as("kills before the sweep ended").isGreaterThan(KILLS / 2);
-        assertThat(said).as("a trial that went on").anyMatch(line -> line.matches("started [1-9].*"));
+        assertThat(said)
+                .as("a trial that went on")
+                .anyMatch(line -> line.matches("started [1-9].*"));
         assertThat(TinySweep.results(folder))
                 .hasSize(TRIALS)
                 .isEqualTo(TinySweep.results(undisturbed))

@@ -35,9 +35,7 @@ public record ComparisonTable(Map<String, Boolean> columns, List<List<String>> r
         }
         return new ComparisonTable(
                 columns,
-                comparison.results().stream()
-                        .map(result -> row(comparison, result))
-                        .toList());
+                comparison.results().stream().map(result -> row(comparison, result)).toList());
     }
 
     private static List<String> row(MixerComparison comparison, MixerResult result) {

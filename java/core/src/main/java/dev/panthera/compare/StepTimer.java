@@ -63,7 +63,8 @@ final class StepTimer {
             if (tooLong || stopRequested.getAsBoolean() || mixers.isEmpty()) {
                 int at = plan.lengths().indexOf(length);
                 return new Timed(
-                        all, tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
+                        all,
+                        tooLong ? plan.lengths().subList(at, plan.lengths().size()) : List.of());
             }
             long start = nanoTime.getAsLong();
             List<StepCost> costs = at(length, plan, mixers);
