@@ -96,7 +96,7 @@ class CompareCommandTest {
         Cli result = compare(folder.resolve("c"), "--lr", "1e-3,1e38", "--max-length", "0");
 
         assertThat(result.code()).isZero();
-        assertThat(result.out()).contains("failed: attention, learning rate 1e+38: ");
+        assertThat(result.out()).contains("failed: attention, learning rate 1e38: ");
         assertThat(result.outLines()).anyMatch(line -> line.matches("attention +\\d.* 0\\.001 .*"));
     }
 
