@@ -41,12 +41,12 @@ class ModuleTest {
                             Set.of(
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
-                    Map.entry("sweep", Set.of("train")),
+                    Map.entry("sweep", Set.of("train", "task", "mixer")),
                     Map.entry("bench", Set.of("train", "task", "tensor")),
                     Map.entry(
                             "cli",
                             Set.of(
-                                    "bench", "parity", "train", "task", "model", "mixer", "nn",
+                                    "sweep", "bench", "parity", "train", "task", "model", "mixer", "nn",
                                     "tensor", "io", "random")));
 
     @Test
