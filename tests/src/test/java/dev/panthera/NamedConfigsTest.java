@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Layer;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
-import dev.panthera.mixer.Layer;
 import dev.panthera.nn.Init;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -79,7 +79,17 @@ class NamedConfigsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "hyaena", "com.example.None", "a/b", "int", "[", "[I", "DEV.PANTHERA.UserException"})
+    @ValueSource(
+            strings = {
+                "",
+                "hyaena",
+                "com.example.None",
+                "a/b",
+                "int",
+                "[",
+                "[I",
+                "DEV.PANTHERA.UserException"
+            })
     void aNameOfNothingIsRefused(String name) {
         assertThatThrownBy(() -> Mixers.SEQUENCE.kind(name))
                 .isInstanceOf(UserException.class)

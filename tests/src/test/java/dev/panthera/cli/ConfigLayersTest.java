@@ -86,8 +86,7 @@ class ConfigLayersTest {
                         .set("data.test.1.task.pairs", 3)
                         .toConfig();
         assertThat(config.data().test())
-                .containsExactly(
-                        new DataSegment(task(16, 2), 9), new DataSegment(task(32, 3), 9));
+                .containsExactly(new DataSegment(task(16, 2), 9), new DataSegment(task(32, 3), 9));
     }
 
     /** Of the default preset, but for these. */

@@ -128,7 +128,11 @@ class TrainCommandTest {
                                 .mixerLabel())
                 .isEqualTo("attention");
         assertThat(
-                        config("--set", "model.mixer.configs.1.heads=4", "--hybrid", "hyena,attention")
+                        config(
+                                        "--set",
+                                        "model.mixer.configs.1.heads=4",
+                                        "--hybrid",
+                                        "hyena,attention")
                                 .model()
                                 .mixer())
                 .isEqualTo(
@@ -298,8 +302,10 @@ class TrainCommandTest {
         assertThat(help.replaceAll("\\s+", " "))
                 .contains("--d-model=N Channels. Default: " + defaults.model().dModel())
                 .contains("--vocab=N Number of tokens. Default: " + defaults.data().vocabSize())
-                .contains("--mixer=NAME Sequence mixer; panthera mixers lists them. Default: attention")
-                .contains("--state-mixer=NAME State mixer; panthera mixers lists them. Default: identity")
+                .contains(
+                        "--mixer=NAME Sequence mixer; panthera mixers lists them. Default: attention")
+                .contains(
+                        "--state-mixer=NAME State mixer; panthera mixers lists them. Default: identity")
                 .contains("--heads=N Heads of attention. Default: 1")
                 .contains(
                         "--lr=X Learning rate of the first epoch. Default: "

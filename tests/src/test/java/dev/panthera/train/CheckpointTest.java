@@ -141,11 +141,10 @@ class CheckpointTest {
         var interrupted = TinyRuns.runUntil(7, CONFIG, again);
         assertThat(interrupted.history())
                 .singleElement()
-                .satisfies(
-                        epoch -> {
-                            assertThat(epoch.epoch()).isEqualTo(1);
-                            assertThat(epoch.deciding().slices()).isNotEmpty();
-                        });
+                .satisfies(epoch -> {
+                    assertThat(epoch.epoch()).isEqualTo(1);
+                    assertThat(epoch.deciding().slices()).isNotEmpty();
+                });
         assertThat(TinyRuns.resumeUntil(0, CONFIG, again).history())
                 .isEqualTo(interrupted.history());
     }
@@ -155,7 +154,10 @@ class CheckpointTest {
         rewrite("history", "[]", "");
         assertRefused("knows 0 epochs, and stands at epoch 1");
         rewrite("epoch", "0", "");
-        rewrite("history", SafetensorsFile.read(run.resolve(Checkpoint.FILE)).metadata().get("history"), "");
+        rewrite(
+                "history",
+                SafetensorsFile.read(run.resolve(Checkpoint.FILE)).metadata().get("history"),
+                "");
         assertRefused("knows 1 epochs, and stands at epoch 0");
     }
 

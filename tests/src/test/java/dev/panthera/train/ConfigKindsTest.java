@@ -109,7 +109,8 @@ class ConfigKindsTest {
     void everyListedMixerComesBack(String name) {
         var mixer = Mixers.SEQUENCE.named(name);
         assertComesBack(with(mixer, new Mlp.Config(2)), "\"name\" : \"" + name + "\"");
-        assertComesBack(with(Hybrid.Config.of(mixer, new Attention.Config(2)), new Mlp.Config(2)), name);
+        assertComesBack(
+                with(Hybrid.Config.of(mixer, new Attention.Config(2)), new Mlp.Config(2)), name);
         var byName = TinyRuns.config("model.mixer=" + name).model().mixer();
         assertThat(byName.getClass()).isEqualTo(mixer.getClass());
     }
@@ -119,7 +120,10 @@ class ConfigKindsTest {
     void everyListedStateMixerComesBack(String name) {
         var mixer = Mixers.STATE.named(name);
         assertComesBack(with(new Attention.Config(2), mixer), "\"name\" : \"" + name + "\"");
-        assertThat(TinyRuns.config("model.state_mixer=identity", "model.state_mixer=" + name).model().stateMixer())
+        assertThat(
+                        TinyRuns.config("model.state_mixer=identity", "model.state_mixer=" + name)
+                                .model()
+                                .stateMixer())
                 .isEqualTo(name.equals("identity") ? Mixers.STATE.named("identity") : mixer);
     }
 
@@ -167,7 +171,8 @@ class ConfigKindsTest {
         try (var loader = new URLClassLoader(new URL[] {compiled().toUri().toURL()}, before)) {
             thread.setContextClassLoader(loader);
             var config = ConfigFile.fromJson(json);
-            assertThat(config.model().mixer()).hasToString("Echo[echoes=2, dropout=0.1, bias=true]");
+            assertThat(config.model().mixer())
+                    .hasToString("Echo[echoes=2, dropout=0.1, bias=true]");
             assertThat(config.model().mixerLabel()).isEqualTo("echo");
             assertThat(ConfigFile.toJson(config)).isEqualTo(json);
         } finally {
@@ -193,7 +198,16 @@ class ConfigKindsTest {
                         """);
         int code =
                 ToolProvider.getSystemJavaCompiler()
-                        .run(null, null, null, "-proc:none", "-cp", System.getProperty("java.class.path"), "-d", folder.toString(), source.toString());
+                        .run(
+                                null,
+                                null,
+                                null,
+                                "-proc:none",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                "-d",
+                                folder.toString(),
+                                source.toString());
         assertThat(code).isZero();
         return folder;
     }

@@ -53,7 +53,8 @@ class ConfigMergeTest {
 
     @Test
     void optionsAloneKeepKindAndOtherOptions() {
-        assertThat(mixer("model.mixer={bias: false}")).isEqualTo(new Attention.Config(2, 0.1, false));
+        assertThat(mixer("model.mixer={bias: false}"))
+                .isEqualTo(new Attention.Config(2, 0.1, false));
         assertThat(TinyRuns.config("model.state_mixer={multiple: 3}").model().stateMixer())
                 .isEqualTo(new Mlp.Config(3));
     }
@@ -77,11 +78,11 @@ class ConfigMergeTest {
 
     @Test
     void aListOfMixersIsReplacedAndEachStartsFromTheOneInItsPlace() {
-        String hybrid = "model.mixer={name: hybrid, configs: [{heads: 2, name: attention}, short-conv]}";
+        String hybrid =
+                "model.mixer={name: hybrid, configs: [{heads: 2, name: attention}, short-conv]}";
         assertThat(mixer(hybrid))
                 .isEqualTo(
-                        Hybrid.Config.of(
-                                new Attention.Config(2), new ShortConvolution.Config(3)));
+                        Hybrid.Config.of(new Attention.Config(2), new ShortConvolution.Config(3)));
         assertThat(mixer(hybrid, "model.mixer.configs=[attention, hyena, hyena]"))
                 .isEqualTo(
                         Hybrid.Config.of(
@@ -90,8 +91,7 @@ class ConfigMergeTest {
                                 new Hyena.Config(ConvMethod.AUTO)));
         assertThat(mixer(hybrid, "model.mixer.configs.1.taps=7"))
                 .isEqualTo(
-                        Hybrid.Config.of(
-                                new Attention.Config(2), new ShortConvolution.Config(7)));
+                        Hybrid.Config.of(new Attention.Config(2), new ShortConvolution.Config(7)));
     }
 
     @Test
@@ -134,8 +134,7 @@ class ConfigMergeTest {
                                 new BaseConv.Config(List.of(3, -1), ConvMethod.FFT)));
         assertThat(mixer("model.mixer.**.heads=4")).isEqualTo(new Attention.Config(4));
         assertThat(test("data.test.**.pairs=1"))
-                .containsExactly(
-                        new DataSegment(task(16, 1), 30), new DataSegment(SHORTER, 15));
+                .containsExactly(new DataSegment(task(16, 1), 30), new DataSegment(SHORTER, 15));
     }
 
     @Test
@@ -176,7 +175,8 @@ class ConfigMergeTest {
         var draft = ConfigDraft.of(TinyRuns.config("model.mixer=short-conv"));
         var paths = List.of("model.mixer.**.dropout", "model.dropout");
         assertThat(draft.setAll(paths, 0.5).toConfig().model().dropout()).isEqualTo(0.5);
-        assertThatThrownBy(() -> draft.setAll(List.of("model.mixer.**.dropout"), 0.5, "--dropout 0.5"))
+        assertThatThrownBy(
+                        () -> draft.setAll(List.of("model.mixer.**.dropout"), 0.5, "--dropout 0.5"))
                 .isInstanceOf(UserException.class)
                 .hasMessage(
                         "--dropout 0.5: short-conv has no option dropout, only taps; leave it out or choose another mixer");

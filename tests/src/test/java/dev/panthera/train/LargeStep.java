@@ -23,8 +23,7 @@ final class LargeStep {
         var task = Mqar.of(512, 64).withPowerA(0.1).withFiller(Filler.ZERO);
         var segments = List.of(new DataSegment(task, STEPS * BATCH));
         var data =
-                new DataOptions(
-                        segments, segments, segments, BATCH, BATCH, BatchOrder.SHUFFLED, 1);
+                new DataOptions(segments, segments, segments, BATCH, BATCH, BatchOrder.SHUFFLED, 1);
         var model =
                 new ModelOptions(
                         new Attention.Config(1),

@@ -80,9 +80,11 @@ class ResumeTest {
                         heard.add(report);
                     }
                 };
-        var result =
-                Trainer.run(CONFIG, TinyRuns.options(folder, true, () -> false), listener);
-        assertThat(heard).hasSize(3).isEqualTo(result.history()).startsWith(stopped.history().toArray(EpochReport[]::new));
+        var result = Trainer.run(CONFIG, TinyRuns.options(folder, true, () -> false), listener);
+        assertThat(heard)
+                .hasSize(3)
+                .isEqualTo(result.history())
+                .startsWith(stopped.history().toArray(EpochReport[]::new));
         assertThat(result.totalSeconds())
                 .isEqualTo(result.history().stream().mapToDouble(EpochReport::seconds).sum())
                 .isGreaterThan(stopped.totalSeconds());
@@ -140,11 +142,10 @@ class ResumeTest {
         assertThat(result.epochs()).isEqualTo(expected.epochs());
         assertThat(TinyRuns.history(result)).isEqualTo(TinyRuns.history(expected));
         assertThat(result.history())
-                .allSatisfy(
-                        epoch -> {
-                            assertThat(epoch.seconds()).isPositive();
-                            assertThat(epoch.tokensPerSecond()).isPositive();
-                        });
+                .allSatisfy(epoch -> {
+                    assertThat(epoch.seconds()).isPositive();
+                    assertThat(epoch.tokensPerSecond()).isPositive();
+                });
         assertThat(TinyRuns.metadata(folder)).isEqualTo(TinyRuns.metadata(uninterrupted));
         assertThat(TinyRuns.tensors(folder)).isEqualTo(TinyRuns.tensors(uninterrupted));
         assertThat(TinyRuns.metrics(folder)).isEqualTo(TinyRuns.metrics(uninterrupted));

@@ -60,15 +60,11 @@ final class TinyRuns {
     private TinyRuns() {}
 
     private static List<DataSegment> segments(int longer, int shorter) {
-        return List.of(
-                new DataSegment(task(16, 2), longer), new DataSegment(task(12, 1), shorter));
+        return List.of(new DataSegment(task(16, 2), longer), new DataSegment(task(12, 1), shorter));
     }
 
     private static Mqar task(int length, int pairs) {
-        return Mqar.of(length, pairs)
-                .withVocabSize(64)
-                .withPowerA(0.1)
-                .withFiller(Filler.ZERO);
+        return Mqar.of(length, pairs).withVocabSize(64).withPowerA(0.1).withFiller(Filler.ZERO);
     }
 
     /** The tiny configuration with some values set, each as {@code path=yaml}. */

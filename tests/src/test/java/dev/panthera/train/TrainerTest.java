@@ -47,7 +47,9 @@ class TrainerTest {
         Path second = folder.resolve("second");
         var expected = TinyRuns.run(config, first);
         var result = Trainer.run(config, TinyRuns.options(threads, second), TrainListener.SILENT);
-        assertThat(TinyRuns.checkpoint(second)).isEqualTo(TinyRuns.checkpoint(first));
+        assertThat(TinyRuns.tensors(second)).isEqualTo(TinyRuns.tensors(first));
+        assertThat(TinyRuns.metadata(second)).isEqualTo(TinyRuns.metadata(first));
+        assertThat(TinyRuns.history(result)).isEqualTo(TinyRuns.history(expected));
         assertThat(TinyRuns.metrics(second)).isEqualTo(TinyRuns.metrics(first));
         assertThat(result.test()).isEqualTo(expected.test());
     }

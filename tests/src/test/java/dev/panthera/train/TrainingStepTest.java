@@ -22,7 +22,7 @@ class TrainingStepTest {
             TinyRuns.config(
                     "weight_decay=0",
                     "model.dropout=0",
-                "model.mixer.dropout=0",
+                    "model.mixer.dropout=0",
                     "model.residual_dropout=0",
                     "model.drop_path=0");
 
