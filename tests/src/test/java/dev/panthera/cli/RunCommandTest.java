@@ -49,6 +49,25 @@ class RunCommandTest {
         }
     }
 
+    /** Those that have a small scale, since the costs of large models take long to estimate. */
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("smallExperiments")
+    void everySmallExperimentCanBeListed(Path experiment) {
+        var result = run(experiment, "--scale", "small", "--dry-run").succeeded();
+        assertThat(result.out()).contains(" trials", "for one trial after the other");
+        assertThat(out()).doesNotExist();
+    }
+
+    static Stream<Path> smallExperiments() throws IOException {
+        List<Path> small = new ArrayList<>();
+        for (Path file : experiments().toList()) {
+            if (Files.readString(file).contains(".scale(\"small\"")) {
+                small.add(file);
+            }
+        }
+        return small.stream();
+    }
+
     @Test
     void aSweepRunsOnceAndIsThenDone() throws IOException {
         Path file = experiment("void main(String... args) { " + TINY + ".run(args); }");
@@ -293,7 +312,8 @@ class RunCommandTest {
             thread.setContextClassLoader(loader);
             var order =
                     TrialOrder.fromJson(
-                            "{\"id\":\"%s\",\"label\":\"\",\"config\":%s,\"device\":\"cpu\",\"threads\":1,\"folder\":null}"
+                            ("{\"id\":\"%s\",\"label\":\"\",\"config\":%s,\"device\":\"cpu\",\"threads\":1,\"folder\":null,"
+                                    + "\"tracking\":{\"tensorboard\":null,\"mlflow\":null,\"experiment\":\"x\"}}")
                                     .formatted(stored.id, stored.config));
             MixerConfig mixer = order.config().model().mixer();
             assertThat(mixer.getClass().getName()).isEqualTo("X$Mine$Config");

@@ -3,6 +3,7 @@ package dev.panthera.sweep;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.panthera.e2e.ChildJvm;
+import dev.panthera.train.EpochReport;
 import dev.panthera.train.RunInfo;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,6 +32,8 @@ class SweepFaultTest {
     private static final int KILLS = Integer.getInteger("panthera.tests.kills", 6);
     private static final long SEED = Long.getLong("panthera.tests.kills.seed", 6);
     private static final int TRIALS = 40;
+    private static final int EPOCHS = 12;
+    private static final int MOST_DELAY_MILLIS = 300;
 
     @TempDir private Path folder;
 
@@ -52,6 +55,11 @@ class SweepFaultTest {
                         }
 
                         @Override
+                        public void epochEnded(Trial trial, EpochReport report) {
+                            say("epoch " + report.epoch() + " " + trial.id());
+                        }
+
+                        @Override
                         public void finished(Trial trial, TrialOutcome outcome, boolean ours) {
                             say(outcome.status() + " " + ours + " " + trial.id());
                         }
@@ -69,8 +77,8 @@ class SweepFaultTest {
             return TinySweep.four()
                     .over(LearningRate.logspace(-3, -2, 5))
                     .over(Seeds.of(1, 2, 3, 4))
-                    .examples(Integer.getInteger("panthera.tests.kills.examples", 800), 64)
-                    .epochs(12);
+                    .examples(400, 64)
+                    .epochs(EPOCHS);
         }
     }
 
@@ -89,8 +97,8 @@ class SweepFaultTest {
             var child = ChildJvm.of(scratch, Child.class.getName(), folder.toString());
             Process process = child.start();
             if (kills < KILLS) {
-                int life = life(random, (int) (1500 * calmSeconds / KILLS), process, child);
-                if (!process.waitFor(life, TimeUnit.MILLISECONDS)) {
+                live(random, process, child);
+                if (process.isAlive()) {
                     process.destroyForcibly();
                     kills++;
                 }
@@ -102,15 +110,12 @@ class SweepFaultTest {
             assertThat(outcome.exitCode()).isIn(0, 137);
         }
         assertThat(said.getLast()).isEqualTo("end");
-        assertThat(kills).as("kills before the sweep ended").isGreaterThan(KILLS / 2);
-        assertThat(said)
-                .as("a trial that went on")
-                .anyMatch(line -> line.matches("started [1-9].*"));
+        assertThat(kills).as("kills before the sweep ended").isEqualTo(KILLS);
+        assertThat(said).as("a trial that went on").anyMatch(line -> line.matches("started [1-9].*"));
         assertThat(TinySweep.results(folder))
                 .hasSize(TRIALS)
                 .isEqualTo(TinySweep.results(undisturbed))
-                .allSatisfy(
-                        (id, values) -> assertThat(values.getFirst()).isEqualTo(TrialStatus.DONE));
+                .allSatisfy((id, values) -> assertThat(values.getFirst()).isEqualTo(TrialStatus.DONE));
         Map<String, Integer> ends = new HashMap<>();
         said.stream()
                 .filter(line -> line.startsWith("DONE true "))
@@ -118,23 +123,22 @@ class SweepFaultTest {
         assertThat(ends.values()).as("how often each trial was stored").containsOnly(1);
         assertThat(said).noneMatch(line -> line.startsWith("FAILED") || line.contains(" false "));
         int unsaid = TRIALS - ends.size();
-        assertThat(unsaid)
-                .as("stored, but killed before that was said")
-                .isLessThanOrEqualTo(2 * KILLS);
+        assertThat(unsaid).as("stored, but killed before that was said").isLessThanOrEqualTo(2 * KILLS);
         record(said, kills, unsaid, calmSeconds, (System.nanoTime() - start) / 1e9 - calmSeconds);
     }
 
     /**
-     * In milliseconds, so that a sweep which starts cold each time is not done before the last kill. Some lives end while the JVM starts, most once
-     * there are trials to be disturbed.
+     * Waits until a child has finished a random number of epochs, few enough that the sweep cannot end before the last kill, and
+     * then a random time; one child in ten hardly lives until its first trial.
      */
-    private static int life(Random random, int longest, Process process, ChildJvm child)
+    private static void live(Random random, Process process, ChildJvm child)
             throws IOException, InterruptedException {
-        int life = random.nextInt(longest);
-        if (random.nextInt(10) > 0) {
-            child.awaitText(process, "started");
+        int epochs = random.nextInt(10) == 0 ? -1 : random.nextInt(2 * TRIALS * EPOCHS / KILLS * 3 / 4);
+        int delay = random.nextInt(MOST_DELAY_MILLIS);
+        while (process.isAlive() && child.printed().lines().filter(line -> line.startsWith("epoch")).count() < epochs) {
+            Thread.sleep(5);
         }
-        return life;
+        process.waitFor(delay, TimeUnit.MILLISECONDS);
     }
 
     private static void record(
@@ -153,9 +157,7 @@ class SweepFaultTest {
         line.put("trial_starts", said.stream().filter(l -> l.startsWith("started")).count());
         line.put(
                 "resumed_from_checkpoint",
-                said.stream()
-                        .filter(l -> l.startsWith("started") && !l.startsWith("started 0"))
-                        .count());
+                said.stream().filter(l -> l.startsWith("started") && !l.startsWith("started 0")).count());
         line.put("ended_exactly_once", TRIALS);
         line.put("stored_but_killed_before_the_report", unsaid);
         line.put("results_bitwise_equal", true);

@@ -64,6 +64,7 @@ public final class SweepCommand implements SweepConsole {
 
         @Override
         public Integer call() {
+            options.requirePossible();
             GridOptions.apply(sweep, options.scale, options.settings);
             Grid grid = sweep.grid();
             List<Trial> selected = GridOptions.select(sweep, grid.trials(), options.only);
@@ -88,7 +89,6 @@ public final class SweepCommand implements SweepConsole {
                     !Files.exists(folder) || Files.isDirectory(folder),
                     "--out %s: it is a file; name a folder",
                     folder);
-            options.requireDevices();
             try (var interruption = new Interruption();
                     var store = SweepStore.open(folder)) {
                 store.put("name", sweep.name());

@@ -141,8 +141,6 @@ final class SweepOptions {
      * @param trials that it may get
      */
     LocalEngine localEngine(List<Trial> trials) {
-        UserException.require(
-                slots >= 0 && slots <= 1024, "--slots %d: 1 to 1024 are possible", slots);
         int cores = Runtime.getRuntime().availableProcessors();
         List<Slot> all = new ArrayList<>();
         for (String device : devices) {
@@ -161,11 +159,13 @@ final class SweepOptions {
     }
 
     /**
-     * Finds out before anything is written whether the devices of this machine can be used.
+     * Finds out before anything is written whether the local engine can work.
      *
-     * @throws UserException if one cannot
+     * @throws UserException if a number or device is impossible
      */
-    void requireDevices() {
+    void requirePossible() {
+        UserException.require(
+                slots >= 0 && slots <= 1024, "--slots %d: 1 to 1024 are possible", slots);
         if (engine.equals(LOCAL)) {
             devices.forEach(device -> new DeviceChoice(device, threads).open().close());
         }
