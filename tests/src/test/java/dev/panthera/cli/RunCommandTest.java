@@ -313,7 +313,7 @@ class RunCommandTest {
             var order =
                     TrialOrder.fromJson(
                             ("{\"id\":\"%s\",\"label\":\"\",\"config\":%s,\"device\":\"cpu\",\"threads\":1,\"folder\":null,"
-                                    + "\"tracking\":{\"tensorboard\":null,\"mlflow\":null,\"experiment\":\"x\"}}")
+                                            + "\"tracking\":{\"tensorboard\":null,\"mlflow\":null,\"experiment\":\"x\"}}")
                                     .formatted(stored.id, stored.config));
             MixerConfig mixer = order.config().model().mixer();
             assertThat(mixer.getClass().getName()).isEqualTo("X$Mine$Config");

@@ -111,11 +111,14 @@ class SweepFaultTest {
         }
         assertThat(said.getLast()).isEqualTo("end");
         assertThat(kills).as("kills before the sweep ended").isEqualTo(KILLS);
-        assertThat(said).as("a trial that went on").anyMatch(line -> line.matches("started [1-9].*"));
+        assertThat(said)
+                .as("a trial that went on")
+                .anyMatch(line -> line.matches("started [1-9].*"));
         assertThat(TinySweep.results(folder))
                 .hasSize(TRIALS)
                 .isEqualTo(TinySweep.results(undisturbed))
-                .allSatisfy((id, values) -> assertThat(values.getFirst()).isEqualTo(TrialStatus.DONE));
+                .allSatisfy(
+                        (id, values) -> assertThat(values.getFirst()).isEqualTo(TrialStatus.DONE));
         Map<String, Integer> ends = new HashMap<>();
         said.stream()
                 .filter(line -> line.startsWith("DONE true "))
@@ -123,7 +126,9 @@ class SweepFaultTest {
         assertThat(ends.values()).as("how often each trial was stored").containsOnly(1);
         assertThat(said).noneMatch(line -> line.startsWith("FAILED") || line.contains(" false "));
         int unsaid = TRIALS - ends.size();
-        assertThat(unsaid).as("stored, but killed before that was said").isLessThanOrEqualTo(2 * KILLS);
+        assertThat(unsaid)
+                .as("stored, but killed before that was said")
+                .isLessThanOrEqualTo(2 * KILLS);
         record(said, kills, unsaid, calmSeconds, (System.nanoTime() - start) / 1e9 - calmSeconds);
     }
 
@@ -133,9 +138,12 @@ class SweepFaultTest {
      */
     private static void live(Random random, Process process, ChildJvm child)
             throws IOException, InterruptedException {
-        int epochs = random.nextInt(10) == 0 ? -1 : random.nextInt(2 * TRIALS * EPOCHS / KILLS * 3 / 4);
+        int epochs =
+                random.nextInt(10) == 0 ? -1 : random.nextInt(2 * TRIALS * EPOCHS / KILLS * 3 / 4);
         int delay = random.nextInt(MOST_DELAY_MILLIS);
-        while (process.isAlive() && child.printed().lines().filter(line -> line.startsWith("epoch")).count() < epochs) {
+        while (process.isAlive()
+                && child.printed().lines().filter(line -> line.startsWith("epoch")).count()
+                        < epochs) {
             Thread.sleep(5);
         }
         process.waitFor(delay, TimeUnit.MILLISECONDS);
@@ -157,7 +165,9 @@ class SweepFaultTest {
         line.put("trial_starts", said.stream().filter(l -> l.startsWith("started")).count());
         line.put(
                 "resumed_from_checkpoint",
-                said.stream().filter(l -> l.startsWith("started") && !l.startsWith("started 0")).count());
+                said.stream()
+                        .filter(l -> l.startsWith("started") && !l.startsWith("started 0"))
+                        .count());
         line.put("ended_exactly_once", TRIALS);
         line.put("stored_but_killed_before_the_report", unsaid);
         line.put("results_bitwise_equal", true);
