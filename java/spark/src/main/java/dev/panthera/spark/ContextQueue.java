@@ -28,11 +28,10 @@ record ContextQueue(TrialQueue queue, @Nullable ClassLoader loader) implements T
     }
 
     private void in(Runnable call) {
-        in(
-                () -> {
-                    call.run();
-                    return true;
-                });
+        in(() -> {
+            call.run();
+            return true;
+        });
     }
 
     @Override

@@ -19,8 +19,7 @@ final class ShutdownGuard implements AutoCloseable {
 
     void install() {
         try {
-            ShutdownHookManager.get()
-                    .addShutdownHook(hook, FIRST, LIMIT_SECONDS, TimeUnit.SECONDS);
+            ShutdownHookManager.get().addShutdownHook(hook, FIRST, LIMIT_SECONDS, TimeUnit.SECONDS);
         } catch (IllegalStateException shuttingDown) {
             ended.countDown();
         }

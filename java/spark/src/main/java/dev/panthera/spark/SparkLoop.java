@@ -142,8 +142,7 @@ final class SparkLoop {
         if (cluster.isStopped()) {
             throw gone(null);
         }
-        boolean waitedLong =
-                cluster.listener().unchangedNanos() > options.patience().toNanos();
+        boolean waitedLong = cluster.listener().unchangedNanos() > options.patience().toNanos();
         UserException.require(
                 cluster.listener().hasExecutors() || !waitedLong,
                 "--master %s: no executor for %d s; start workers with JDK 25, or free their cores and memory, and run the sweep again",

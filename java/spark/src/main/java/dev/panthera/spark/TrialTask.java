@@ -41,8 +41,7 @@ final class TrialTask implements Function<String, String> {
         var context = TaskContext.get();
         try {
             TrialOrder order = placed(TrialOrder.fromJson(json), context);
-            return TrialRun.run(
-                    order, context::isInterrupted, ProgressLine.writer(progress::add));
+            return TrialRun.run(order, context::isInterrupted, ProgressLine.writer(progress::add));
         } catch (RuntimeException | LinkageError failure) {
             return TrialOutcome.failed(id, failure);
         }

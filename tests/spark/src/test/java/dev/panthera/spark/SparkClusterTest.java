@@ -93,8 +93,7 @@ class SparkClusterTest {
         }
         assertThat(queue.outcomes)
                 .extracting(TrialOutcome::id)
-                .containsExactlyInAnyOrderElementsOf(
-                        orders.stream().map(TrialOrder::id).toList());
+                .containsExactlyInAnyOrderElementsOf(orders.stream().map(TrialOrder::id).toList());
         for (TrialOrder order : orders) {
             assertThat(numbers(outcome(queue, order.id())))
                     .as(order.id())
@@ -125,7 +124,8 @@ class SparkClusterTest {
         assertThat(queue.outcomes)
                 .extracting(TrialOutcome::status)
                 .containsOnly(TrialStatus.WAITING);
-        assertThat(folder.resolve(queue.taken.getFirst()).resolve(Checkpoint.FILE)).isNotEmptyFile();
+        assertThat(folder.resolve(queue.taken.getFirst()).resolve(Checkpoint.FILE))
+                .isNotEmptyFile();
     }
 
     @Test
@@ -166,7 +166,8 @@ class SparkClusterTest {
         Engine engine = engine(null, Map.of("master", "spark://127.0.0.1:" + free));
         assertThatThrownBy(() -> engine.run(queue, () -> false))
                 .isInstanceOf(UserException.class)
-                .hasMessageStartingWith("--master spark://127.0.0.1:%d: nobody answers there".formatted(free))
+                .hasMessageStartingWith(
+                        "--master spark://127.0.0.1:%d: nobody answers there".formatted(free))
                 .hasMessageNotContaining("\n");
         assertThat(queue.taken).isEmpty();
     }
@@ -177,7 +178,8 @@ class SparkClusterTest {
         options.put("conf.spark.driver.host", "127.0.0.1");
         options.put("conf.spark.driver.bindAddress", "127.0.0.1");
         options.put("conf.spark.executor.memory", "512m");
-        options.put("conf.spark.executor.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1");
+        options.put(
+                "conf.spark.executor.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1");
         if (gate != null) {
             options.put("conf.spark.executorEnv.PANTHERA_TEST_GATE", "" + gate.port());
         }
@@ -193,15 +195,14 @@ class SparkClusterTest {
         var done = new CompletableFuture<Void>();
         Thread.ofPlatform()
                 .name("sweep")
-                .start(
-                        () -> {
-                            try {
-                                engine.run(queue, stop::get);
-                                done.complete(null);
-                            } catch (RuntimeException | Error failure) {
-                                done.completeExceptionally(failure);
-                            }
-                        });
+                .start(() -> {
+                    try {
+                        engine.run(queue, stop::get);
+                        done.complete(null);
+                    } catch (RuntimeException | Error failure) {
+                        done.completeExceptionally(failure);
+                    }
+                });
         return done;
     }
 

@@ -17,7 +17,8 @@ import java.util.regex.Pattern;
 final class StandaloneCluster implements AutoCloseable {
     private static final Pattern MASTER_READY =
             Pattern.compile("Starting Spark master at (spark://\\S+)");
-    private static final Pattern WORKER_READY = Pattern.compile("Successfully registered with master");
+    private static final Pattern WORKER_READY =
+            Pattern.compile("Successfully registered with master");
 
     /** Only against a test that would hang for ever. */
     private static final long LIMIT_SECONDS = 300;
