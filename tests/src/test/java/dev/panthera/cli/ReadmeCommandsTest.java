@@ -20,6 +20,11 @@ class ReadmeCommandsTest {
     /** Makes a comparison short. */
     private static final String BRIEF = SMALL + " --lr 1e-3 --max-length 0 --no-images";
 
+    /** Leaves one short trial of a sweep. */
+    private static final String ONE_TRIAL =
+            " --only task=mqar-64-4 --only d_model=16 --only lr=0.01 --only mixer=attention"
+                    + " --set data.train.*.examples=64 --set epochs=1";
+
     @TempDir Path folder;
 
     @Test
@@ -36,7 +41,9 @@ class ReadmeCommandsTest {
         assertThat(commands)
                 .hasSizeGreaterThan(7)
                 .anyMatch(command -> command.contains("--taps"))
-                .anyMatch(command -> command.contains(" compare "));
+                .anyMatch(command -> command.contains(" compare "))
+                .anyMatch(command -> command.contains(" run "))
+                .anyMatch(command -> command.contains(" report "));
         for (String command : commands) {
             Cli result = Cli.run(arguments(command));
             assertThat(result.err()).as(command).isEmpty();
@@ -45,6 +52,18 @@ class ReadmeCommandsTest {
     }
 
     private String[] arguments(String command) {
+        if (command.contains(" run ")) {
+            return Stream.of((command + ONE_TRIAL + " --out " + folder.resolve("sweep")).split(" "))
+                    .skip(1)
+                    .map(word -> word.startsWith("experiments/") ? "../" + word : word)
+                    .toArray(String[]::new);
+        }
+        if (command.endsWith(" figure-2")) {
+            return Stream.of(command.split(" "))
+                    .skip(1)
+                    .map(word -> word.equals("figure-2") ? folder.resolve("sweep").toString() : word)
+                    .toArray(String[]::new);
+        }
         boolean comparison = command.contains(" compare");
         boolean newRun = comparison || command.contains(" train") && !command.contains("--resume");
         String small = comparison ? BRIEF : newRun ? SMALL : "";

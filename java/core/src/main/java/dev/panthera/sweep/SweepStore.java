@@ -8,10 +8,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -29,13 +27,11 @@ public final class SweepStore implements AutoCloseable {
     /** After which a process that cannot be asked whether it lives counts as gone if it was not heard of. */
     private static final long LEASE_MILLIS = 60_000;
 
-    private final Path file;
-    private final Connection connection;
+    private final Statements sql;
     private final @Nullable Owner owner;
 
     private SweepStore(Path folder, Connection connection, @Nullable Owner owner) {
-        file = folder.resolve(StoreFile.NAME);
-        this.connection = connection;
+        sql = new Statements(folder.resolve(StoreFile.NAME), connection);
         this.owner = owner;
     }
 
@@ -53,14 +49,15 @@ public final class SweepStore implements AutoCloseable {
                             .formatted(folder, failure.getMessage()),
                     failure);
         }
-        var store = new SweepStore(folder, StoreFile.open(folder), Owner.self());
+        Connection connection = StoreFile.open(folder);
         try {
+            var store = new SweepStore(folder, connection, Owner.self());
             store.heartbeat();
+            return store;
         } catch (RuntimeException failure) {
-            StoreFile.close(store.connection, failure);
+            StoreFile.close(connection, failure);
             throw failure;
         }
-        return store;
     }
 
     /**
@@ -82,17 +79,17 @@ public final class SweepStore implements AutoCloseable {
 
     /** Notes a fact about the sweep. */
     public void put(String key, String value) {
-        transaction(() -> execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
+        sql.transaction(() -> sql.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
     }
 
     /** Notes a fact about the sweep unless one of that key is known. */
     public void putIfAbsent(String key, String value) {
-        transaction(() -> execute("INSERT OR IGNORE INTO sweep VALUES (?, ?)", key, value));
+        sql.transaction(() -> sql.execute("INSERT OR IGNORE INTO sweep VALUES (?, ?)", key, value));
     }
 
     /** A fact about the sweep. */
     public Optional<String> get(String key) {
-        return query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key).stream()
+        return sql.query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key).stream()
                 .findFirst();
     }
 
@@ -101,27 +98,27 @@ public final class SweepStore implements AutoCloseable {
      * another process works on the sweep and may be about to take them.
      */
     public void list(List<Trial> trials) {
-        transaction(() -> {
-            execute(
+        sql.transaction(() -> {
+            sql.execute(
                     "CREATE TEMP TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY, ordinal INTEGER)");
-            execute("DELETE FROM listed");
+            sql.execute("DELETE FROM listed");
             try (var insert =
-                            connection.prepareStatement(
+                            sql.prepare(
                                     "INSERT INTO trial (id, ordinal, factors, config, status) VALUES (?, ?, ?, ?, 'WAITING')"
                                             + " ON CONFLICT (id) DO UPDATE SET ordinal = excluded.ordinal, factors = excluded.factors");
-                    var list = connection.prepareStatement("INSERT INTO listed VALUES (?, ?)")) {
+                    var list = sql.prepare("INSERT INTO listed VALUES (?, ?)")) {
                 for (int i = 0; i < trials.size(); i++) {
                     Trial trial = trials.get(i);
                     String factors = ConfigFile.toJsonLine(trial.factors());
-                    bind(insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
+                    Statements.bind(insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
                     insert.addBatch();
-                    bind(list, trial.id(), i);
+                    Statements.bind(list, trial.id(), i);
                     list.addBatch();
                 }
                 insert.executeBatch();
                 list.executeBatch();
             }
-            execute(
+            sql.execute(
                     "DELETE FROM trial WHERE status = 'WAITING' AND attempts = 0 AND id NOT IN (SELECT id FROM listed)"
                             + " AND NOT EXISTS (SELECT 1 FROM owner WHERE id <> ?)",
                     owner().id());
@@ -134,12 +131,12 @@ public final class SweepStore implements AutoCloseable {
 
     /** The trials that {@link #take} may take; others wait. */
     void select(Collection<String> ids) {
-        transaction(() -> {
-            execute("CREATE TEMP TABLE IF NOT EXISTS selected (id TEXT PRIMARY KEY)");
-            execute("DELETE FROM selected");
-            try (var insert = connection.prepareStatement("INSERT INTO selected VALUES (?)")) {
+        sql.transaction(() -> {
+            sql.execute("CREATE TEMP TABLE IF NOT EXISTS selected (id TEXT PRIMARY KEY)");
+            sql.execute("DELETE FROM selected");
+            try (var insert = sql.prepare("INSERT INTO selected VALUES (?)")) {
                 for (String id : ids) {
-                    bind(insert, id);
+                    Statements.bind(insert, id);
                     insert.addBatch();
                 }
                 insert.executeBatch();
@@ -150,13 +147,13 @@ public final class SweepStore implements AutoCloseable {
 
     /** Takes the first selected trial that waits, for this process. */
     Optional<String> take() {
-        return transaction(() -> {
+        return sql.transaction(() -> {
             try (var statement =
-                    connection.prepareStatement(
+                    sql.prepare(
                             "UPDATE trial SET status = 'RUNNING', owner = ?, attempts = attempts + 1 WHERE id ="
                                     + " (SELECT t.id FROM trial t JOIN selected s ON s.id = t.id WHERE t.status = 'WAITING'"
                                     + " ORDER BY t.ordinal LIMIT 1) RETURNING id")) {
-                bind(statement, owner().id());
+                Statements.bind(statement, owner().id());
                 try (var row = statement.executeQuery()) {
                     return row.next() ? Optional.of(row.getString(1)) : Optional.<String>empty();
                 }
@@ -166,7 +163,7 @@ public final class SweepStore implements AutoCloseable {
 
     /** The selected trials that wait. */
     List<String> waitingIds() {
-        return query(
+        return sql.query(
                 "SELECT t.id FROM trial t JOIN selected s ON s.id = t.id WHERE t.status = 'WAITING' ORDER BY t.ordinal",
                 row -> row.getString(1));
     }
@@ -177,7 +174,7 @@ public final class SweepStore implements AutoCloseable {
         for (TrialStatus status : TrialStatus.values()) {
             counts.put(status, 0);
         }
-        query(
+        sql.query(
                         "SELECT t.status, count(*) FROM trial t JOIN selected s ON s.id = t.id GROUP BY t.status",
                         row -> Map.entry(TrialStatus.valueOf(row.getString(1)), row.getInt(2)))
                 .forEach(entry -> counts.put(entry.getKey(), entry.getValue()));
@@ -186,10 +183,10 @@ public final class SweepStore implements AutoCloseable {
 
     /** Says that this process lives, and frees the trials of those that do not. */
     void heartbeat() {
-        transaction(() -> {
+        sql.transaction(() -> {
             var self = owner();
             long now = System.currentTimeMillis();
-            execute(
+            sql.execute(
                     "INSERT INTO owner VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET heartbeat = excluded.heartbeat",
                     self.id(),
                     self.place(),
@@ -209,7 +206,7 @@ public final class SweepStore implements AutoCloseable {
     }
 
     private List<Map.Entry<Owner, Long>> owners() {
-        return query(
+        return sql.query(
                 "SELECT id, place, pid, started, heartbeat FROM owner",
                 row ->
                         Map.entry(
@@ -222,22 +219,22 @@ public final class SweepStore implements AutoCloseable {
     }
 
     private void release(String ownerId) throws SQLException {
-        execute("UPDATE trial SET status = 'WAITING', owner = NULL WHERE owner = ?", ownerId);
-        execute("DELETE FROM owner WHERE id = ?", ownerId);
+        sql.execute("UPDATE trial SET status = 'WAITING', owner = NULL WHERE owner = ?", ownerId);
+        sql.execute("DELETE FROM owner WHERE id = ?", ownerId);
     }
 
     /** Lets failed trials among the selected ones be taken again. */
     int retryFailed() {
-        return transaction(() ->
-                execute(
+        return sql.transaction(() ->
+                sql.execute(
                         "UPDATE trial SET status = 'WAITING', message = NULL, stack = NULL WHERE status = 'FAILED'"
                                 + " AND id IN (SELECT id FROM selected)"));
     }
 
     /** Notes what is known of a trial's model. */
     void started(String id, long parameters, long stateBytes, String device) {
-        transaction(() ->
-                execute(
+        sql.transaction(() ->
+                sql.execute(
                         "UPDATE trial SET parameters = ?, state_bytes = ?, device = ? WHERE id = ?",
                         parameters,
                         stateBytes,
@@ -247,7 +244,7 @@ public final class SweepStore implements AutoCloseable {
 
     /** Notes an epoch; of one that is noted twice, the second counts. */
     void epochEnded(String id, EpochReport report) {
-        transaction(() -> {
+        sql.transaction(() -> {
             writeEpochs(id, List.of(report));
             return null;
         });
@@ -255,11 +252,11 @@ public final class SweepStore implements AutoCloseable {
 
     private void writeEpochs(String id, List<EpochReport> reports) throws SQLException {
         try (var statement =
-                connection.prepareStatement(
+                sql.prepare(
                         "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
             for (EpochReport report : reports) {
                 Evaluation deciding = report.deciding();
-                bind(
+                Statements.bind(
                         statement,
                         id,
                         report.epoch(),
@@ -279,10 +276,10 @@ public final class SweepStore implements AutoCloseable {
 
     /** Notes what a trial came to. Says false, and notes nothing, if it is another process's by now or has ended before. */
     boolean finished(TrialOutcome outcome) {
-        return transaction(() -> {
+        return sql.transaction(() -> {
             var test = outcome.test();
             int rows =
-                    execute(
+                    sql.execute(
                             "UPDATE trial SET status = ?, owner = NULL, accuracy = ?, loss = ?, examples = ?, slices = ?,"
                                     + " seconds = ?, ending = ?, message = ?, stack = ?,"
                                     + " parameters = max(parameters, ?), state_bytes = max(state_bytes, ?),"
@@ -322,7 +319,7 @@ public final class SweepStore implements AutoCloseable {
 
     private List<StoredTrial> trials(String idPrefix) {
         Map<String, double[]> epochs = new LinkedHashMap<>();
-        query(
+        sql.query(
                 "SELECT trial, count(*), avg(tokens_per_second), (SELECT validation_accuracy FROM epoch l WHERE l.trial = e.trial"
                         + " ORDER BY l.epoch DESC LIMIT 1), sum(seconds) FROM epoch e WHERE substr(trial, 1, ?) = ? GROUP BY trial",
                 row ->
@@ -336,7 +333,7 @@ public final class SweepStore implements AutoCloseable {
                                 }),
                 idPrefix.length(),
                 idPrefix);
-        return query(
+        return sql.query(
                 "SELECT * FROM trial WHERE substr(id, 1, ?) = ? ORDER BY ordinal, id",
                 row -> trial(row, epochs.get(row.getString("id"))),
                 idPrefix.length(),
@@ -383,7 +380,7 @@ public final class SweepStore implements AutoCloseable {
 
     /** The finished epochs of a trial. */
     public List<EpochReport> epochs(String id) {
-        return query(
+        return sql.query(
                 "SELECT * FROM epoch WHERE trial = ? ORDER BY epoch",
                 row -> epoch(row, StoredJson.slices(row.getString("slices"))),
                 id);
@@ -392,7 +389,7 @@ public final class SweepStore implements AutoCloseable {
     /** The finished epochs of all trials, without the slices of their evaluations. */
     public Map<String, List<EpochReport>> epochs() {
         Map<String, List<EpochReport>> epochs = new LinkedHashMap<>();
-        query(
+        sql.query(
                 "SELECT * FROM epoch ORDER BY trial, epoch",
                 row ->
                         epochs.computeIfAbsent(row.getString("trial"), id -> new ArrayList<>())
@@ -415,8 +412,6 @@ public final class SweepStore implements AutoCloseable {
                 row.getDouble("seconds"));
     }
 
-    // ------------------------------------------------------------------------------------------------------- SQL
-
     private Owner owner() {
         if (owner == null) {
             throw new IllegalStateException("the store was opened for reading");
@@ -424,86 +419,16 @@ public final class SweepStore implements AutoCloseable {
         return owner;
     }
 
-    @FunctionalInterface
-    private interface Work<T> {
-        T run() throws SQLException;
-    }
-
-    @FunctionalInterface
-    private interface Row<T> {
-        T read(ResultSet row) throws SQLException;
-    }
-
-    /**
-     * Does work whole or not at all. Begins and ends the transaction itself: the driver's {@code commit} begins the next one at
-     * once, which takes the store's lock again and may fail after the work is safe.
-     */
-    private synchronized <T> T transaction(Work<T> work) {
-        try (var statement = connection.createStatement()) {
-            statement.executeUpdate("BEGIN IMMEDIATE");
-            try {
-                T result = work.run();
-                statement.executeUpdate("COMMIT");
-                return result;
-            } catch (SQLException | RuntimeException failure) {
-                rollBack(statement, failure);
-                throw failure;
-            }
-        } catch (SQLException failure) {
-            throw StoreFile.explain(file, failure);
-        }
-    }
-
-    /** After some failures, such as a full disk, SQLite has rolled back by itself and refuses to do so again. */
-    private static void rollBack(Statement statement, Exception cause) {
-        try {
-            statement.executeUpdate("ROLLBACK");
-        } catch (SQLException alreadyDone) {
-            cause.addSuppressed(alreadyDone);
-        }
-    }
-
-    private int execute(String sql, @Nullable Object... values) throws SQLException {
-        try (var statement = connection.prepareStatement(sql)) {
-            bind(statement, values);
-            return statement.executeUpdate();
-        }
-    }
-
-    private synchronized <T> List<T> query(String sql, Row<T> row, @Nullable Object... values) {
-        try (var statement = connection.prepareStatement(sql)) {
-            bind(statement, values);
-            List<T> rows = new ArrayList<>();
-            try (var result = statement.executeQuery()) {
-                while (result.next()) {
-                    rows.add(row.read(result));
-                }
-            }
-            return rows;
-        } catch (SQLException failure) {
-            throw StoreFile.explain(file, failure);
-        }
-    }
-
-    private static void bind(PreparedStatement statement, @Nullable Object... values)
-            throws SQLException {
-        for (int i = 0; i < values.length; i++) {
-            statement.setObject(i + 1, values[i]);
-        }
-    }
-
     /** Gives this process's trials back and closes the store. */
     @Override
     public void close() {
-        try (var closing = connection) {
+        try (sql) {
             if (owner != null) {
-                transaction(() -> {
+                sql.transaction(() -> {
                     release(owner.id());
                     return null;
                 });
             }
-        } catch (SQLException failure) {
-            throw StoreFile.explain(file, failure);
         }
     }
 }
