@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a sweep costs beside its trials: the share of time that is not spent in trials of a second, the gain of two trials at once
-# over one with two threads, and the time of ls, show and export with 10,000 trials in the store. Writes JSON lines.
+# over one with two threads, and the time of ls, show, report and export with 10,000 trials in the store. Writes JSON lines.
 #
 #     benchmarks/sweep.sh [--output FILE]
 #
@@ -49,6 +49,7 @@ many=$SWEEP_BENCH_FOLDER/many
     trial=$(./panthera ls "$many" | sed -n 5000p | cut -d ' ' -f 1)
     look show show "$trial" --sweep "$many"
     look "export csv" export "$many"
+    look "report" report "$many" --no-images
     look "export jsonl" export "$many" --format jsonl
 } > "$SWEEP_BENCH_FOLDER/lines"
 cp "$SWEEP_BENCH_FOLDER/lines" "$output"
