@@ -172,7 +172,7 @@ class SweepViewTest {
         assertThat(cut).as("lines wrap again at the end").isFalse();
         assertThat(screen).hasSize(3);
         assertThat(screen.getLast()).startsWith("[2/3] ");
-        assertThat(text).contains("epoch 1/2  loss 4.5000", "accuracy 12.50 %", "ETA at most ");
+        assertThat(text).contains("epoch 1/2  loss 4.5000", "accuracy 12.50 %", "ETA about ");
     }
 
     @Test

@@ -236,14 +236,14 @@ final class SweepView implements SweepListener, AutoCloseable {
         return (nanoTime.getAsLong() - begun) / 1e9;
     }
 
-    /** As if what is left went on at the pace so far. Early stopping makes it less. */
+    /** As if what is left went on at the pace so far: more where mixers to come are slower, less where trials stop early. */
     private String eta() {
         double progressed =
                 progressedWork + running.values().stream().mapToDouble(Running::progressed).sum();
         double left = totalWork - takenWork - progressed;
         return progressed <= 0
                 ? "unknown"
-                : "at most " + Text.duration(Math.max(0, left) * secondsPassed() / progressed);
+                : "about " + Text.duration(Math.max(0, left) * secondsPassed() / progressed);
     }
 
     @Override
