@@ -10,7 +10,8 @@ TRAIN_ROWS, HELD_ROWS = 100_000, 3_000
 BATCHES = {64: 512, 128: 512, 256: 256, 512: 128}
 PAIRS = {64: 4, 128: 8, 256: 16, 512: 64}
 CHECKED_WIDTH = 64
-FEW_ROWS, MORE_ROWS = 4, 12
+# Tokens of the two batches: enough that the rows, and not the optimizer, make the difference.
+FEW_TOKENS, MORE_TOKENS = 1024, 4096
 # A forward pass alone instead of a forward and a backward pass, as in our cost model.
 EVALUATION = 1 / 3
 SECONDS_PER_DAY = 86_400
@@ -32,7 +33,7 @@ def check(group):
     length = task_length(factors)
     measured = lines(["./panthera", "bench", "step", "--json", "--mixer", factors["mixer"], "--threads", "1",
                       "--layers", str(layers(factors)), "--batch", str(BATCHES[length]), "--length", str(length),
-                      "--pairs", str(PAIRS[length]), "--d-model", factors["d_model"], "--steps", "3"])[0]
+                      "--pairs", str(PAIRS[length]), "--d-model", factors["d_model"], "--steps", "5"])[0]
     return {"check": "step", **factors, "estimated_ms": 1e3 * group["step_seconds"], "measured_ms": measured["median_ms"],
             "estimate_over_measured": 1e3 * group["step_seconds"] / measured["median_ms"]}
 
@@ -48,12 +49,13 @@ def original(python, factors):
     def step(rows):
         return lines([python, "benchmarks/peers/cpu_step.py", "--form", "original", "--mixer", factors["mixer"],
                       "--layers", str(layers(factors)), "--batch", str(rows), "--length", str(length), "--pairs",
-                      str(PAIRS[length]), "--d-model", factors["d_model"], "--threads", str(os.cpu_count()), "--steps", "3"]
+                      str(PAIRS[length]), "--d-model", factors["d_model"], "--threads", str(os.cpu_count()), "--steps", "5"]
                      )[0]["median_ms"] / 1e3
 
-    few, more = step(FEW_ROWS), step(MORE_ROWS)
-    per_row = max(0.0, (more - few) / (MORE_ROWS - FEW_ROWS))
-    fixed = max(0.0, few - per_row * FEW_ROWS)
+    few_rows, more_rows = FEW_TOKENS // length, MORE_TOKENS // length
+    few, more = step(few_rows), step(more_rows)
+    per_row = max(0.0, (more - few) / (more_rows - few_rows))
+    fixed = max(0.0, few - per_row * few_rows)
     steps = -(-TRAIN_ROWS // BATCHES[length])
     epoch = steps * fixed + TRAIN_ROWS * per_row + EVALUATION * HELD_ROWS * per_row
     return EPOCHS * epoch
@@ -63,13 +65,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer-python")
     parser.add_argument("--output")
+    parser.add_argument("--estimates", help="what the dry run printed before, instead of a new one")
     options = parser.parse_args()
     output = open(options.output, "a", encoding="utf-8") if options.output else sys.stdout
 
     def write(line):
         print(json.dumps(line), file=output, flush=True)
 
-    groups = lines(["./panthera", "run", "experiments/Figure2.java", "--dry-run", "--json"])
+    groups = (lines(["cat", options.estimates]) if options.estimates
+              else lines(["./panthera", "run", "experiments/Figure2.java", "--dry-run", "--json"]))
+    groups.sort(key=lambda group: int(group["factors"]["d_model"]))
     ours = theirs = 0.0
     trials = 0
     for group in groups:

@@ -61,7 +61,8 @@ class ReadmeCommandsTest {
         if (command.endsWith(" figure-2")) {
             return Stream.of(command.split(" "))
                     .skip(1)
-                    .map(word -> word.equals("figure-2") ? folder.resolve("sweep").toString() : word)
+                    .map(word ->
+                            word.equals("figure-2") ? folder.resolve("sweep").toString() : word)
                     .toArray(String[]::new);
         }
         boolean comparison = command.contains(" compare");

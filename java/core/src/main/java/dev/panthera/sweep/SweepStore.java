@@ -79,7 +79,8 @@ public final class SweepStore implements AutoCloseable {
 
     /** Notes a fact about the sweep. */
     public void put(String key, String value) {
-        sql.transaction(() -> sql.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
+        sql.transaction(
+                () -> sql.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, value));
     }
 
     /** Notes a fact about the sweep unless one of that key is known. */
@@ -89,7 +90,9 @@ public final class SweepStore implements AutoCloseable {
 
     /** A fact about the sweep. */
     public Optional<String> get(String key) {
-        return sql.query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key).stream()
+        return sql
+                .query("SELECT value FROM sweep WHERE key = ?", row -> row.getString(1), key)
+                .stream()
                 .findFirst();
     }
 
@@ -110,7 +113,8 @@ public final class SweepStore implements AutoCloseable {
                 for (int i = 0; i < trials.size(); i++) {
                     Trial trial = trials.get(i);
                     String factors = ConfigFile.toJsonLine(trial.factors());
-                    Statements.bind(insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
+                    Statements.bind(
+                            insert, trial.id(), i, factors, ConfigFile.toJsonLine(trial.config()));
                     insert.addBatch();
                     Statements.bind(list, trial.id(), i);
                     list.addBatch();
@@ -252,8 +256,7 @@ public final class SweepStore implements AutoCloseable {
 
     private void writeEpochs(String id, List<EpochReport> reports) throws SQLException {
         try (var statement =
-                sql.prepare(
-                        "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
+                sql.prepare("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
             for (EpochReport report : reports) {
                 Evaluation deciding = report.deciding();
                 Statements.bind(
