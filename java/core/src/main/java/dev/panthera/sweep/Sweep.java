@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.ServiceLoader;
 import java.util.function.Consumer;
 import java.util.function.ToIntFunction;
@@ -250,6 +249,6 @@ public final class Sweep {
 
     @Override
     public String toString() {
-        return Objects.toString(name);
+        return name;
     }
 }
