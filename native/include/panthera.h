@@ -422,7 +422,16 @@ enum {
     PAN_ACTIVATION_SIGMOID = 4,   /**< 1 / (1 + exp(-x)) */
     PAN_ACTIVATION_SINE = 5,      /**< sin(x), x in radians */
     PAN_ACTIVATION_RELU = 6,      /**< max(x, 0), NaN for NaN; derivative 0 at 0 */
-    PAN_ACTIVATION_COUNT = 7
+    PAN_ACTIVATION_EXP = 7,
+    PAN_ACTIVATION_LOG = 8, /**< natural; -Inf at 0, NaN below */
+    PAN_ACTIVATION_TANH = 9,
+    PAN_ACTIVATION_SOFTPLUS = 10,    /**< log(1 + exp(x)), without overflow */
+    PAN_ACTIVATION_LOG_SIGMOID = 11, /**< -log(1 + exp(-x)), without overflow */
+    PAN_ACTIVATION_ELU_PLUS_ONE =
+        12, /**< x + 1 where x > 0, else exp(x) (Katharopoulos et al. 2020, arXiv 2006.16236, eq. 7) */
+    PAN_ACTIVATION_SQUARE = 13,       /**< x^2 */
+    PAN_ACTIVATION_RELU_SQUARED = 14, /**< max(x, 0)^2 (So et al. 2021, arXiv 2109.08668) */
+    PAN_ACTIVATION_COUNT = 15
 };
 
 typedef struct pan_activation_desc {
@@ -443,7 +452,14 @@ PAN_API pan_status pan_activation_backward(pan_stream *stream, const pan_activat
 /* --------------------------------------------------------------------------- arithmetic with broadcasting */
 
 typedef int32_t pan_arithmetic_kind;
-enum { PAN_ADD = 0, PAN_SUBTRACT = 1, PAN_MULTIPLY = 2, PAN_DIVIDE = 3 };
+enum {
+    PAN_ADD = 0,
+    PAN_SUBTRACT = 1,
+    PAN_MULTIPLY = 2,
+    PAN_DIVIDE = 3,
+    PAN_MAXIMUM = 4, /**< NaN where either is */
+    PAN_ARITHMETIC_COUNT = 5
+};
 
 typedef struct pan_arithmetic_desc {
     uint32_t struct_size;
@@ -456,7 +472,7 @@ typedef struct pan_arithmetic_desc {
 } pan_arithmetic_desc;
 
 /**
- *     y = a + b,  a - b,  a * b  or  a / b        element by element, with broadcasting
+ *     y = a + b,  a - b,  a * b,  a / b  or  max(a, b)        element by element, with broadcasting
  *
  * y may alias an operand of the same dense layout.
  */
@@ -468,12 +484,84 @@ PAN_API pan_status pan_arithmetic_forward(pan_stream *stream, const pan_arithmet
  * order fixed by the shape.
  *
  *     add: da = dy, db = dy    subtract: da = dy, db = -dy    multiply: da = dy b, db = dy a
- *     divide: da = dy / b, db = -dy a / b^2
+ *     divide: da = dy / b, db = -dy a / b^2         maximum: da = dy where a >= b, else 0; db = dy - da
  *
  * da, db  have the strides of a and b; may be NULL. a and b may be NULL for add and subtract.
  */
 PAN_API pan_status pan_arithmetic_backward(pan_stream *stream, const pan_arithmetic_desc *desc, const void *a,
                                            const void *b, const void *dy, void *da, void *db);
+
+/* --------------------------------------------------------------- products, copies and sums of any array */
+
+typedef struct pan_matmul_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float alpha;
+    int32_t accumulate;   /**< 0: y is written; 1: the product is added to what y holds */
+    int32_t a_transposed; /**< 0: a[b] is stored as (m, k); 1: as (k, m) */
+    int32_t b_transposed; /**< 0: b[b] is stored as (k, n); 1: as (n, k) */
+    int64_t batch;
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    int64_t a_stride; /**< between stored rows of a; at least their extent; likewise below */
+    int64_t b_stride;
+    int64_t y_stride;
+    int64_t a_batch_stride; /**< between matrices of a; 0: one matrix for all; likewise b */
+    int64_t b_batch_stride;
+    int64_t y_batch_stride; /**< at least the extent of a matrix */
+} pan_matmul_desc;
+
+PAN_API pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes);
+
+/**
+ * Batched matrix product.
+ *
+ *     y[b,i,j] = alpha * sum_k a[b,i,k] b[b,k,j]   ( + y[b,i,j] where accumulate is 1 )
+ *
+ * a, b, y  of dtype, y (batch, m, n). A matrix's result does not depend on the others of the batch.
+ * The gradients are products again: da = alpha dy b^T, db = alpha a^T dy, summed over the batch where an operand is
+ * shared.
+ */
+PAN_API pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y,
+                              void *workspace, int64_t workspace_bytes);
+
+typedef struct pan_strided_copy_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int32_t rank;       /**< 1..PAN_MAX_RANK */
+    int32_t accumulate; /**< 0: elements of target are written; 1: added to */
+    int64_t shape[PAN_MAX_RANK];
+    int64_t source_stride[PAN_MAX_RANK]; /**< >= 0; 0: the source is broadcast along this dimension */
+    int64_t target_stride[PAN_MAX_RANK]; /**< no two entries of the target share an element */
+} pan_strided_copy_desc;
+
+/**
+ * Copies between arrays of any strides: permuting, slicing, concatenating, broadcasting.
+ *
+ *     target[sum_d i[d] target_stride[d]] = source[sum_d i[d] source_stride[d]]      for all i < shape
+ *
+ * What lies between the target's entries is left as it is. Without broadcast dimensions its adjoint is the copy back
+ * with accumulate.
+ */
+PAN_API pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source,
+                                    void *target);
+
+typedef struct pan_cumulative_sum_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int32_t reverse; /**< 0: from the first entry on; 1: from the last one back, which is the adjoint */
+    int32_t reserved;
+    int64_t outer;
+    int64_t count; /**< extent of the dimension that is summed along */
+    int64_t inner;
+} pan_cumulative_sum_desc;
+
+/**
+ * y[o,k,i] = sum_{j <= k} x[o,j,i], or sum_{j >= k} in reverse; x and y (outer, count, inner), dense. y may alias x.
+ * Sums are kept in higher precision than f32; an output depends on no later input in any bit.
+ */
+PAN_API pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y);
 
 /* ------------------------------------------------------------------------------------------------- gating */
 
@@ -620,6 +708,244 @@ PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attentio
                                           const void *k, const void *v, const void *o, const float *lse,
                                           const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                           int64_t workspace_bytes);
+
+/* -------------------------------------------------------------------------------------- rotary positions */
+
+typedef struct pan_rotary_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int32_t interleaved; /**< 0: pairs are (i, i + head_dim / 2); 1: (2 i, 2 i + 1) */
+    int32_t inverse;     /**< 1: rotates back, which is the adjoint */
+    double base;         /**< > 0, usually 10000 */
+    int64_t batch;
+    int64_t heads;
+    int64_t length;
+    int64_t head_dim; /**< even */
+    pan_head_layout x;
+    pan_head_layout y;
+} pan_rotary_desc;
+
+/**
+ * Rotary position embedding: turns pair i of the vector at position p by the angle p * base^(-2 i / head_dim).
+ *
+ *     y_first = x_first cos - x_second sin      y_second = x_second cos + x_first sin
+ *
+ * x, y            (batch, length, heads, head_dim) of dtype in their layouts; y may alias x of the same layout
+ * first_position  (1) int32 in device memory, the position of entry 0 of the sequences; NULL: 0
+ * Angles are computed in f64. Source: Su et al. 2021 (arXiv 2104.09864), eq. 34.
+ */
+PAN_API pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int32_t *first_position,
+                              const void *x, void *y);
+
+/* ------------------------------------------------------------------------------------------- token shift */
+
+typedef struct pan_token_shift_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+} pan_token_shift_desc;
+
+/**
+ * Mixes every position with the one before it.
+ *
+ *     y[b,t,c] = mix[c] x[b,t,c] + (1 - mix[c]) x[b,t-1,c],     x[b,-1,c] = previous[b,c]
+ *
+ * x, y      (batch, length, channels) of dtype
+ * mix       (channels) f32
+ * previous  (batch, channels) of dtype, may be NULL: 0
+ * Source: Peng et al. 2023 (arXiv 2305.13048), eq. 11 to 13.
+ */
+PAN_API pan_status pan_token_shift_forward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x,
+                                           const float *mix, const void *previous, void *y);
+
+PAN_API pan_status pan_token_shift_backward_workspace_size(pan_stream *stream, const pan_token_shift_desc *desc,
+                                                           int64_t *bytes);
+
+/**
+ * Gradient of pan_token_shift_forward without `previous`.
+ *
+ *     dx[b,t] = mix dy[b,t] + (1 - mix) dy[b,t+1]      dmix[c] += sum_{b,t} dy[b,t,c] (x[b,t,c] - x[b,t-1,c])
+ *
+ * dx, dmix may be NULL. The sums over (b, t) have an order fixed by the shape.
+ */
+PAN_API pan_status pan_token_shift_backward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x,
+                                            const float *mix, const void *dy, void *dx, float *dmix, void *workspace,
+                                            int64_t workspace_bytes);
+
+/* -------------------------------------------------------------------------------------- linear attention */
+
+/** What turns a query or key into features phi. */
+typedef int32_t pan_feature_map;
+enum {
+    PAN_FEATURES_GIVEN = 0, /**< q and k are features already */
+    /** The exponential's Taylor series to the second order: phi(q) . phi(k) = 1 + s + s^2 / 2, s = q . k / sqrt(feature_dim).
+     *  Computed from 1 + f + f (f + 1) / 2 features for f = feature_dim: each product of two channels once. */
+    PAN_FEATURES_TAYLOR = 1,
+    PAN_FEATURES_COUNT = 2
+};
+
+typedef struct pan_linear_attention_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    pan_feature_map features;
+    int32_t normalised; /**< whether o is divided by the sum of the weights */
+    float epsilon;      /**< added to that sum; >= 0 */
+    int32_t reserved;
+    int64_t batch;
+    int64_t heads;
+    int64_t length;
+    int64_t feature_dim; /**< of q and k */
+    int64_t value_dim;   /**< of v and o */
+    pan_head_layout q;   /**< also of dq; likewise below. Rows of one array must not overlap each other. */
+    pan_head_layout k;
+    pan_head_layout v;
+    pan_head_layout o;
+} pan_linear_attention_desc;
+
+/** Bytes of the recurrent state: (batch, heads, features, value_dim + 1) f32, the last column the sum of phi(k). */
+PAN_API pan_status pan_linear_attention_state_size(pan_stream *stream, const pan_linear_attention_desc *desc,
+                                                   int64_t *bytes);
+
+PAN_API pan_status pan_linear_attention_forward_workspace_size(pan_stream *stream,
+                                                               const pan_linear_attention_desc *desc, int64_t *bytes);
+
+/**
+ * Causal linear attention, in chunks: attention within a chunk, and from chunk to chunk a state that does not grow.
+ *
+ *     w[t,s] = phi(q[t]) . phi(k[s])      n[t] = sum_{s<=t} w[t,s] + epsilon, or 1 if not normalised
+ *     o[t] = sum_{s<=t} w[t,s] v[s] / n[t]
+ *
+ * with the terms of an earlier sequence in the sums where there is an initial state.
+ *
+ * q, k           (batch, length, heads, feature_dim) of dtype, each with its own layout; q, k, v may interleave in one array
+ * v, o           (batch, length, heads, value_dim) of dtype
+ * initial_state  what an earlier call wrote as final_state; NULL: nothing came before
+ * denominator    (batch, heads, length) f32: n[t], kept for backward; NULL exactly if not normalised
+ * final_state    may be NULL, may alias initial_state: (S | z) = sum_s phi(k[s]) (v[s] | 1)
+ * Time is proportional to length. The chunks' bounds depend on the sizes alone, and an output depends on no later input
+ * in any bit. Source: Katharopoulos et al. 2020 (arXiv 2006.16236), eq. 9; Arora et al. 2024 (arXiv 2402.18668), eq. 5.
+ */
+PAN_API pan_status pan_linear_attention_forward(pan_stream *stream, const pan_linear_attention_desc *desc,
+                                                const void *q, const void *k, const void *v, const float *initial_state,
+                                                void *o, float *denominator, float *final_state, void *workspace,
+                                                int64_t workspace_bytes);
+
+PAN_API pan_status pan_linear_attention_backward_workspace_size(pan_stream *stream,
+                                                                const pan_linear_attention_desc *desc, int64_t *bytes);
+
+/**
+ * Gradient of pan_linear_attention_forward without initial state, by the same chunks: queries' forwards, keys' and
+ * values' backwards. With g[t] = do[t] / n[t] and e[t] = g[t] . o[t] (0 if not normalised),
+ *
+ *     dw[t,s] = g[t] . v[s] - e[t]      dv[s] = sum_{t>=s} w[t,s] g[t]
+ *     dq[t] = sum_{s<=t} dw[t,s] dphi(q[t])^T phi(k[s])      dk[s] = sum_{t>=s} dw[t,s] dphi(k[s])^T phi(q[t])
+ *
+ * dq, dk, dv  all required; layouts of q, k, v; may interleave in one array. d_o has the layout of o.
+ */
+PAN_API pan_status pan_linear_attention_backward(pan_stream *stream, const pan_linear_attention_desc *desc,
+                                                 const void *q, const void *k, const void *v, const void *o,
+                                                 const float *denominator, const void *d_o, void *dq, void *dk,
+                                                 void *dv, void *workspace, int64_t workspace_bytes);
+
+/* ------------------------------------------------------------------------------------------------ scans */
+
+typedef struct pan_wkv_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+} pan_wkv_desc;
+
+/**
+ * The recurrence of RWKV-4: an average of the values with weights that decay, the current one with a bonus.
+ *
+ *     y[t] = ( sum_{s<t} exp(-(t-1-s) exp(decay) + k[s]) v[s] + exp(first + k[t]) v[t] )
+ *            / ( the same without v )                                   for each example and channel
+ *
+ * computed with a running maximum of the exponents, so that no k overflows.
+ *
+ * k, v, y        (batch, length, channels) of dtype
+ * decay, first   (channels) f32, the original's time_decay and time_first
+ * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, the exponent that both are
+ *                relative to; NULL: nothing came before
+ * final_state    may be NULL, may alias initial_state
+ * Source: Peng et al. 2023 (arXiv 2305.13048), eq. 16 and appendix D.
+ */
+PAN_API pan_status pan_wkv_forward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v,
+                                   const float *decay, const float *first, const float *initial_state, void *y,
+                                   float *final_state);
+
+PAN_API pan_status pan_wkv_backward_workspace_size(pan_stream *stream, const pan_wkv_desc *desc, int64_t *bytes);
+
+/**
+ * Gradient of pan_wkv_forward without initial state. dk, dv are written; ddecay, dfirst (channels) are added to, their
+ * sums over the batch in an order fixed by the shape. Each may be NULL.
+ */
+PAN_API pan_status pan_wkv_backward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v,
+                                    const float *decay, const float *first, const void *dy, void *dk, void *dv,
+                                    float *ddecay, float *dfirst, void *workspace, int64_t workspace_bytes);
+
+typedef struct pan_selective_scan_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t channels;
+    int64_t state_size;
+    int64_t u_stride;     /**< between positions of u and du; >= channels. Examples lie length * stride apart. */
+    int64_t delta_stride; /**< likewise of delta and ddelta */
+    int64_t b_stride;     /**< of b and db; >= state_size */
+    int64_t c_stride;     /**< of c and dc; >= state_size */
+    int64_t z_stride;     /**< of z and dz; >= channels; ignored where z is NULL */
+    int64_t y_stride;     /**< of y and dy; >= channels */
+} pan_selective_scan_desc;
+
+/** Bytes of what forward keeps for backward: states at positions that the sizes alone determine. */
+PAN_API pan_status pan_selective_scan_checkpoints_size(pan_stream *stream, const pan_selective_scan_desc *desc,
+                                                       int64_t *bytes);
+
+PAN_API pan_status pan_selective_scan_forward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc,
+                                                             int64_t *bytes);
+
+/**
+ * The selective scan of Mamba (S6), with its step size, skip and gate. For each example, with
+ * d[t,e] = softplus(delta[t,e] + delta_bias[e]),
+ *
+ *     h[t,e,n] = exp(-d[t,e] exp(a_log[e,n])) h[t-1,e,n] + d[t,e] b[t,n] u[t,e]
+ *     y[t,e] = ( sum_n c[t,n] h[t,e,n] + skip[e] u[t,e] ) * SiLU(z[t,e])
+ *
+ * u, delta, z, y  (batch, length, channels) of dtype, with strides; z may be NULL: no gate. They may be column ranges of
+ *                 packed arrays, as may b and c.
+ * b, c            (batch, length, state_size) of dtype, with strides
+ * a_log           (channels, state_size) f32; skip, delta_bias: (channels) f32, may be NULL: 0
+ * initial_state   (batch, state_size, channels) f32 that an earlier call wrote; NULL: 0
+ * checkpoints     written for backward, opaque; NULL if there will be none
+ * final_state     h at the last position; may be NULL, may alias initial_state
+ * Source: Gu and Dao 2023 (arXiv 2312.00752), algorithm 2 and section 3.3.
+ */
+PAN_API pan_status pan_selective_scan_forward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u,
+                                              const void *delta, const float *a_log, const void *b, const void *c,
+                                              const float *skip, const float *delta_bias, const void *z,
+                                              const float *initial_state, void *y, float *checkpoints,
+                                              float *final_state, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_selective_scan_backward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc,
+                                                              int64_t *bytes);
+
+/**
+ * Gradient of pan_selective_scan_forward without initial state, from its checkpoints. du, ddelta, db, dc, dz are written, in
+ * the strides of their arrays; da_log, dskip, ddelta_bias are added to, in an order fixed by the shape. dz is NULL exactly if
+ * z is; dskip and ddelta_bias may be NULL, the others not. The sums over channels in db and dc have a fixed order too.
+ */
+PAN_API pan_status pan_selective_scan_backward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u,
+                                               const void *delta, const float *a_log, const void *b, const void *c,
+                                               const float *skip, const float *delta_bias, const void *z,
+                                               const float *checkpoints, const void *dy, void *du, void *ddelta,
+                                               float *da_log, void *db, void *dc, float *dskip, float *ddelta_bias,
+                                               void *dz, void *workspace, int64_t workspace_bytes);
 
 /* ------------------------------------------------------------------------------------- short convolution */
 
@@ -830,6 +1156,69 @@ typedef struct pan_exponential_modulation_desc {
 PAN_API pan_status pan_exponential_modulation(pan_stream *stream, const pan_exponential_modulation_desc *desc,
                                               const void *x, const float *rate, void *y);
 
+/* ------------------------------------------------------------------------------- filters of state spaces */
+
+typedef struct pan_diagonal_ssm_desc {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t heads;
+    int64_t modes;  /**< complex modes of each head: half its real state */
+    int64_t length; /**< taps of the filter */
+} pan_diagonal_ssm_desc;
+
+PAN_API pan_status pan_diagonal_ssm_forward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc,
+                                                           int64_t *bytes);
+
+/**
+ * The filter of a diagonal state-space model, discretised by the bilinear transform. With dt = exp(log_dt[h]),
+ * A = -exp(a_real_log[h,n]) + i a_imag[h,n] and a complex b and c,
+ *
+ *     Abar = (1 + dt A / 2) / (1 - dt A / 2)      Cbar = b[h,n] c[h,n] dt / (1 - dt A / 2)
+ *     filter[l,h] = 2 Re sum_n Cbar Abar^l
+ *
+ * log_dt              (heads) f32
+ * a_real_log, a_imag  (heads, modes) f32
+ * b, c                (heads, modes, 2) f32: real and imaginary parts
+ * filter              (length, heads) f32
+ * Powers are computed in f64. Source: Gu et al. 2022 (arXiv 2206.11893), section 3 and table 1; Fu et al. 2022
+ * (arXiv 2212.14052), section 3.
+ */
+PAN_API pan_status pan_diagonal_ssm_forward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt,
+                                            const float *a_real_log, const float *a_imag, const float *b,
+                                            const float *c, float *filter, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_diagonal_ssm_backward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc,
+                                                            int64_t *bytes);
+
+/** Gradient of pan_diagonal_ssm_forward; each of the five gradients is added to, and may be NULL. */
+PAN_API pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt,
+                                             const float *a_real_log, const float *a_imag, const float *b,
+                                             const float *c, const float *dfilter, float *dlog_dt, float *da_real_log,
+                                             float *da_imag, float *db, float *dc, void *workspace,
+                                             int64_t workspace_bytes);
+
+typedef struct pan_shift_ssm_desc {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t channels;
+    int64_t state_size;
+    int64_t length; /**< taps of the filter; those from state_size on are 0 */
+} pan_shift_ssm_desc;
+
+/**
+ * The filter of a shift state-space model.
+ *
+ *     filter[l,h] = sum_{n=0}^{state_size-1-l} b[h,n] c[h,n+l]      for l < state_size, else 0
+ *
+ * b, c: (channels, state_size) f32; filter: (length, channels) f32. Source: Fu et al. 2022 (arXiv 2212.14052), section 3.
+ */
+PAN_API pan_status pan_shift_ssm_forward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b,
+                                         const float *c, float *filter);
+
+/** Gradient of pan_shift_ssm_forward; db and dc are added to, and may be NULL. */
+PAN_API pan_status pan_shift_ssm_backward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b,
+                                          const float *c, const float *dfilter, float *db, float *dc);
+
 /* --------------------------------------------------------------------------------------- vocabulary loss */
 
 typedef struct pan_vocabulary_loss_desc {
@@ -908,7 +1297,8 @@ enum {
     PAN_REDUCE_SUM_OF_SQUARES = 2,
     PAN_REDUCE_NONFINITE = 3,         /**< how many elements are NaN or infinite; has no gradient */
     PAN_REDUCE_SUM_OF_MAGNITUDES = 4, /**< sum of |x|, the L1 norm; its gradient is 0 where x is */
-    PAN_REDUCE_COUNT = 5
+    PAN_REDUCE_MAX = 5,               /**< NaN if an element is; its gradient goes to the first element that is it */
+    PAN_REDUCE_COUNT = 6
 };
 
 typedef struct pan_reduce_desc {
@@ -931,7 +1321,8 @@ PAN_API pan_status pan_reduce_forward(pan_stream *stream, const pan_reduce_desc 
                                       void *workspace, int64_t workspace_bytes);
 
 /**
- * sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy;  sum of magnitudes: dx = sign(x) dy.
+ * sum: dx = dy;  mean: dx = dy / count;  sum of squares: dx = 2 x dy;  sum of magnitudes: dx = sign(x) dy;
+ * maximum: dx = dy at the first largest x[o,k,i] of (o, i), 0 elsewhere.
  * x may be NULL for sum and mean.
  */
 PAN_API pan_status pan_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, const void *dy,

@@ -3085,10 +3085,82 @@ public class PantheraAbi extends PantheraSymbols {
     public static int PAN_ACTIVATION_RELU() {
         return PAN_ACTIVATION_RELU;
     }
-    private static final int PAN_ACTIVATION_COUNT = (int)7L;
+    private static final int PAN_ACTIVATION_EXP = (int)7L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.PAN_ACTIVATION_COUNT = 7
+     * enum <anonymous>.PAN_ACTIVATION_EXP = 7
+     * }
+     */
+    public static int PAN_ACTIVATION_EXP() {
+        return PAN_ACTIVATION_EXP;
+    }
+    private static final int PAN_ACTIVATION_LOG = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_LOG = 8
+     * }
+     */
+    public static int PAN_ACTIVATION_LOG() {
+        return PAN_ACTIVATION_LOG;
+    }
+    private static final int PAN_ACTIVATION_TANH = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_TANH = 9
+     * }
+     */
+    public static int PAN_ACTIVATION_TANH() {
+        return PAN_ACTIVATION_TANH;
+    }
+    private static final int PAN_ACTIVATION_SOFTPLUS = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_SOFTPLUS = 10
+     * }
+     */
+    public static int PAN_ACTIVATION_SOFTPLUS() {
+        return PAN_ACTIVATION_SOFTPLUS;
+    }
+    private static final int PAN_ACTIVATION_LOG_SIGMOID = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_LOG_SIGMOID = 11
+     * }
+     */
+    public static int PAN_ACTIVATION_LOG_SIGMOID() {
+        return PAN_ACTIVATION_LOG_SIGMOID;
+    }
+    private static final int PAN_ACTIVATION_ELU_PLUS_ONE = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_ELU_PLUS_ONE = 12
+     * }
+     */
+    public static int PAN_ACTIVATION_ELU_PLUS_ONE() {
+        return PAN_ACTIVATION_ELU_PLUS_ONE;
+    }
+    private static final int PAN_ACTIVATION_SQUARE = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_SQUARE = 13
+     * }
+     */
+    public static int PAN_ACTIVATION_SQUARE() {
+        return PAN_ACTIVATION_SQUARE;
+    }
+    private static final int PAN_ACTIVATION_RELU_SQUARED = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_RELU_SQUARED = 14
+     * }
+     */
+    public static int PAN_ACTIVATION_RELU_SQUARED() {
+        return PAN_ACTIVATION_RELU_SQUARED;
+    }
+    private static final int PAN_ACTIVATION_COUNT = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ACTIVATION_COUNT = 15
      * }
      */
     public static int PAN_ACTIVATION_COUNT() {
@@ -3263,6 +3335,24 @@ public class PantheraAbi extends PantheraSymbols {
     public static int PAN_DIVIDE() {
         return PAN_DIVIDE;
     }
+    private static final int PAN_MAXIMUM = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_MAXIMUM = 4
+     * }
+     */
+    public static int PAN_MAXIMUM() {
+        return PAN_MAXIMUM;
+    }
+    private static final int PAN_ARITHMETIC_COUNT = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_ARITHMETIC_COUNT = 5
+     * }
+     */
+    public static int PAN_ARITHMETIC_COUNT() {
+        return PAN_ARITHMETIC_COUNT;
+    }
 
     private static class pan_arithmetic_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -3387,6 +3477,260 @@ public class PantheraAbi extends PantheraSymbols {
                 traceDowncall("pan_arithmetic_backward", stream, desc, a, b, dy, da, db);
             }
             return (int)mh$.invokeExact(stream, desc, a, b, dy, da, db);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_matmul_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_matmul_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_matmul_workspace_size$descriptor() {
+        return pan_matmul_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_matmul_workspace_size$handle() {
+        return pan_matmul_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_matmul_workspace_size$address() {
+        return pan_matmul_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_matmul_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_matmul_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_matmul_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_matmul {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_matmul");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_matmul$descriptor() {
+        return pan_matmul.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_matmul$handle() {
+        return pan_matmul.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_matmul$address() {
+        return pan_matmul.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_matmul(MemorySegment stream, MemorySegment desc, MemorySegment a, MemorySegment b, MemorySegment y, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_matmul.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_matmul", stream, desc, a, b, y, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, a, b, y, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_strided_copy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_strided_copy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target)
+     * }
+     */
+    public static FunctionDescriptor pan_strided_copy$descriptor() {
+        return pan_strided_copy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target)
+     * }
+     */
+    public static MethodHandle pan_strided_copy$handle() {
+        return pan_strided_copy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target)
+     * }
+     */
+    public static MemorySegment pan_strided_copy$address() {
+        return pan_strided_copy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target)
+     * }
+     */
+    public static int pan_strided_copy(MemorySegment stream, MemorySegment desc, MemorySegment source, MemorySegment target) {
+        var mh$ = pan_strided_copy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_strided_copy", stream, desc, source, target);
+            }
+            return (int)mh$.invokeExact(stream, desc, source, target);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_cumulative_sum {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_cumulative_sum");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_cumulative_sum$descriptor() {
+        return pan_cumulative_sum.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MethodHandle pan_cumulative_sum$handle() {
+        return pan_cumulative_sum.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MemorySegment pan_cumulative_sum$address() {
+        return pan_cumulative_sum.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static int pan_cumulative_sum(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment y) {
+        var mh$ = pan_cumulative_sum.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_cumulative_sum", stream, desc, x, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, y);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3977,6 +4321,1170 @@ public class PantheraAbi extends PantheraSymbols {
                 traceDowncall("pan_attention_backward", stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
             }
             return (int)mh$.invokeExact(stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_rotary {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_rotary");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int32_t *first_position, const void *x, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_rotary$descriptor() {
+        return pan_rotary.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int32_t *first_position, const void *x, void *y)
+     * }
+     */
+    public static MethodHandle pan_rotary$handle() {
+        return pan_rotary.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int32_t *first_position, const void *x, void *y)
+     * }
+     */
+    public static MemorySegment pan_rotary$address() {
+        return pan_rotary.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int32_t *first_position, const void *x, void *y)
+     * }
+     */
+    public static int pan_rotary(MemorySegment stream, MemorySegment desc, MemorySegment first_position, MemorySegment x, MemorySegment y) {
+        var mh$ = pan_rotary.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_rotary", stream, desc, first_position, x, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, first_position, x, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_token_shift_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_token_shift_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_forward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *previous, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_token_shift_forward$descriptor() {
+        return pan_token_shift_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_forward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *previous, void *y)
+     * }
+     */
+    public static MethodHandle pan_token_shift_forward$handle() {
+        return pan_token_shift_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_forward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *previous, void *y)
+     * }
+     */
+    public static MemorySegment pan_token_shift_forward$address() {
+        return pan_token_shift_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_forward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *previous, void *y)
+     * }
+     */
+    public static int pan_token_shift_forward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment mix, MemorySegment previous, MemorySegment y) {
+        var mh$ = pan_token_shift_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_token_shift_forward", stream, desc, x, mix, previous, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, mix, previous, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_token_shift_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_token_shift_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward_workspace_size(pan_stream *stream, const pan_token_shift_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_token_shift_backward_workspace_size$descriptor() {
+        return pan_token_shift_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward_workspace_size(pan_stream *stream, const pan_token_shift_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_token_shift_backward_workspace_size$handle() {
+        return pan_token_shift_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward_workspace_size(pan_stream *stream, const pan_token_shift_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_token_shift_backward_workspace_size$address() {
+        return pan_token_shift_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward_workspace_size(pan_stream *stream, const pan_token_shift_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_token_shift_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_token_shift_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_token_shift_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_token_shift_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_token_shift_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *dy, void *dx, float *dmix, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_token_shift_backward$descriptor() {
+        return pan_token_shift_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *dy, void *dx, float *dmix, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_token_shift_backward$handle() {
+        return pan_token_shift_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *dy, void *dx, float *dmix, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_token_shift_backward$address() {
+        return pan_token_shift_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_token_shift_backward(pan_stream *stream, const pan_token_shift_desc *desc, const void *x, const float *mix, const void *dy, void *dx, float *dmix, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_token_shift_backward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment mix, MemorySegment dy, MemorySegment dx, MemorySegment dmix, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_token_shift_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_token_shift_backward", stream, desc, x, mix, dy, dx, dmix, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, mix, dy, dx, dmix, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    /**
+     * {@snippet lang=c :
+     * typedef int32_t pan_feature_map
+     * }
+     */
+    public static final OfInt pan_feature_map = PantheraAbi.C_INT;
+    private static final int PAN_FEATURES_GIVEN = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_FEATURES_GIVEN = 0
+     * }
+     */
+    public static int PAN_FEATURES_GIVEN() {
+        return PAN_FEATURES_GIVEN;
+    }
+    private static final int PAN_FEATURES_TAYLOR = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_FEATURES_TAYLOR = 1
+     * }
+     */
+    public static int PAN_FEATURES_TAYLOR() {
+        return PAN_FEATURES_TAYLOR;
+    }
+    private static final int PAN_FEATURES_COUNT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_FEATURES_COUNT = 2
+     * }
+     */
+    public static int PAN_FEATURES_COUNT() {
+        return PAN_FEATURES_COUNT;
+    }
+
+    private static class pan_linear_attention_state_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_linear_attention_state_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_state_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_linear_attention_state_size$descriptor() {
+        return pan_linear_attention_state_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_state_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_linear_attention_state_size$handle() {
+        return pan_linear_attention_state_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_state_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_linear_attention_state_size$address() {
+        return pan_linear_attention_state_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_state_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_linear_attention_state_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_linear_attention_state_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_linear_attention_state_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_linear_attention_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_linear_attention_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_linear_attention_forward_workspace_size$descriptor() {
+        return pan_linear_attention_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_linear_attention_forward_workspace_size$handle() {
+        return pan_linear_attention_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_linear_attention_forward_workspace_size$address() {
+        return pan_linear_attention_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_linear_attention_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_linear_attention_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_linear_attention_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_linear_attention_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_linear_attention_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const float *initial_state, void *o, float *denominator, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_linear_attention_forward$descriptor() {
+        return pan_linear_attention_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const float *initial_state, void *o, float *denominator, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_linear_attention_forward$handle() {
+        return pan_linear_attention_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const float *initial_state, void *o, float *denominator, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_linear_attention_forward$address() {
+        return pan_linear_attention_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_forward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const float *initial_state, void *o, float *denominator, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_linear_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment initial_state, MemorySegment o, MemorySegment denominator, MemorySegment final_state, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_linear_attention_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_linear_attention_forward", stream, desc, q, k, v, initial_state, o, denominator, final_state, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, q, k, v, initial_state, o, denominator, final_state, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_linear_attention_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_linear_attention_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_linear_attention_backward_workspace_size$descriptor() {
+        return pan_linear_attention_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_linear_attention_backward_workspace_size$handle() {
+        return pan_linear_attention_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_linear_attention_backward_workspace_size$address() {
+        return pan_linear_attention_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward_workspace_size(pan_stream *stream, const pan_linear_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_linear_attention_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_linear_attention_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_linear_attention_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_linear_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_linear_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const void *o, const float *denominator, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_linear_attention_backward$descriptor() {
+        return pan_linear_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const void *o, const float *denominator, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_linear_attention_backward$handle() {
+        return pan_linear_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const void *o, const float *denominator, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_linear_attention_backward$address() {
+        return pan_linear_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_linear_attention_backward(pan_stream *stream, const pan_linear_attention_desc *desc, const void *q, const void *k, const void *v, const void *o, const float *denominator, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_linear_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment denominator, MemorySegment d_o, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_linear_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_linear_attention_backward", stream, desc, q, k, v, o, denominator, d_o, dq, dk, dv, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, q, k, v, o, denominator, d_o, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_wkv_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_wkv_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_forward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const float *initial_state, void *y, float *final_state)
+     * }
+     */
+    public static FunctionDescriptor pan_wkv_forward$descriptor() {
+        return pan_wkv_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_forward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const float *initial_state, void *y, float *final_state)
+     * }
+     */
+    public static MethodHandle pan_wkv_forward$handle() {
+        return pan_wkv_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_forward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const float *initial_state, void *y, float *final_state)
+     * }
+     */
+    public static MemorySegment pan_wkv_forward$address() {
+        return pan_wkv_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_wkv_forward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const float *initial_state, void *y, float *final_state)
+     * }
+     */
+    public static int pan_wkv_forward(MemorySegment stream, MemorySegment desc, MemorySegment k, MemorySegment v, MemorySegment decay, MemorySegment first, MemorySegment initial_state, MemorySegment y, MemorySegment final_state) {
+        var mh$ = pan_wkv_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_wkv_forward", stream, desc, k, v, decay, first, initial_state, y, final_state);
+            }
+            return (int)mh$.invokeExact(stream, desc, k, v, decay, first, initial_state, y, final_state);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_wkv_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_wkv_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward_workspace_size(pan_stream *stream, const pan_wkv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_wkv_backward_workspace_size$descriptor() {
+        return pan_wkv_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward_workspace_size(pan_stream *stream, const pan_wkv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_wkv_backward_workspace_size$handle() {
+        return pan_wkv_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward_workspace_size(pan_stream *stream, const pan_wkv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_wkv_backward_workspace_size$address() {
+        return pan_wkv_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward_workspace_size(pan_stream *stream, const pan_wkv_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_wkv_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_wkv_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_wkv_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_wkv_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_wkv_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const void *dy, void *dk, void *dv, float *ddecay, float *dfirst, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_wkv_backward$descriptor() {
+        return pan_wkv_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const void *dy, void *dk, void *dv, float *ddecay, float *dfirst, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_wkv_backward$handle() {
+        return pan_wkv_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const void *dy, void *dk, void *dv, float *ddecay, float *dfirst, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_wkv_backward$address() {
+        return pan_wkv_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_wkv_backward(pan_stream *stream, const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first, const void *dy, void *dk, void *dv, float *ddecay, float *dfirst, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_wkv_backward(MemorySegment stream, MemorySegment desc, MemorySegment k, MemorySegment v, MemorySegment decay, MemorySegment first, MemorySegment dy, MemorySegment dk, MemorySegment dv, MemorySegment ddecay, MemorySegment dfirst, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_wkv_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_wkv_backward", stream, desc, k, v, decay, first, dy, dk, dv, ddecay, dfirst, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, k, v, decay, first, dy, dk, dv, ddecay, dfirst, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selective_scan_checkpoints_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selective_scan_checkpoints_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_checkpoints_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selective_scan_checkpoints_size$descriptor() {
+        return pan_selective_scan_checkpoints_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_checkpoints_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_selective_scan_checkpoints_size$handle() {
+        return pan_selective_scan_checkpoints_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_checkpoints_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_selective_scan_checkpoints_size$address() {
+        return pan_selective_scan_checkpoints_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_checkpoints_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_selective_scan_checkpoints_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_selective_scan_checkpoints_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selective_scan_checkpoints_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selective_scan_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selective_scan_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selective_scan_forward_workspace_size$descriptor() {
+        return pan_selective_scan_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_selective_scan_forward_workspace_size$handle() {
+        return pan_selective_scan_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_selective_scan_forward_workspace_size$address() {
+        return pan_selective_scan_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_selective_scan_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_selective_scan_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selective_scan_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selective_scan_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selective_scan_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *initial_state, void *y, float *checkpoints, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selective_scan_forward$descriptor() {
+        return pan_selective_scan_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *initial_state, void *y, float *checkpoints, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_selective_scan_forward$handle() {
+        return pan_selective_scan_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *initial_state, void *y, float *checkpoints, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_selective_scan_forward$address() {
+        return pan_selective_scan_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_forward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *initial_state, void *y, float *checkpoints, float *final_state, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_selective_scan_forward(MemorySegment stream, MemorySegment desc, MemorySegment u, MemorySegment delta, MemorySegment a_log, MemorySegment b, MemorySegment c, MemorySegment skip, MemorySegment delta_bias, MemorySegment z, MemorySegment initial_state, MemorySegment y, MemorySegment checkpoints, MemorySegment final_state, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_selective_scan_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selective_scan_forward", stream, desc, u, delta, a_log, b, c, skip, delta_bias, z, initial_state, y, checkpoints, final_state, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, u, delta, a_log, b, c, skip, delta_bias, z, initial_state, y, checkpoints, final_state, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selective_scan_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selective_scan_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selective_scan_backward_workspace_size$descriptor() {
+        return pan_selective_scan_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_selective_scan_backward_workspace_size$handle() {
+        return pan_selective_scan_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_selective_scan_backward_workspace_size$address() {
+        return pan_selective_scan_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward_workspace_size(pan_stream *stream, const pan_selective_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_selective_scan_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_selective_scan_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selective_scan_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selective_scan_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selective_scan_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *checkpoints, const void *dy, void *du, void *ddelta, float *da_log, void *db, void *dc, float *dskip, float *ddelta_bias, void *dz, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selective_scan_backward$descriptor() {
+        return pan_selective_scan_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *checkpoints, const void *dy, void *du, void *ddelta, float *da_log, void *db, void *dc, float *dskip, float *ddelta_bias, void *dz, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_selective_scan_backward$handle() {
+        return pan_selective_scan_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *checkpoints, const void *dy, void *du, void *ddelta, float *da_log, void *db, void *dc, float *dskip, float *ddelta_bias, void *dz, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_selective_scan_backward$address() {
+        return pan_selective_scan_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selective_scan_backward(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u, const void *delta, const float *a_log, const void *b, const void *c, const float *skip, const float *delta_bias, const void *z, const float *checkpoints, const void *dy, void *du, void *ddelta, float *da_log, void *db, void *dc, float *dskip, float *ddelta_bias, void *dz, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_selective_scan_backward(MemorySegment stream, MemorySegment desc, MemorySegment u, MemorySegment delta, MemorySegment a_log, MemorySegment b, MemorySegment c, MemorySegment skip, MemorySegment delta_bias, MemorySegment z, MemorySegment checkpoints, MemorySegment dy, MemorySegment du, MemorySegment ddelta, MemorySegment da_log, MemorySegment db, MemorySegment dc, MemorySegment dskip, MemorySegment ddelta_bias, MemorySegment dz, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_selective_scan_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selective_scan_backward", stream, desc, u, delta, a_log, b, c, skip, delta_bias, z, checkpoints, dy, du, ddelta, da_log, db, dc, dskip, ddelta_bias, dz, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, u, delta, a_log, b, c, skip, delta_bias, z, checkpoints, dy, du, ddelta, da_log, db, dc, dskip, ddelta_bias, dz, workspace, workspace_bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -5172,6 +6680,403 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_diagonal_ssm_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_forward_workspace_size$descriptor() {
+        return pan_diagonal_ssm_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_forward_workspace_size$handle() {
+        return pan_diagonal_ssm_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_forward_workspace_size$address() {
+        return pan_diagonal_ssm_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_diagonal_ssm_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_diagonal_ssm_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *filter, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_forward$descriptor() {
+        return pan_diagonal_ssm_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *filter, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_forward$handle() {
+        return pan_diagonal_ssm_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *filter, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_forward$address() {
+        return pan_diagonal_ssm_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_forward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *filter, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_forward(MemorySegment stream, MemorySegment desc, MemorySegment log_dt, MemorySegment a_real_log, MemorySegment a_imag, MemorySegment b, MemorySegment c, MemorySegment filter, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_diagonal_ssm_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_forward", stream, desc, log_dt, a_real_log, a_imag, b, c, filter, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, log_dt, a_real_log, a_imag, b, c, filter, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_diagonal_ssm_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_backward_workspace_size$descriptor() {
+        return pan_diagonal_ssm_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_backward_workspace_size$handle() {
+        return pan_diagonal_ssm_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_backward_workspace_size$address() {
+        return pan_diagonal_ssm_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward_workspace_size(pan_stream *stream, const pan_diagonal_ssm_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_diagonal_ssm_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_diagonal_ssm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, const float *dfilter, float *dlog_dt, float *da_real_log, float *da_imag, float *db, float *dc, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_backward$descriptor() {
+        return pan_diagonal_ssm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, const float *dfilter, float *dlog_dt, float *da_real_log, float *da_imag, float *db, float *dc, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_backward$handle() {
+        return pan_diagonal_ssm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, const float *dfilter, float *dlog_dt, float *da_real_log, float *da_imag, float *db, float *dc, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_backward$address() {
+        return pan_diagonal_ssm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, const float *dfilter, float *dlog_dt, float *da_real_log, float *da_imag, float *db, float *dc, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_backward(MemorySegment stream, MemorySegment desc, MemorySegment log_dt, MemorySegment a_real_log, MemorySegment a_imag, MemorySegment b, MemorySegment c, MemorySegment dfilter, MemorySegment dlog_dt, MemorySegment da_real_log, MemorySegment da_imag, MemorySegment db, MemorySegment dc, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_diagonal_ssm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_backward", stream, desc, log_dt, a_real_log, a_imag, b, c, dfilter, dlog_dt, da_real_log, da_imag, db, dc, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, log_dt, a_real_log, a_imag, b, c, dfilter, dlog_dt, da_real_log, da_imag, db, dc, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_shift_ssm_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_shift_ssm_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_forward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, float *filter)
+     * }
+     */
+    public static FunctionDescriptor pan_shift_ssm_forward$descriptor() {
+        return pan_shift_ssm_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_forward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, float *filter)
+     * }
+     */
+    public static MethodHandle pan_shift_ssm_forward$handle() {
+        return pan_shift_ssm_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_forward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, float *filter)
+     * }
+     */
+    public static MemorySegment pan_shift_ssm_forward$address() {
+        return pan_shift_ssm_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_forward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, float *filter)
+     * }
+     */
+    public static int pan_shift_ssm_forward(MemorySegment stream, MemorySegment desc, MemorySegment b, MemorySegment c, MemorySegment filter) {
+        var mh$ = pan_shift_ssm_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_shift_ssm_forward", stream, desc, b, c, filter);
+            }
+            return (int)mh$.invokeExact(stream, desc, b, c, filter);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_shift_ssm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_shift_ssm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_backward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, const float *dfilter, float *db, float *dc)
+     * }
+     */
+    public static FunctionDescriptor pan_shift_ssm_backward$descriptor() {
+        return pan_shift_ssm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_backward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, const float *dfilter, float *db, float *dc)
+     * }
+     */
+    public static MethodHandle pan_shift_ssm_backward$handle() {
+        return pan_shift_ssm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_backward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, const float *dfilter, float *db, float *dc)
+     * }
+     */
+    public static MemorySegment pan_shift_ssm_backward$address() {
+        return pan_shift_ssm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_shift_ssm_backward(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b, const float *c, const float *dfilter, float *db, float *dc)
+     * }
+     */
+    public static int pan_shift_ssm_backward(MemorySegment stream, MemorySegment desc, MemorySegment b, MemorySegment c, MemorySegment dfilter, MemorySegment db, MemorySegment dc) {
+        var mh$ = pan_shift_ssm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_shift_ssm_backward", stream, desc, b, c, dfilter, db, dc);
+            }
+            return (int)mh$.invokeExact(stream, desc, b, c, dfilter, db, dc);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_vocabulary_loss_forward_workspace_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,
@@ -5624,10 +7529,19 @@ public class PantheraAbi extends PantheraSymbols {
     public static int PAN_REDUCE_SUM_OF_MAGNITUDES() {
         return PAN_REDUCE_SUM_OF_MAGNITUDES;
     }
-    private static final int PAN_REDUCE_COUNT = (int)5L;
+    private static final int PAN_REDUCE_MAX = (int)5L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.PAN_REDUCE_COUNT = 5
+     * enum <anonymous>.PAN_REDUCE_MAX = 5
+     * }
+     */
+    public static int PAN_REDUCE_MAX() {
+        return PAN_REDUCE_MAX;
+    }
+    private static final int PAN_REDUCE_COUNT = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.PAN_REDUCE_COUNT = 6
      * }
      */
     public static int PAN_REDUCE_COUNT() {
