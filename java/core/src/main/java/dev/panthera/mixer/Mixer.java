@@ -25,6 +25,26 @@ public interface Mixer extends Parameterized {
         return GatherRowsOperation.apply(tape, forward(tape, x), rows);
     }
 
+    /**
+     * Goes on after the tokens that {@code state} has seen: {@code (batch, count, channels)} of the next positions to the same
+     * shape, equal to what {@link #forward} gives at these positions of the whole sequences. {@code count} may be 1, or that of
+     * a whole prompt. Afterwards the state includes these tokens; the caller {@linkplain DecodeState#advance counts} them. For
+     * evaluation: no gradient passes.
+     *
+     * <p>A mixer overrides it to keep less than all its inputs, and to do less than all its work for each token.
+     */
+    default Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        throw new UnsupportedOperationException(getClass().getName() + " cannot decode");
+    }
+
     /** How many numbers must be kept to go on generating after {@code length} tokens. */
     long stateSize(int length);
+
+    /**
+     * {@link #stateSize} as the figures of the original count it, where that leaves something out or counts something that is
+     * not kept.
+     */
+    default long publishedStateSize(int length) {
+        return stateSize(length);
+    }
 }

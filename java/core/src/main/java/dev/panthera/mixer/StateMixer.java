@@ -9,4 +9,12 @@ public interface StateMixer extends Parameterized {
 
     /** Maps {@code (batch, length, channels)} to the same shape. */
     Tensor forward(Tape tape, Tensor x);
+
+    /**
+     * {@link #forward} of the positions after those that {@code state} has seen; see {@link Mixer#extend}. A state mixer that
+     * looks at no other position keeps nothing.
+     */
+    default Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        return forward(tape, x);
+    }
 }
