@@ -74,7 +74,7 @@ class OriginalStatisticsTest {
             var built = mixer.get().build(layer, init);
             assertParameters(built, entry);
             for (var size : entry.get("state_size").properties()) {
-                assertThat(built.stateSize(Integer.parseInt(size.getKey())))
+                assertThat(built.publishedStateSize(Integer.parseInt(size.getKey())))
                         .as("%s: state after %s tokens", className, size.getKey())
                         .isEqualTo(size.getValue().longValue());
             }
@@ -129,7 +129,7 @@ class OriginalStatisticsTest {
             assertThat(store.trainableParameters())
                     .isEqualTo(recorded.get("num_params_trainable").longValue());
             for (var size : recorded.get("state_size").properties()) {
-                assertThat(model.stateBytes(Integer.parseInt(size.getKey())))
+                assertThat(model.publishedStateBytes(Integer.parseInt(size.getKey())))
                         .isEqualTo(size.getValue().longValue());
             }
             assertThat(store.named().keySet())
