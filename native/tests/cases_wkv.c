@@ -33,7 +33,7 @@ static void add_inputs(call *call, int variant) {
     add_vector(call, "first", INPUT, desc->channels);
 }
 
-/* What it can be: a positive denominator, none where nothing has come yet. */
+/* What it can be: a positive denominator, or zeros where nothing has come yet. */
 static void add_initial_state(call *call, bool present) {
     const pan_wkv_desc *desc = DESC(call, pan_wkv_desc);
     int view = add_rows(call, "initial_state", INPUT, desc->batch, 3 * desc->channels, 3 * desc->channels);
@@ -42,6 +42,9 @@ static void add_initial_state(call *call, bool present) {
         double *column = state + i / desc->channels * 3 * desc->channels + i % desc->channels;
         column[desc->channels] = (float) (1.0 + fabs(column[desc->channels]));
         column[2 * desc->channels] = (float) (10.0 * column[2 * desc->channels]);
+        if (next_bits(&call->random) % 4 == 0) {
+            column[0] = column[desc->channels] = column[2 * desc->channels] = 0.0;
+        }
     }
     make_optional(call, view, present);
 }

@@ -29,7 +29,8 @@ static sums first_sums(const float *state, int64_t channels, int64_t lanes) {
     if (state != NULL) {
         s.numerator = vf_load_first(state, lanes);
         s.denominator = vf_load_first(state + channels, lanes);
-        s.exponent.base = vf_load_first(state + 2 * channels, lanes);
+        const vf exponent = vf_load_first(state + 2 * channels, lanes);
+        s.exponent.base = vf_select(s.denominator == 0.0f, s.exponent.base, exponent);
     }
     return s;
 }

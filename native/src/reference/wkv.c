@@ -69,7 +69,7 @@ pan_status PAN_BODY(wkv_forward)(pan_stream *stream, const pan_wkv_desc *desc, c
         if (initial_state != NULL) {
             column.numerator = initial_state[state];
             column.denominator = initial_state[state + desc->channels];
-            column.exponent = initial_state[state + 2 * desc->channels];
+            column.exponent = column.denominator == 0.0 ? -INFINITY : initial_state[state + 2 * desc->channels];
         }
         double sums[3];
         for (int64_t t = 0; t < desc->length; t++) {
