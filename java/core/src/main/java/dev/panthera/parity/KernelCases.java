@@ -17,6 +17,7 @@ import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
+import dev.panthera.tensor.WkvOperation;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
@@ -55,7 +56,9 @@ final class KernelCases {
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
                     Map.entry("silu", activation(Activation.SILU)),
                     Map.entry("sliding_attention", KernelCases::slidingAttention),
-                    Map.entry("softplus", activation(Activation.SOFTPLUS)));
+                    Map.entry("softplus", activation(Activation.SOFTPLUS)),
+                    Map.entry("wkv4", KernelCases::wkv),
+                    Map.entry("wkv4_largek", KernelCases::wkv));
 
     private KernelCases() {}
 
@@ -149,6 +152,24 @@ final class KernelCases {
                 (tape, x) -> ShortConvOperation.apply(tape, x, weight, bias));
         comparison.gradient("grad_in.weight", bench.gradient(weight));
         comparison.gradient("grad_in.bias", bench.gradient(bias));
+    }
+
+    /** A single position has no decay, whose gradient is then not recorded. */
+    private static void wkv(Golden golden, Workbench bench, Comparison comparison) {
+        Tensor v = bench.leaf(golden, "in.v");
+        Tensor decay = bench.leaf(golden, "in.w");
+        Tensor first = bench.leaf(golden, "in.u");
+        differentiate(
+                golden,
+                bench,
+                comparison,
+                "k",
+                (tape, k) -> WkvOperation.apply(tape, k, v, decay, first));
+        comparison.gradient("grad_in.v", bench.gradient(v));
+        comparison.gradient("grad_in.u", bench.gradient(first));
+        if (golden.has("grad_in.w")) {
+            comparison.gradient("grad_in.w", bench.gradient(decay));
+        }
     }
 
     /** Recorded with channels in front of positions. */
