@@ -178,21 +178,20 @@ static double backward_cancelling(const call *call, int view) {
     return cancels ? largest_value(call, view == DQ ? K : Q) * largest_value(call, V) * largest_value(call, D_O) : 0.0;
 }
 
-#define LAYOUT_FIELDS(array)                                                 \
-    FIELD(pan_linear_attention_desc, array.length_stride, FIELD_STRIDE),     \
+#define LAYOUT_FIELDS(array)                                             \
+    FIELD(pan_linear_attention_desc, array.length_stride, FIELD_STRIDE), \
         FIELD(pan_linear_attention_desc, array.head_stride, FIELD_STRIDE)
 
-#define LINEAR_ATTENTION_FIELDS                                                                             \
-    {                                                                                                       \
-        FIELD_ENUM(pan_linear_attention_desc, features, PAN_FEATURES_COUNT),                                \
-            FIELD_ENUM(pan_linear_attention_desc, normalised, 2), FIELD_RESERVED(pan_linear_attention_desc), \
-            FIELD(pan_linear_attention_desc, epsilon, FIELD_EPSILON),                                       \
-            FIELD(pan_linear_attention_desc, batch, FIELD_SIZE),                                            \
-            FIELD(pan_linear_attention_desc, heads, FIELD_SIZE),                                            \
-            FIELD(pan_linear_attention_desc, length, FIELD_SIZE),                                           \
-            FIELD(pan_linear_attention_desc, feature_dim, FIELD_SIZE),                                      \
-            FIELD(pan_linear_attention_desc, value_dim, FIELD_SIZE), LAYOUT_FIELDS(q), LAYOUT_FIELDS(v),    \
-            FIELD(pan_linear_attention_desc, o.batch_stride, FIELD_STRIDE)                                  \
+#define LINEAR_ATTENTION_FIELDS                                                                                       \
+    {                                                                                                                 \
+        FIELD_ENUM(pan_linear_attention_desc, features, PAN_FEATURES_COUNT),                                          \
+            FIELD_ENUM(pan_linear_attention_desc, normalised, 2), FIELD_RESERVED(pan_linear_attention_desc),          \
+            FIELD(pan_linear_attention_desc, epsilon, FIELD_EPSILON),                                                 \
+            FIELD(pan_linear_attention_desc, batch, FIELD_SIZE), FIELD(pan_linear_attention_desc, heads, FIELD_SIZE), \
+            FIELD(pan_linear_attention_desc, length, FIELD_SIZE),                                                     \
+            FIELD(pan_linear_attention_desc, feature_dim, FIELD_SIZE),                                                \
+            FIELD(pan_linear_attention_desc, value_dim, FIELD_SIZE), LAYOUT_FIELDS(q), LAYOUT_FIELDS(v),              \
+            FIELD(pan_linear_attention_desc, o.batch_stride, FIELD_STRIDE)                                            \
     }
 
 enum { FORWARD, BACKWARD, CONTINUED, END };

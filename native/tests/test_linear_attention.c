@@ -60,8 +60,8 @@ static void forward(const target *target, const pan_linear_attention_desc *desc,
     int64_t bytes = 0;
     CHECK_OK(pan_linear_attention_forward_workspace_size(target->stream, desc, &bytes));
     void *workspace = new_memory(target, bytes);
-    CHECK_OK(pan_linear_attention_forward(target->stream, desc, q, k, v, initial, o, denominator, final, workspace,
-                                          bytes));
+    CHECK_OK(
+        pan_linear_attention_forward(target->stream, desc, q, k, v, initial, o, denominator, final, workspace, bytes));
     free_memory(target, workspace);
 }
 

@@ -33,7 +33,7 @@ PAN_LINEAR_ATTENTION_FUNCTION int64_t pan_chunk_length(const pan_linear_attentio
     const double by_pairs = pairs * ((double) desc->feature_dim + (double) desc->value_dim);
     const double by_state = 2.0 * features * ((double) desc->value_dim + 1.0);
     const bool single = desc->length <= PAN_LONGEST_CHUNK && by_pairs <= by_state;
-    return single ? desc->length : PAN_CHUNK_LENGTH;
+    return single ? desc->length : (int64_t) PAN_CHUNK_LENGTH;
 }
 
 #endif

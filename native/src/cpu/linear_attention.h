@@ -96,9 +96,9 @@ typedef struct feature_matrix {
 
 /* Memory for features of a piece and their gradients. */
 typedef struct feature_scratch {
-    float *x;         /* (feature_dim, PIECE): the piece, transposed */
-    float *phi;       /* (features, PIECE) */
-    float *x_slope;   /* gradients; only where there is a backward pass */
+    float *x;       /* (feature_dim, PIECE): the piece, transposed */
+    float *phi;     /* (features, PIECE) */
+    float *x_slope; /* gradients; only where there is a backward pass */
     float *phi_slope;
 } feature_scratch;
 

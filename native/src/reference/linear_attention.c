@@ -35,8 +35,7 @@ static double dot(const real *a, const real *b, int64_t count) {
 
 static double score(const head *at, int64_t t, int64_t s) {
     const pan_linear_attention_desc *desc = at->desc;
-    return at->scale *
-           dot(at->q + t * desc->q.length_stride, at->k + s * desc->k.length_stride, desc->feature_dim);
+    return at->scale * dot(at->q + t * desc->q.length_stride, at->k + s * desc->k.length_stride, desc->feature_dim);
 }
 
 /* phi(q) . phi(k) and its derivative by the score. */
