@@ -7,7 +7,6 @@ import dev.panthera.nn.Init;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.testing.Rig;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -61,8 +60,9 @@ class DecodingContractTest {
             double[] input = Rig.gaussian(2, BATCH * LENGTH * WIDTH);
             double[] expected = forward(rig, mixer, input, LENGTH);
             for (List<Integer> division : DIVISIONS) {
-                double[] decoded = decode(rig, mixer, input, LENGTH, division);
-                assertThat(error(decoded, expected)).as("%s", division).isLessThan(TOLERANCE);
+                double[] decoded =
+                        Decoding.decode(rig, mixer::extend, input, LENGTH, division);
+                assertThat(Decoding.error(decoded, expected)).as("%s", division).isLessThan(TOLERANCE);
             }
         }
     }
@@ -88,8 +88,8 @@ class DecodingContractTest {
             var mixer = new Silent(build(contract.config(), length));
             MixerContracts.enlarge(rig, rig.parameters(mixer));
             double[] input = Rig.gaussian(2, BATCH * length * WIDTH);
-            double[] decoded = decode(rig, mixer, input, length, List.of(4, 1, 1, 8));
-            assertThat(error(decoded, forward(rig, mixer, input, length))).isLessThan(TOLERANCE);
+            double[] decoded = Decoding.decode(rig, mixer::extend, input, length, List.of(4, 1, 1, 8));
+            assertThat(Decoding.error(decoded, forward(rig, mixer, input, length))).isLessThan(TOLERANCE);
         }
     }
 
@@ -102,10 +102,10 @@ class DecodingContractTest {
                 Mixer mixer = build(contract.config(), capacity);
                 rig.parameters(mixer);
                 double[] input = Rig.gaussian(2, BATCH * WIDTH);
-                try (var state = empty(rig, capacity)) {
+                try (var state = Decoding.empty(rig, BATCH, capacity)) {
                     for (int t = 0; t < capacity; t++) {
                         long before = rig.device().allocations();
-                        step(rig, mixer, state, input, 1);
+                        Decoding.step(rig, mixer::extend, state, input, 1);
                         assertThat(state.bytes())
                                 .as("capacity %d, position %d", capacity, t)
                                 .isEqualTo(
@@ -137,9 +137,9 @@ class DecodingContractTest {
             Mixer mixer = build(contract.config(), 8);
             rig.parameters(mixer);
             double[] input = Rig.gaussian(2, BATCH * 8 * WIDTH);
-            decode(rig, mixer, input, 8, List.of(3));
+            Decoding.decode(rig, mixer::extend, input, 8, List.of(3));
             long bytes = rig.device().liveBytes();
-            decode(rig, mixer, input, 8, List.of(3));
+            Decoding.decode(rig, mixer::extend, input, 8, List.of(3));
             assertThat(rig.device().liveBytes()).isEqualTo(bytes);
         }
     }
@@ -163,8 +163,8 @@ class DecodingContractTest {
                     .filter(Tensor::requiresGradient)
                     .forEach(parameter -> assertFinite("a gradient", rig.gradient(parameter)));
             List<Integer> chunks = List.of(LONG / 2, LONG / 2 - 10);
-            assertThat(error(decode(rig, mixer, input, LONG, chunks), expected))
-                    .isLessThan(TOLERANCE);
+            double[] decoded = Decoding.decode(rig, mixer::extend, input, LONG, chunks);
+            assertThat(Decoding.error(decoded, expected)).isLessThan(TOLERANCE);
         }
     }
 
@@ -180,71 +180,5 @@ class DecodingContractTest {
         Tensor x = rig.leaf(input, input.length / length / WIDTH, length, WIDTH);
         rig.tape().begin(Tape.Mode.EVALUATION);
         return rig.values(mixer.forward(rig.tape(), x));
-    }
-
-    private static DecodeState empty(Rig rig, int capacity) {
-        return DecodeState.empty(
-                rig.device(), rig.stream(), rig.tape().type(), BATCH, capacity);
-    }
-
-    /** Takes the positions in parts of the given lengths, and what is left one by one. */
-    private static double[] decode(
-            Rig rig, Mixer mixer, double[] input, int length, List<Integer> division) {
-        int batch = input.length / length / WIDTH;
-        double[] decoded = new double[input.length];
-        List<Integer> counts = new ArrayList<>(division);
-        int left = length - counts.stream().mapToInt(Integer::intValue).sum();
-        for (int i = 0; i < left; i++) {
-            counts.add(1);
-        }
-        try (var state =
-                DecodeState.empty(
-                        rig.device(), rig.stream(), rig.tape().type(), batch, length)) {
-            for (int count : counts) {
-                int position = state.position();
-                double[] part = new double[batch * count * WIDTH];
-                for (int b = 0; b < batch; b++) {
-                    System.arraycopy(
-                            input,
-                            (b * length + position) * WIDTH,
-                            part,
-                            b * count * WIDTH,
-                            count * WIDTH);
-                }
-                double[] outputs = step(rig, mixer, state, part, count);
-                for (int b = 0; b < batch; b++) {
-                    System.arraycopy(
-                            outputs,
-                            b * count * WIDTH,
-                            decoded,
-                            (b * length + position) * WIDTH,
-                            count * WIDTH);
-                }
-            }
-        }
-        return decoded;
-    }
-
-    private static double[] step(
-            Rig rig, Mixer mixer, DecodeState state, double[] part, int count) {
-        rig.tape().begin(Tape.Mode.EVALUATION);
-        Tensor x = rig.tape().allocate(part.length / count / WIDTH, count, WIDTH);
-        rig.stream().copyToDevice(x.values(), part);
-        double[] outputs = rig.values(mixer.extend(rig.tape(), x, state));
-        rig.tape().end();
-        state.advance(count);
-        return outputs;
-    }
-
-    /** The largest difference relative to the largest expected magnitude; NaN if anything is. */
-    private static double error(double[] found, double[] expected) {
-        double error = 0;
-        double largest = 0;
-        for (int i = 0; i < expected.length; i++) {
-            double difference = Math.abs(found[i] - expected[i]);
-            error = Double.isNaN(difference) ? Double.NaN : Math.max(error, difference);
-            largest = Math.max(largest, Math.abs(expected[i]));
-        }
-        return error / largest;
     }
 }
