@@ -4,10 +4,10 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** One row of a task. */
-record Row(TaskConfig task, int[] inputs, int[] labels) {
+public record Row(TaskConfig task, int[] inputs, int[] labels) {
     static final RowStream STREAM = new RowStream(123, Split.TRAIN, 0);
 
-    static Row of(TaskConfig task, long index) {
+    public static Row of(TaskConfig task, long index) {
         return of(task, STREAM, index);
     }
 

@@ -3,8 +3,8 @@ package dev.panthera.task;
 import java.util.List;
 
 /** Every listed task, some of them with several options. */
-final class TaskContracts {
-    static final List<TaskConfig> ALL =
+public final class TaskContracts {
+    public static final List<TaskConfig> ALL =
             List.of(
                     Mqar.of(64, 4),
                     new Mqar(17, 16, 2, 0.5, Filler.ZERO, 2),
