@@ -97,6 +97,15 @@ class KernelErrorsTest {
                                             a.reals(),
                                             a.orNull(a.reals()),
                                             a.orNull(a.reals())),
+                    a -> {
+                        var kernel = matmul(a);
+                        kernel.multiply(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
                     a -> stridedCopy(a).copy(a.stream, a.reals(), a.reals()),
                     a -> stridedCopy(a).add(a.stream, a.reals(), a.reals()),
                     a ->
@@ -533,6 +542,23 @@ class KernelErrorsTest {
                 new long[] {a.size(), columns},
                 new long[] {a.stride(columns), 1},
                 new long[] {0, a.size() % 2});
+    }
+
+    private static MatmulKernel matmul(ArbitraryArguments a) {
+        long m = a.size();
+        long n = a.size();
+        long k = a.size();
+        return new MatmulKernel(
+                a.size(),
+                m,
+                n,
+                k,
+                false,
+                true,
+                a.probability(),
+                new MatrixLayout(a.stride(k), a.size()),
+                MatrixLayout.shared(a.stride(k)),
+                MatrixLayout.dense(m, a.stride(n)));
     }
 
     private static StridedCopyKernel stridedCopy(ArbitraryArguments a) {
