@@ -58,10 +58,15 @@ public final class Init {
 
     /** Uniform values in (-bound, bound). */
     public Tensor uniform(double bound, int... shape) {
+        return uniformBetween(-bound, bound, shape);
+    }
+
+    /** Uniform values in (low, high). */
+    public Tensor uniformBetween(double low, double high, int... shape) {
         CounterRandom random = next();
         float[] values = new float[count(shape)];
         for (int i = 0; i < values.length; i++) {
-            values[i] = (float) (bound * (2 * random.nextDouble() - 1));
+            values[i] = (float) (low + (high - low) * random.nextDouble());
         }
         return Tensor.parameter(values, true, shape);
     }
