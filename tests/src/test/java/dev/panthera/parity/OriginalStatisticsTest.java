@@ -58,6 +58,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",
+                        "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
                         "zoology.mixers.slide_attn.SlidingAttn",
                         "zoology.mixers.mlp.MLP",
@@ -74,7 +75,7 @@ class OriginalStatisticsTest {
             var built = mixer.get().build(layer, init);
             assertParameters(built, entry);
             for (var size : entry.get("state_size").properties()) {
-                assertThat(built.stateSize(Integer.parseInt(size.getKey())))
+                assertThat(built.publishedStateSize(Integer.parseInt(size.getKey())))
                         .as("%s: state after %s tokens", className, size.getKey())
                         .isEqualTo(size.getValue().longValue());
             }
@@ -115,7 +116,7 @@ class OriginalStatisticsTest {
             }
         }
         assertThat(tests.stream().map(DynamicTest::getDisplayName))
-                .contains("attention+mlp", "attention+glu", "attention+identity");
+                .contains("attention+mlp", "attention+glu", "attention+identity", "h3+mlp");
         return tests;
     }
 
@@ -129,7 +130,7 @@ class OriginalStatisticsTest {
             assertThat(store.trainableParameters())
                     .isEqualTo(recorded.get("num_params_trainable").longValue());
             for (var size : recorded.get("state_size").properties()) {
-                assertThat(model.stateBytes(Integer.parseInt(size.getKey())))
+                assertThat(model.publishedStateBytes(Integer.parseInt(size.getKey())))
                         .isEqualTo(size.getValue().longValue());
             }
             assertThat(store.named().keySet())

@@ -1,5 +1,6 @@
 package dev.panthera.model;
 
+import dev.panthera.mixer.DecodeState;
 import dev.panthera.mixer.Layer;
 import dev.panthera.nn.Dropout;
 import dev.panthera.nn.Init;
@@ -66,5 +67,21 @@ public record Backbone(
         return finalNorm
                 .addAndApply(tape, finalDropout.apply(tape, state.hidden()), state.residual())
                 .normalised();
+    }
+
+    /**
+     * {@link #forward(Tape, Tensor)} of the positions after those that {@code kept} has seen, which includes them afterwards.
+     *
+     * @param ids int32 {@code (batch, count)}
+     * @return {@code (batch, count, channels)}
+     */
+    public Tensor extend(Tape tape, Tensor ids, DecodeState kept) {
+        Tensor embedded = embeddings.forward(tape, ids, kept.position());
+        var state = new TransformerBlock.State(embedded, null);
+        for (int i = 0; i < layers.size(); i++) {
+            state = layers.get(i).extend(tape, state, kept.part("layers." + i));
+        }
+        kept.advance(ids.size(1));
+        return finalNorm.addAndApply(tape, state.hidden(), state.residual()).normalised();
     }
 }

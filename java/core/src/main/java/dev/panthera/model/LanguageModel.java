@@ -1,5 +1,6 @@
 package dev.panthera.model;
 
+import dev.panthera.mixer.Mixer;
 import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.Parameterized;
@@ -7,6 +8,7 @@ import dev.panthera.nn.StateName;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
+import java.util.function.ToLongFunction;
 
 /** A backbone and a vocabulary head, whose weight is the word table where that is trained. */
 public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head)
@@ -54,12 +56,20 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
                 tape, backbone.forward(tape, ids, rows), head.weight(), rowLabels);
     }
 
-    /** Bytes of state that generation needs after {@code length} tokens, at 4 bytes a number. */
+    /** Bytes of state of a sequence that generation needs after {@code length} tokens, at 4 bytes a number. */
     public long stateBytes(int length) {
-        long numbers = 0;
-        for (TransformerBlock block : backbone.layers()) {
-            numbers += block.sequenceMixer().stateSize(length);
-        }
-        return BYTES_PER_NUMBER * numbers;
+        return bytes(
+                block ->
+                        block.sequenceMixer().stateSize(length)
+                                + block.stateMixer().stateSize(length));
+    }
+
+    /** {@link #stateBytes} as the original counts it, for sequence mixers alone; see {@link Mixer#publishedStateSize}. */
+    public long publishedStateBytes(int length) {
+        return bytes(block -> block.sequenceMixer().publishedStateSize(length));
+    }
+
+    private long bytes(ToLongFunction<TransformerBlock> numbers) {
+        return BYTES_PER_NUMBER * backbone.layers().stream().mapToLong(numbers).sum();
     }
 }
