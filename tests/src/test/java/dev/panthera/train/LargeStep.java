@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
@@ -32,6 +33,7 @@ final class LargeStep {
                         new Passthrough.Config(),
                         true,
                         true,
+                        EmbeddingInit.DEFAULT,
                         0.1,
                         0,
                         0);

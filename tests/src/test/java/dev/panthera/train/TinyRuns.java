@@ -3,6 +3,7 @@ package dev.panthera.train;
 import dev.panthera.io.SafetensorsFile;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.Mlp;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.task.BatchOrder;
@@ -35,6 +36,7 @@ final class TinyRuns {
                             new Mlp.Config(2),
                             true,
                             true,
+                            EmbeddingInit.DEFAULT,
                             0.1,
                             0.1,
                             0.1),

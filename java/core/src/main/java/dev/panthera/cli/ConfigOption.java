@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
 import dev.panthera.train.ConfigDraft;
@@ -66,6 +67,12 @@ record ConfigOption(
                             "NAME",
                             "model.state_mixer",
                             "State mixer; panthera mixers lists them."),
+                    one(
+                            "--embedding-init",
+                            "default|spherical|normal",
+                            EmbeddingInit.class,
+                            "model.embedding_init",
+                            "What word embeddings start as: N(0, 0.02^2), of length 1, or N(0, 1)."),
                     real(
                             "--dropout",
                             "Of embeddings, and in mixers that have any.",

@@ -3,6 +3,7 @@ package dev.panthera.model;
 import dev.panthera.UserException;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.nn.EmbeddingInit;
 
 /**
  * A language model.
@@ -16,6 +17,7 @@ import dev.panthera.mixer.StateMixerConfig;
  * @param length the longest sequence that the model will see
  * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
  *     head has its own weights
+ * @param embeddingInit what the word table starts as
  * @param embeddingDropout at the entry of the first block
  * @param residualDropout on the other residual branches
  * @param dropPath stochastic depth of both branches
@@ -30,10 +32,41 @@ public record ModelConfig(
         int maxPositions,
         int length,
         boolean learnWordEmbeddings,
+        EmbeddingInit embeddingInit,
         double embeddingDropout,
         double residualDropout,
         double dropPath,
         double normEpsilon) {
+
+    /** With the usual initial values of the word table. */
+    public ModelConfig(
+            MixerConfig sequenceMixer,
+            StateMixerConfig stateMixer,
+            int width,
+            int layers,
+            int vocabSize,
+            int maxPositions,
+            int length,
+            boolean learnWordEmbeddings,
+            double embeddingDropout,
+            double residualDropout,
+            double dropPath,
+            double normEpsilon) {
+        this(
+                sequenceMixer,
+                stateMixer,
+                width,
+                layers,
+                vocabSize,
+                maxPositions,
+                length,
+                learnWordEmbeddings,
+                EmbeddingInit.DEFAULT,
+                embeddingDropout,
+                residualDropout,
+                dropPath,
+                normEpsilon);
+    }
 
     public ModelConfig {
         UserException.require(

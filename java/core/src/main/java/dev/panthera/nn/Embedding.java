@@ -10,6 +10,11 @@ import dev.panthera.tensor.Tensor;
 public record Embedding(Tensor weight) implements Parameterized {
 
     public static Embedding of(int rows, int channels, boolean trainable, Init init) {
-        return new Embedding(init.embedding(rows, channels, trainable));
+        return of(EmbeddingInit.DEFAULT, rows, channels, trainable, init);
+    }
+
+    public static Embedding of(
+            EmbeddingInit start, int rows, int channels, boolean trainable, Init init) {
+        return new Embedding(init.embedding(start, rows, channels, trainable));
     }
 }

@@ -5,6 +5,7 @@ import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.model.LanguageModel;
 import dev.panthera.model.ModelConfig;
+import dev.panthera.nn.EmbeddingInit;
 
 /** The original's model configuration, translated to ours. */
 final class OriginalModel {
@@ -34,16 +35,14 @@ final class OriginalModel {
     }
 
     /**
-     * Our configuration of a recorded model. Dropout and drop path are left out: no case was recorded with them, and
-     * what the parameters start from does not matter, as the recorded ones replace them.
+     * Our configuration of a recorded model. Dropout and drop path are left out: no case was recorded with them.
      *
      * @param options the original's model configuration
      * @param length of the recorded sequences
      * @throws UnknownCaseException if it uses a class or an option that we do not have
      */
     static ModelConfig config(Options options, int length) {
-        options.ignoring(
-                "name", "embedding_init_type", "embed_dropout", "resid_dropout", "drop_path");
+        options.ignoring("name", "embed_dropout", "resid_dropout", "drop_path");
         String block = options.text("block_type", "TransformerBlock");
         if (!block.equals("TransformerBlock")) {
             throw new UnknownCaseException("block " + block);
@@ -60,12 +59,22 @@ final class OriginalModel {
                         Math.max(0, options.integer("max_position_embeddings", 64)),
                         length,
                         options.flag("learnable_word_embeddings", true),
+                        embeddingInit(options.text("embedding_init_type", "default")),
                         0,
                         0,
                         0,
                         options.number("layer_norm_epsilon", 1e-5));
         options.finish();
         return config;
+    }
+
+    private static EmbeddingInit embeddingInit(String name) {
+        return switch (name) {
+            case "default" -> EmbeddingInit.DEFAULT;
+            case "spherical" -> EmbeddingInit.SPHERICAL;
+            case "normal" -> EmbeddingInit.NORMAL;
+            default -> throw new UnknownCaseException("initial embeddings " + name);
+        };
     }
 
     private static MixerConfig sequenceMixer(Options module) {

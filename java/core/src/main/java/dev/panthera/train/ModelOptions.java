@@ -4,6 +4,7 @@ import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.model.ModelConfig;
+import dev.panthera.nn.EmbeddingInit;
 
 /**
  * A model, but for what its data decide: the vocabulary and the longest sequence.
@@ -14,6 +15,7 @@ import dev.panthera.model.ModelConfig;
  * @param stateMixer mixes over channels
  * @param positions whether positions are learned, as many as the longest sequence has
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
+ * @param embeddingInit what the word table starts as
  * @param dropout of the embeddings
  * @param residualDropout of the residual branches
  * @param dropPath stochastic depth
@@ -25,6 +27,7 @@ public record ModelOptions(
         StateMixerConfig stateMixer,
         boolean positions,
         boolean learnWordEmbeddings,
+        EmbeddingInit embeddingInit,
         double dropout,
         double residualDropout,
         double dropPath) {
@@ -39,6 +42,7 @@ public record ModelOptions(
                 stateMixer,
                 newPositions,
                 learnWordEmbeddings,
+                embeddingInit,
                 dropout,
                 residualDropout,
                 dropPath);
@@ -61,6 +65,7 @@ public record ModelOptions(
                 positions ? length : 0,
                 length,
                 learnWordEmbeddings,
+                embeddingInit,
                 dropout,
                 residualDropout,
                 dropPath,
