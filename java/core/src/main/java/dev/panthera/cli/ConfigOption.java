@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
@@ -124,6 +125,12 @@ record ConfigOption(
 
     static final List<ConfigOption> TRAINING =
             List.of(
+                    one(
+                            "--loss",
+                            "NAME",
+                            Loss.class,
+                            "loss",
+                            "cross-entropy, cross-entropy-embeddings or mse."),
                     whole(
                             "--epochs",
                             "Most passes over the training rows; the learning rate's period.",

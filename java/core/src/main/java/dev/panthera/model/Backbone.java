@@ -20,6 +20,7 @@ public record Backbone(
         @StateName("ln_f") Norm finalNorm,
         Dropout finalDropout)
         implements Parameterized {
+    private static final int BYTES_PER_NUMBER = 4;
 
     static Backbone of(ModelConfig config, Init init) {
         var embeddings = Embeddings.of(config, init);
@@ -56,6 +57,15 @@ public record Backbone(
             return run(tape, ids, neededRows);
         }
         return GatherRowsOperation.apply(tape, run(tape, ids, null), neededRows);
+    }
+
+    /** Bytes of state that generation needs after {@code length} positions, at 4 bytes a number. */
+    long stateBytes(int length) {
+        long numbers = 0;
+        for (TransformerBlock block : layers) {
+            numbers += block.sequenceMixer().stateSize(length);
+        }
+        return BYTES_PER_NUMBER * numbers;
     }
 
     private Tensor run(Tape tape, Tensor ids, @Nullable Tensor neededRows) {

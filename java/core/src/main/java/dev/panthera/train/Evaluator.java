@@ -52,12 +52,7 @@ public final class Evaluator {
         DataOptions used = data == null ? config.data() : data;
         requireFit(config, used);
         try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
-                var session =
-                        new Session(
-                                device,
-                                config.model().config(config.data()),
-                                config.seed(),
-                                used.testPositions())) {
+                var session = new Session(device, config, used.testPositions())) {
             Checkpoint.readParameters(file, session);
             return new Evaluator(session).evaluate(dataset, Detail.DISTANCES);
         } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
@@ -91,9 +86,9 @@ public final class Evaluator {
         var tape = session.tape();
         var loaded = session.loadLabelled(batch);
         tape.begin(Tape.Mode.EVALUATION);
-        var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
+        var result = session.loss().evaluate(tape, session.model(), loaded);
         float[] losses = session.stream().toFloatArray(result.rowLoss().values());
-        int[] predicted = session.stream().toIntArray(result.argMax().values());
+        int[] predicted = session.stream().toIntArray(result.answers().values());
         tape.end();
         totals.add(batch, batch.labelArray(), losses, predicted);
     }

@@ -6,6 +6,7 @@ import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.DataSegment;
@@ -123,6 +124,7 @@ public final class Presets {
         return new TrainConfig(
                 model,
                 data,
+                Loss.CROSS_ENTROPY,
                 epochs,
                 learningRate,
                 WEIGHT_DECAY,

@@ -72,12 +72,7 @@ public final class Trainer {
         try (var train = data.trainDataset(storage(data));
                 var deciding = data.testDataset(decidingSplit, RowStorage.STREAMED);
                 var chosen = options.device().open();
-                var session =
-                        new Session(
-                                chosen.device(),
-                                config.model().config(data),
-                                config.seed(),
-                                positions);
+                var session = new Session(chosen.device(), config, positions);
                 var step =
                         new TrainingStep(
                                 session,

@@ -1,0 +1,36 @@
+package dev.panthera.model;
+
+import dev.panthera.nn.Parameterized;
+import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
+
+/** A model that answers at the labelled positions of a task's rows; what the training of all models needs to know. */
+public sealed interface SequenceModel extends Parameterized permits LanguageModel {
+
+    /** A model with fresh parameters; the same seed gives the same values. */
+    static SequenceModel of(ModelConfig config, long seed) {
+        return LanguageModel.of(config, seed);
+    }
+
+    Backbone backbone();
+
+    /**
+     * The vectors from which the answers at some positions are read; what only other positions need is left out.
+     *
+     * @param inputs int32, the ids of all rows
+     * @param rows int32 {@code (1, count)}, ascending: positions counted over the batch
+     * @return {@code (1, count, channels)}
+     */
+    Tensor hidden(Tape tape, Tensor inputs, Tensor rows);
+
+    /** What gives the possible answers' logits with {@link #hidden}, {@code (answers, channels)}. Labels are its rows. */
+    Tensor answerWeights();
+
+    /** The embeddings of the possible answers, {@code (answers, channels)}. */
+    Tensor answerEmbeddings();
+
+    /** Bytes of state that generation needs after {@code length} positions, at 4 bytes a number. */
+    default long stateBytes(int length) {
+        return backbone().stateBytes(length);
+    }
+}
