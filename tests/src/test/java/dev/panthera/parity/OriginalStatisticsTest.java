@@ -74,7 +74,7 @@ class OriginalStatisticsTest {
             var built = mixer.get().build(layer, init);
             assertParameters(built, entry);
             for (var size : entry.get("state_size").properties()) {
-                assertThat(built.stateSize(Integer.parseInt(size.getKey())))
+                assertThat(built.publishedStateSize(Integer.parseInt(size.getKey())))
                         .as("%s: state after %s tokens", className, size.getKey())
                         .isEqualTo(size.getValue().longValue());
             }

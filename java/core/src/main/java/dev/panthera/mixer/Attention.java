@@ -5,6 +5,7 @@ import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.AttentionOperation;
+import dev.panthera.tensor.AttentionRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -85,6 +86,19 @@ public record Attention(
         return output.apply(
                 tape,
                 NeededQueries.attend(tape, projection, x, rows, heads, 0, dropout, dropoutKey));
+    }
+
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        int position = state.position();
+        Tensor queries = NeededQueries.queries(tape, projection, x);
+        Tensor cache =
+                state.history(
+                        "keys_and_values", NeededQueries.keysAndValues(tape, projection, x));
+        Tensor rows = state.rows(tape, state.capacity(), position, x.size(1));
+        Tensor attended =
+                AttentionRowsOperation.apply(tape, queries, cache, rows, heads, 0, 0, dropoutKey);
+        return output.apply(tape, Tensor.wrap(attended.values(), x.shape()));
     }
 
     /** Keys and values of every token. */

@@ -83,6 +83,11 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
         return gate(tape, convolved, GatherRowsOperation.apply(tape, u, rows));
     }
 
+    @Override
+    public Tensor extend(Tape tape, Tensor u, DecodeState state) {
+        return gate(tape, conv.extend(tape, u, state), u);
+    }
+
     private Tensor gate(Tape tape, Tensor convolved, Tensor u) {
         Tensor gate = projection.apply(tape, u);
         if (!activation) {
@@ -95,5 +100,10 @@ public record BaseConv(Mixer conv, Linear projection, boolean activation) implem
     @Override
     public long stateSize(int length) {
         return conv.stateSize(length);
+    }
+
+    @Override
+    public long publishedStateSize(int length) {
+        return conv.publishedStateSize(length);
     }
 }

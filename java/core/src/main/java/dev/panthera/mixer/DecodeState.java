@@ -4,10 +4,12 @@ import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.Device;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.DeviceStream;
+import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /**
  * What a layer keeps of the tokens that it has seen, to go on with those that follow: named tensors that outlive the steps of a
@@ -17,6 +19,7 @@ import java.util.Map;
 public final class DecodeState implements AutoCloseable {
     private final Shared shared;
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final Map<String, Tensor> derived = new LinkedHashMap<>();
     private final Map<String, DecodeState> parts = new LinkedHashMap<>();
 
     /** What a state and all its parts have in common. */
@@ -84,16 +87,7 @@ public final class DecodeState implements AutoCloseable {
 
     /** The tensor of a name, made of zeros when it is first asked for. Kernels may write it. */
     public Tensor tensor(String name, int... shape) {
-        Tensor found =
-                tensors.computeIfAbsent(
-                        name,
-                        absent -> {
-                            long elements =
-                                    Arrays.stream(shape).asLongStream().reduce(1, Math::multiplyExact);
-                            DeviceBuffer buffer = shared.device.allocate(shared.type, elements);
-                            shared.stream.zero(buffer);
-                            return Tensor.wrap(buffer, shape);
-                        });
+        Tensor found = tensors.computeIfAbsent(name, absent -> zeros(shape));
         if (!Arrays.equals(found.shape(), shape)) {
             throw new IllegalArgumentException(
                     "%s is %s, not of shape %s".formatted(name, found, Arrays.toString(shape)));
@@ -101,12 +95,94 @@ public final class DecodeState implements AutoCloseable {
         return found;
     }
 
+    /**
+     * What follows from the parameters alone, such as the filter that a network computes: computed when it is first asked for,
+     * and kept. It is no state, so {@link #bytes} leaves it out.
+     *
+     * @param computed its values, which are copied
+     */
+    public Tensor derived(String name, Supplier<Tensor> computed) {
+        Tensor found = derived.get(name);
+        if (found == null) {
+            Tensor values = computed.get();
+            found = zeros(values.shape());
+            derived.put(name, found);
+            shared.stream.copy(found.values(), values.values());
+        }
+        return found;
+    }
+
+    private Tensor zeros(int... shape) {
+        long elements = Arrays.stream(shape).asLongStream().reduce(1, Math::multiplyExact);
+        DeviceBuffer buffer = shared.device.allocate(shared.type, elements);
+        try {
+            shared.stream.zero(buffer);
+            return Tensor.wrap(buffer, shape);
+        } catch (RuntimeException | Error failure) {
+            buffer.close();
+            throw failure;
+        }
+    }
+
+    /**
+     * All rows so far: {@code x} comes behind those that earlier calls of this name have brought, one for each token.
+     *
+     * @param x {@code (batch, count, channels)}, of the next positions
+     * @return {@code (batch, capacity, channels)}, of which the first {@code position + count} rows of each sequence are there
+     */
+    public Tensor history(String name, Tensor x) {
+        Tensor all = tensor(name, x.size(0), shared.capacity, x.size(2));
+        Rows.copy(shared.stream, x, 0, all, shared.position, x.size(1));
+        return all;
+    }
+
+    /**
+     * The last rows before {@code x}, followed by {@code x}; afterwards the last {@code past} of these are kept. For what looks
+     * back a fixed number of positions, such as a short convolution.
+     *
+     * @param past how many rows to look back; before the first token there are none
+     * @param x {@code (batch, count, channels)}, of the next positions
+     * @return {@code (batch, min(past, position) + count, channels)}, valid as long as {@code x}
+     */
+    public Tensor withPast(Tape tape, String name, int past, Tensor x) {
+        int count = x.size(1);
+        int most = Math.min(past, shared.capacity);
+        if (most == 0) {
+            return x;
+        }
+        Tensor kept = tensor(name, x.size(0), most, x.size(2));
+        int before = Math.min(most, shared.position);
+        Tensor joined = Rows.allocate(tape, x, before + count);
+        Rows.copy(shared.stream, kept, 0, joined, 0, before);
+        Rows.copy(shared.stream, x, 0, joined, before, count);
+        int after = Math.min(most, before + count);
+        Rows.copy(shared.stream, joined, before + count - after, kept, 0, after);
+        return joined;
+    }
+
+    /**
+     * Numbers of rows of a tensor {@code (batch, length, channels)}, counted over the batch: {@code count} neighbouring ones of
+     * each sequence.
+     *
+     * @return int32 {@code (1, batch * count)}, for the span of a step
+     */
+    public Tensor rows(Tape tape, int length, int first, int count) {
+        int[] rows = new int[Math.multiplyExact(shared.batch, count)];
+        Math.multiplyExact(shared.batch, length);
+        for (int i = 0; i < rows.length; i++) {
+            rows[i] = i / count * length + first + i % count;
+        }
+        Tensor result = tape.allocateConstant(DataType.I32, 1, rows.length);
+        shared.stream.copyToDevice(result.values(), rows);
+        return result;
+    }
+
     /** The state of a mixer within this one's mixer. */
     public DecodeState part(String name) {
         return parts.computeIfAbsent(name, absent -> new DecodeState(shared));
     }
 
-    /** Bytes of all tensors, parts included. */
+    /** Bytes of all tensors of the state, parts included. */
     public long bytes() {
         long bytes = 0;
         for (Tensor tensor : tensors.values()) {
@@ -123,6 +199,8 @@ public final class DecodeState implements AutoCloseable {
     public void close() {
         tensors.values().forEach(tensor -> tensor.values().close());
         tensors.clear();
+        derived.values().forEach(tensor -> tensor.values().close());
+        derived.clear();
         parts.values().forEach(DecodeState::close);
         parts.clear();
     }

@@ -1,7 +1,6 @@
 package dev.panthera.mixer;
 
 import dev.panthera.UserException;
-import dev.panthera.tensor.Tensor;
 
 /** What the mixers with long filters have in common. */
 final class Filters {
@@ -18,12 +17,12 @@ final class Filters {
     }
 
     /** Fails for sequences that are longer than the filter was made for. */
-    static void checkLength(String mixer, Tensor x, int taps) {
+    static void checkLength(String mixer, int length, int taps) {
         UserException.require(
-                x.size(1) <= taps,
+                length <= taps,
                 "%s: a sequence of length %d, but the filter was made for %d; train with sequences as long",
                 mixer,
-                x.size(1),
+                length,
                 taps);
     }
 

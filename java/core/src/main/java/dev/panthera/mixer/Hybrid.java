@@ -45,6 +45,16 @@ public record Hybrid(Mixer mixer) implements Mixer {
     }
 
     @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        return mixer.extend(tape, x, state);
+    }
+
+    @Override
+    public long publishedStateSize(int length) {
+        return mixer.publishedStateSize(length);
+    }
+
+    @Override
     public long stateSize(int length) {
         return mixer.stateSize(length);
     }

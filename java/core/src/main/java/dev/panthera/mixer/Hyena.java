@@ -87,7 +87,7 @@ public record Hyena(
 
     /** All but the output projection, which needs no other row than its own. */
     private Tensor mix(Tape tape, Tensor x) {
-        Filters.checkLength("hyena", x, filter.taps());
+        Filters.checkLength("hyena", x.size(1), filter.taps());
         Tensor packed = shortFilter.apply(tape, input.apply(tape, x));
         Columns x1 = Columns.part(packed, 0, PARTS);
         Columns x2 = Columns.part(packed, 1, PARTS);
@@ -97,6 +97,41 @@ public record Hyena(
             return convolve(tape, Columns.of(dropout.apply(tape, gated)), null, x2);
         }
         return convolve(tape, v, x1, x2);
+    }
+
+    /** Keeps the inputs of the short filter's taps and, of all positions, those of the long convolution. */
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        Filters.checkLength("hyena", state.position() + x.size(1), filter.taps());
+        Tensor packed =
+                shortConvolution()
+                        .extend(tape, input.apply(tape, x), state.part("short_filter"));
+        Tensor gated =
+                GateOperation.apply(
+                        tape,
+                        Activation.IDENTITY,
+                        Columns.part(packed, 2, PARTS),
+                        Columns.part(packed, 0, PARTS),
+                        null);
+        var longFilter =
+                new LongFilter(
+                        () -> filter.compute(tape),
+                        FilterLayout.TAPS_FIRST,
+                        filter.options().skip() ? filter.bias() : null,
+                        method);
+        Tensor convolved = longFilter.extend(tape, gated, state);
+        Tensor y =
+                GateOperation.apply(
+                        tape,
+                        Activation.IDENTITY,
+                        Columns.of(convolved),
+                        Columns.part(packed, 1, PARTS),
+                        null);
+        return output.apply(tape, y);
+    }
+
+    private ShortConvolution shortConvolution() {
+        return new ShortConvolution(shortFilter);
     }
 
     private Tensor convolve(Tape tape, Columns u, @Nullable Columns pre, Columns post) {
@@ -111,9 +146,15 @@ public record Hyena(
                 method);
     }
 
-    /** Every input of the long convolution. */
+    /** Every input of the long convolution, and those that the short filter's taps will meet again. */
     @Override
     public long stateSize(int length) {
+        return publishedStateSize(length) + shortConvolution().stateSize(length);
+    }
+
+    /** Without the inputs of the short filter. */
+    @Override
+    public long publishedStateSize(int length) {
         return (long) length * filter.bias().size(0);
     }
 }

@@ -8,9 +8,7 @@ import dev.panthera.nn.Linear;
 import dev.panthera.nn.PositionalFeatures;
 import dev.panthera.nn.Relu;
 import dev.panthera.nn.StateName;
-import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.FilterLayout;
-import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.List;
@@ -65,13 +63,18 @@ public record ImplicitLongConvolution(
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Filters.checkLength("implicit-conv", x, positions.length());
-        return LongConvOperation.apply(
-                tape,
-                Columns.of(x),
-                null,
-                null,
-                FeatureLayer.applyAll(tape, mlp, positions.z()),
+        return filter(tape, x.size(1)).convolve(tape, x);
+    }
+
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        return filter(tape, state.position() + x.size(1)).extend(tape, x, state);
+    }
+
+    private LongFilter filter(Tape tape, int length) {
+        Filters.checkLength("implicit-conv", length, positions.length());
+        return new LongFilter(
+                () -> FeatureLayer.applyAll(tape, mlp, positions.z()),
                 FilterLayout.TAPS_FIRST,
                 skip ? tape.constant(1, width) : null,
                 method);

@@ -2,9 +2,7 @@ package dev.panthera.mixer;
 
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.nn.Init;
-import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.FilterLayout;
-import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -35,15 +33,20 @@ public record LongConvolution(Tensor filter, boolean skip, ConvMethod method) im
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Filters.checkLength("long-conv", x, filter.size(1));
-        return LongConvOperation.apply(
-                tape,
-                Columns.of(x),
-                null,
-                null,
-                filter,
+        return filter(tape, x.size(1)).convolve(tape, x);
+    }
+
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        return filter(tape, state.position() + x.size(1)).extend(tape, x, state);
+    }
+
+    private LongFilter filter(Tape tape, int length) {
+        Filters.checkLength("long-conv", length, filter.size(1));
+        return new LongFilter(
+                () -> filter,
                 FilterLayout.CHANNELS_FIRST,
-                skip ? tape.constant(1, x.size(-1)) : null,
+                skip ? tape.constant(1, filter.size(0)) : null,
                 method);
     }
 

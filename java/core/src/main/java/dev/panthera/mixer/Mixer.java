@@ -31,13 +31,20 @@ public interface Mixer extends Parameterized {
      * a whole prompt. Afterwards the state includes these tokens; the caller {@linkplain DecodeState#advance counts} them. For
      * evaluation: no gradient passes.
      *
-     * <p>A mixer overrides it to keep less than all its inputs, and to do less than all its work for each token.
+     * <p>Without more, a mixer keeps all its inputs and computes all positions again. It overrides this to keep less, and to do
+     * less for each token.
      */
     default Tensor extend(Tape tape, Tensor x, DecodeState state) {
-        throw new UnsupportedOperationException(getClass().getName() + " cannot decode");
+        int count = x.size(1);
+        Tensor inputs = state.history("inputs", x);
+        Tensor seen = Rows.of(tape, inputs, 0, state.position() + count);
+        return Rows.last(tape, forward(tape, seen), count);
     }
 
-    /** How many numbers must be kept to go on generating after {@code length} tokens. */
+    /**
+     * How many numbers of a sequence are kept to go on generating after {@code length} tokens: what {@link #extend} keeps in a
+     * state of that capacity, where it is overridden.
+     */
     long stateSize(int length);
 
     /**

@@ -24,11 +24,27 @@ final class NeededQueries {
             int window,
             float dropout,
             long dropoutKey) {
-        int width = projection.weight().size(0) / 3;
-        Tensor queries =
-                projection.outputs(0, width).apply(tape, GatherRowsOperation.apply(tape, x, rows));
-        Tensor keysAndValues = projection.outputs(width, 2 * width).apply(tape, x);
         return AttentionRowsOperation.apply(
-                tape, queries, keysAndValues, rows, heads, window, dropout, dropoutKey);
+                tape,
+                queries(tape, projection, GatherRowsOperation.apply(tape, x, rows)),
+                keysAndValues(tape, projection, x),
+                rows,
+                heads,
+                window,
+                dropout,
+                dropoutKey);
+    }
+
+    static Tensor queries(Tape tape, Linear projection, Tensor x) {
+        return projection.outputs(0, width(projection)).apply(tape, x);
+    }
+
+    static Tensor keysAndValues(Tape tape, Linear projection, Tensor x) {
+        int width = width(projection);
+        return projection.outputs(width, 2 * width).apply(tape, x);
+    }
+
+    private static int width(Linear projection) {
+        return projection.weight().size(0) / 3;
     }
 }

@@ -27,9 +27,21 @@ public record ShortConvolution(DepthwiseConv conv) implements Mixer {
         return conv.apply(tape, x);
     }
 
-    /** The inputs that the taps meet. */
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        Tensor seen = state.withPast(tape, "inputs", conv.taps() - 1, x);
+        return Rows.last(tape, conv.apply(tape, seen), x.size(1));
+    }
+
+    /** The inputs that taps will meet again. */
     @Override
     public long stateSize(int length) {
+        return (long) Math.min(length, conv.taps() - 1) * conv.weight().size(0);
+    }
+
+    /** As many inputs as there are taps, that of the last one included. */
+    @Override
+    public long publishedStateSize(int length) {
         return conv.weight().size();
     }
 }

@@ -5,6 +5,7 @@ import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.AttentionOperation;
+import dev.panthera.tensor.AttentionRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -77,9 +78,44 @@ public record SlidingAttention(
                 NeededQueries.attend(tape, projection, x, rows, heads, keys, dropout, dropoutKey));
     }
 
-    /** Keys and values of the window. */
+    /** Keeps a ring: token t lies in row t modulo {@link #keys}. The order of keys makes no difference to a sum over them. */
+    @Override
+    public Tensor extend(Tape tape, Tensor x, DecodeState state) {
+        int count = x.size(1);
+        int before = Math.min(state.position(), keys);
+        Tensor queries = NeededQueries.queries(tape, projection, x);
+        Tensor fresh = NeededQueries.keysAndValues(tape, projection, x);
+        int size = Math.min(keys, state.capacity());
+        Tensor ring = state.tensor("keys_and_values", x.size(0), size, fresh.size(2));
+        Tensor attended;
+        if (count == 1) {
+            Rows.copyToRing(tape.stream(), fresh, ring, state.position());
+            Tensor rows = state.rows(tape, size, Math.min(before, size - 1), 1);
+            attended =
+                    AttentionRowsOperation.apply(
+                            tape, queries, ring, rows, heads, 0, 0, dropoutKey);
+        } else {
+            Tensor seen = Rows.allocate(tape, fresh, before + count);
+            Rows.copyFromRing(tape.stream(), ring, state.position(), seen, before);
+            Rows.copy(tape.stream(), fresh, 0, seen, before, count);
+            Rows.copyToRing(tape.stream(), fresh, ring, state.position());
+            Tensor rows = state.rows(tape, before + count, before, count);
+            attended =
+                    AttentionRowsOperation.apply(
+                            tape, queries, seen, rows, heads, keys, 0, dropoutKey);
+        }
+        return output.apply(tape, Tensor.wrap(attended.values(), x.shape()));
+    }
+
+    /** Keys and values of the positions that a query sees. */
     @Override
     public long stateSize(int length) {
+        return 2L * Math.min(length, keys) * output.weight().size(0);
+    }
+
+    /** Of the window, whatever the length, and without the position more that the original's code sees. */
+    @Override
+    public long publishedStateSize(int length) {
         return 2L * window * output.weight().size(0);
     }
 }

@@ -17,4 +17,9 @@ public interface StateMixer extends Parameterized {
     default Tensor extend(Tape tape, Tensor x, DecodeState state) {
         return forward(tape, x);
     }
+
+    /** How many numbers of a sequence {@link #extend} keeps after {@code length} tokens. */
+    default long stateSize(int length) {
+        return 0;
+    }
 }

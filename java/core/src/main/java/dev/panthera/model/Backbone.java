@@ -1,5 +1,6 @@
 package dev.panthera.model;
 
+import dev.panthera.mixer.DecodeState;
 import dev.panthera.mixer.Layer;
 import dev.panthera.nn.Dropout;
 import dev.panthera.nn.Init;
@@ -11,6 +12,7 @@ import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Embeddings, blocks and the final norm: token ids to hidden vectors. */
@@ -59,13 +61,21 @@ public record Backbone(
         return GatherRowsOperation.apply(tape, run(tape, ids, null), neededRows);
     }
 
-    /** Bytes of state that generation needs after {@code length} positions, at 4 bytes a number. */
+    /** As {@link SequenceModel#stateBytes}. */
     long stateBytes(int length) {
-        long numbers = 0;
-        for (TransformerBlock block : layers) {
-            numbers += block.sequenceMixer().stateSize(length);
-        }
-        return BYTES_PER_NUMBER * numbers;
+        return bytes(
+                block ->
+                        block.sequenceMixer().stateSize(length)
+                                + block.stateMixer().stateSize(length));
+    }
+
+    /** As {@link SequenceModel#publishedStateBytes}. */
+    long publishedStateBytes(int length) {
+        return bytes(block -> block.sequenceMixer().publishedStateSize(length));
+    }
+
+    private long bytes(ToLongFunction<TransformerBlock> numbers) {
+        return BYTES_PER_NUMBER * layers.stream().mapToLong(numbers).sum();
     }
 
     private Tensor run(Tape tape, Tensor ids, @Nullable Tensor neededRows) {
@@ -76,5 +86,21 @@ public record Backbone(
         return finalNorm
                 .addAndApply(tape, finalDropout.apply(tape, state.hidden()), state.residual())
                 .normalised();
+    }
+
+    /**
+     * {@link #forward(Tape, Tensor)} of the positions after those that {@code kept} has seen, which includes them afterwards.
+     *
+     * @param ids int32 {@code (batch, count)}
+     * @return {@code (batch, count, channels)}
+     */
+    public Tensor extend(Tape tape, Tensor ids, DecodeState kept) {
+        Tensor embedded = embeddings.forward(tape, ids, kept.position());
+        var state = new TransformerBlock.State(embedded, null);
+        for (int i = 0; i < layers.size(); i++) {
+            state = layers.get(i).extend(tape, state, kept.part("layers." + i));
+        }
+        kept.advance(ids.size(1));
+        return finalNorm.addAndApply(tape, state.hidden(), state.residual()).normalised();
     }
 }

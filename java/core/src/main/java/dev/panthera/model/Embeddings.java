@@ -37,4 +37,15 @@ public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionE
                 wordEmbeddings.weight(),
                 positionEmbeddings == null ? null : positionEmbeddings.weight());
     }
+
+    /** As {@link #forward} where the ids' positions begin at {@code first}. */
+    Tensor forward(Tape tape, Tensor ids, int first) {
+        return EmbeddingOperation.apply(
+                tape,
+                ids,
+                wordEmbeddings.weight(),
+                positionEmbeddings == null
+                        ? null
+                        : positionEmbeddings.weight().part(first, ids.size(1)));
+    }
 }

@@ -1,5 +1,6 @@
 package dev.panthera.model;
 
+import dev.panthera.mixer.Mixer;
 import dev.panthera.nn.Parameterized;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -29,8 +30,13 @@ public sealed interface SequenceModel extends Parameterized permits LanguageMode
     /** The embeddings of the possible answers, {@code (answers, channels)}. */
     Tensor answerEmbeddings();
 
-    /** Bytes of state that generation needs after {@code length} positions, at 4 bytes a number. */
+    /** Bytes of state of a sequence that generation needs after {@code length} positions, at 4 bytes a number. */
     default long stateBytes(int length) {
         return backbone().stateBytes(length);
+    }
+
+    /** {@link #stateBytes} as the original counts it, for sequence mixers alone; see {@link Mixer#publishedStateSize}. */
+    default long publishedStateBytes(int length) {
+        return backbone().publishedStateBytes(length);
     }
 }

@@ -1,5 +1,6 @@
 package dev.panthera.model;
 
+import dev.panthera.mixer.DecodeState;
 import dev.panthera.mixer.Layer;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.StateMixer;
@@ -66,6 +67,16 @@ public record TransformerBlock(
                         : GatherRowsOperation.apply(tape, first.sum(), neededRows);
         var second = norm2.addAndApply(tape, mixed, residual);
         return new State(stateMixer.forward(tape, second.normalised()), second.sum());
+    }
+
+    /** Applies the block to the positions after those that {@code kept} has seen; see {@link Mixer#extend}. */
+    public State extend(Tape tape, State state, DecodeState kept) {
+        var first = norm1.addAndApply(tape, state.hidden(), state.residual());
+        Tensor mixed = sequenceMixer.extend(tape, first.normalised(), kept.part("sequence_mixer"));
+        var second = norm2.addAndApply(tape, mixed, first.sum());
+        return new State(
+                stateMixer.extend(tape, second.normalised(), kept.part("state_mixer")),
+                second.sum());
     }
 
     /** Dropout draws by the place of a row, so where there is any it comes before rows are left out. */
