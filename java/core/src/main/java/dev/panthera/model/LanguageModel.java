@@ -22,7 +22,7 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
         return new LanguageModel(backbone, head);
     }
 
-    /** Logits of every position, {@code (batch, length, vocab_size)}. Training uses {@link #loss}, which forms none. */
+    /** Logits of every position, {@code (batch, length, vocab_size)}. Training forms none; see {@link Loss}. */
     public Tensor logits(Tape tape, Tensor ids) {
         return head.apply(tape, backbone.forward(tape, ids));
     }
