@@ -17,6 +17,18 @@ static void leave_zero(call *call, int view) {
 
 /* ---- activations ---- */
 
+/* Moves an activation's inputs away from where it has no derivatives of high order, or no value. */
+static void leave_kinks(call *call, int view, pan_activation kind) {
+    block *block = &call->blocks[call->views[view].block];
+    if (kind == PAN_ACTIVATION_RELU || kind == PAN_ACTIVATION_ELU_PLUS_ONE || kind == PAN_ACTIVATION_RELU_SQUARED) {
+        leave_zero(call, view);
+    } else if (kind == PAN_ACTIVATION_LOG) {
+        for (int64_t i = 0; i < block->count; i++) {
+            block->values[i] = (float) (fabs(block->values[i]) + 0.25);
+        }
+    }
+}
+
 static pan_activation_desc *activation_desc(call *call, int variant) {
     pan_activation_desc *desc = DESC(call, pan_activation_desc);
     *desc =
@@ -29,9 +41,7 @@ static void prepare_activation_forward(call *call, int variant) {
     const pan_activation_desc *desc = activation_desc(call, variant);
     int x = add_vector(call, "x", INPUT, desc->count);
     scale_values(call, x, variant % 2 ? 8.0 : 1.5);
-    if (desc->kind == PAN_ACTIVATION_RELU) {
-        leave_zero(call, x);
-    }
+    leave_kinks(call, x, desc->kind);
     add_vector(call, "y", OUTPUT, desc->count);
 }
 
@@ -89,9 +99,10 @@ static const broadcast BROADCASTS[] = {
 };
 
 static pan_arithmetic_desc *arithmetic_desc(call *call, int variant) {
-    const broadcast *layout = &BROADCASTS[variant / 4];
+    const broadcast *layout = &BROADCASTS[variant / PAN_ARITHMETIC_COUNT];
     pan_arithmetic_desc *desc = DESC(call, pan_arithmetic_desc);
-    *desc = (pan_arithmetic_desc){.struct_size = sizeof *desc, .kind = variant % 4, .rank = layout->rank};
+    *desc = (pan_arithmetic_desc){
+        .struct_size = sizeof *desc, .kind = variant % PAN_ARITHMETIC_COUNT, .rank = layout->rank};
     memcpy(desc->shape, layout->shape, sizeof desc->shape);
     memcpy(desc->a_stride, layout->a_stride, sizeof desc->a_stride);
     memcpy(desc->b_stride, layout->b_stride, sizeof desc->b_stride);
@@ -118,10 +129,23 @@ static int add_dense(call *call, const char *name, role role, const pan_arithmet
     return add_window(call, name, role, add_block(call, REAL, extent), 0, desc->rank, desc->shape, stride);
 }
 
+/* Makes a's values odd and b's even multiples of 1/8, so that no step of finite differences makes another the larger. */
+static void separate_operands(call *call) {
+    for (int v = 0; v < 2; v++) {
+        for (int64_t i = 0; i < call->blocks[v].count; i++) {
+            double *value = &call->blocks[v].values[i];
+            *value = (2.0 * floor(4.0 * *value) + (v == 0 ? 1.0 : 0.0)) / 8.0;
+        }
+    }
+}
+
 static void prepare_arithmetic_forward(call *call, int variant) {
     const pan_arithmetic_desc *desc = arithmetic_desc(call, variant);
     add_operand(call, "a", INPUT, desc, desc->a_stride);
     int b = add_operand(call, "b", INPUT, desc, desc->b_stride);
+    if (desc->kind == PAN_MAXIMUM) {
+        separate_operands(call);
+    }
     /* Away from zero, where a quotient's finite differences would be meaningless. */
     for (int64_t i = 0; i < call->blocks[b].count; i++) {
         double *value = &call->blocks[b].values[i];
@@ -138,19 +162,20 @@ static pan_status invoke_arithmetic_forward(pan_stream *stream, const void *desc
 
 static void prepare_arithmetic_backward(call *call, int variant) {
     const pan_arithmetic_desc *desc = arithmetic_desc(call, variant);
-    bool needs_operands = desc->kind == PAN_MULTIPLY || desc->kind == PAN_DIVIDE;
+    const int layout = variant / PAN_ARITHMETIC_COUNT;
+    bool needs_operands = desc->kind != PAN_ADD && desc->kind != PAN_SUBTRACT;
     relate(call, add_operand(call, "a", INPUT, desc, desc->a_stride), VALUE_OF, 0);
     relate(call, add_operand(call, "b", INPUT, desc, desc->b_stride), VALUE_OF, 1);
     for (int v = 0; v < 2 && !needs_operands; v++) {
-        make_optional(call, v, variant / 4 % 2 == v);
+        make_optional(call, v, layout % 2 == v);
     }
     relate(call, add_dense(call, "dy", INPUT, desc), COTANGENT_OF, 2);
     int da = add_operand(call, "da", OUTPUT, desc, desc->a_stride);
     int db = add_operand(call, "db", OUTPUT, desc, desc->b_stride);
     relate(call, da, GRADIENT_OF, 0);
     relate(call, db, GRADIENT_OF, 1);
-    make_optional(call, da, variant / 4 % 5 != 3);
-    make_optional(call, db, variant / 4 % 5 != 4);
+    make_optional(call, da, layout % 5 != 3);
+    make_optional(call, db, layout % 5 != 4);
 }
 
 static pan_status invoke_arithmetic_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
@@ -160,7 +185,7 @@ static pan_status invoke_arithmetic_backward(pan_stream *stream, const void *des
 }
 
 #define ARITHMETIC_FIELDS \
-    { FIELD_ENUM(pan_arithmetic_desc, kind, 4), FIELD(pan_arithmetic_desc, shape[0], FIELD_SIZE) }
+    { FIELD_ENUM(pan_arithmetic_desc, kind, PAN_ARITHMETIC_COUNT), FIELD(pan_arithmetic_desc, shape[0], FIELD_SIZE) }
 
 /* ---- gates ---- */
 
@@ -197,9 +222,7 @@ static int add_gate_operands(call *call, const char *a, const char *b, role role
 static void prepare_gate_forward(call *call, int variant) {
     const pan_gate_desc *desc = gate_desc(call, variant);
     int a = add_gate_operands(call, "a", "b", INPUT, variant);
-    if (desc->activation == PAN_ACTIVATION_RELU) {
-        leave_zero(call, a);
-    }
+    leave_kinks(call, a, desc->activation);
     make_optional(call, add_rows(call, "c", INPUT, desc->rows, desc->channels, desc->c_stride), variant % 4 < 2);
     add_rows(call, "y", OUTPUT, desc->rows, desc->channels, desc->y_stride);
 }
@@ -283,8 +306,9 @@ static pan_status invoke_dropout(pan_stream *stream, const void *desc, void *con
 
 /* ---- reductions ---- */
 
-static const pan_reduction REDUCTIONS[] = {PAN_REDUCE_SUM, PAN_REDUCE_MEAN, PAN_REDUCE_SUM_OF_SQUARES,
-                                           PAN_REDUCE_SUM_OF_MAGNITUDES, PAN_REDUCE_NONFINITE};
+static const pan_reduction REDUCTIONS[] = {
+    PAN_REDUCE_SUM, PAN_REDUCE_MEAN,     PAN_REDUCE_SUM_OF_SQUARES, PAN_REDUCE_SUM_OF_MAGNITUDES,
+    PAN_REDUCE_MAX, PAN_REDUCE_NONFINITE};
 enum { REDUCTIONS_WITH_GRADIENT = COUNT(REDUCTIONS) - 1 };
 
 static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
@@ -303,11 +327,23 @@ static const pan_reduce_desc *reduce_desc(call *call, int variant, int kinds) {
     return desc;
 }
 
+/* Makes the values of each sum different, by more than a step of finite differences. */
+static void separate_values(call *call, int view) {
+    block *block = &call->blocks[call->views[view].block];
+    const uint64_t stride = 257, places = DESC(call, pan_reduce_desc)->count < 4099 ? 4099 : 99991; /* primes */
+    for (int64_t i = 0; i < block->count; i++) {
+        block->values[i] = (double) ((uint64_t) i * stride % places) / 16.0;
+    }
+}
+
 static void prepare_reduce_forward(call *call, int variant) {
     const pan_reduce_desc *desc = reduce_desc(call, variant, COUNT(REDUCTIONS));
     int x = add_vector(call, "x", INPUT, desc->outer * desc->count * desc->inner);
     if (desc->kind == PAN_REDUCE_SUM_OF_MAGNITUDES) {
         leave_zero(call, x);
+    }
+    if (desc->kind == PAN_REDUCE_MAX) {
+        separate_values(call, x);
     }
     if (desc->kind == PAN_REDUCE_NONFINITE) {
         static const double odd[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-40, 3e38};
@@ -417,7 +453,7 @@ const op_case ELEMENT_CASES[] = {
                              .desc_size = sizeof(pan_activation_desc),
                              .fields = ACTIVATION_FIELDS},
     [ARITHMETIC] = {.op = "arithmetic_forward",
-                    .variants = 4 * COUNT(BROADCASTS),
+                    .variants = PAN_ARITHMETIC_COUNT * COUNT(BROADCASTS),
                     .tolerance = 2e-7,
                     .prepare = prepare_arithmetic_forward,
                     .invoke = invoke_arithmetic_forward,
@@ -425,7 +461,7 @@ const op_case ELEMENT_CASES[] = {
                     .desc_size = sizeof(pan_arithmetic_desc),
                     .fields = ARITHMETIC_FIELDS},
     [ARITHMETIC_BACKWARD] = {.op = "arithmetic_backward",
-                             .variants = 4 * COUNT(BROADCASTS),
+                             .variants = PAN_ARITHMETIC_COUNT * COUNT(BROADCASTS),
                              .tolerance = 2e-6,
                              .prepare = prepare_arithmetic_backward,
                              .invoke = invoke_arithmetic_backward,

@@ -366,6 +366,29 @@ static void check_arithmetic_particulars(const target *target, scratch *d) {
     }
 }
 
+static void check_strided_copy_particulars(const target *target, scratch *d) {
+    const pan_strided_copy_desc good = {
+        .struct_size = sizeof good, .rank = 2, .shape = {2, 3}, .source_stride = {3, 1}, .target_stride = {3, 1}};
+    for (int32_t rank = -1; rank <= PAN_MAX_RANK + 1; rank += PAN_MAX_RANK + 2) {
+        pan_strided_copy_desc bad = good;
+        bad.rank = rank;
+        CHECK(pan_strided_copy(target->stream, &bad, d->x, d->y) == PAN_INVALID_ARGUMENT, "%s: rank %d", target->name,
+              rank);
+    }
+    static const int64_t strides[][2] = {{1, 1}, {0, 1}, {3, 0}, {-3, 1}, {3, -1}, {INT64_MAX, 1}};
+    for (int i = 0; i < COUNT(strides); i++) {
+        pan_strided_copy_desc bad = good;
+        memcpy(bad.target_stride, strides[i], sizeof strides[i]);
+        CHECK(pan_strided_copy(target->stream, &bad, d->x, d->y) == PAN_INVALID_ARGUMENT,
+              "%s: target_stride %lld, %lld", target->name, (long long) strides[i][0], (long long) strides[i][1]);
+        bad = good;
+        memcpy(bad.source_stride, strides[i], sizeof strides[i]);
+        const pan_status expected = i < 3 ? PAN_OK : PAN_INVALID_ARGUMENT; /* what is only read may be shared */
+        CHECK(pan_strided_copy(target->stream, &bad, d->x, d->y) == expected, "%s: source_stride %lld, %lld",
+              target->name, (long long) strides[i][0], (long long) strides[i][1]);
+    }
+}
+
 static void check_particulars(const target *target) {
     pan_stream *stream = target->stream;
     scratch h = {0}, *d = copy_in(target, &h, sizeof h);
@@ -381,6 +404,7 @@ static void check_particulars(const target *target) {
     CHECK(pan_embedding_forward(stream, &embedding, d->ids, d->x, d->x + 16, d->y) == PAN_INVALID_ARGUMENT,
           "%s: 3 positions of a table of 2", target->name);
     check_arithmetic_particulars(target, d);
+    check_strided_copy_particulars(target, d);
     free_memory(target, d);
 }
 

@@ -511,12 +511,66 @@ static void check_activation(const target *target, const activation_limits *limi
     }
 }
 
+/* Functions of which f64 knows every f32 value: what that rounds to, infinities, NaN and subnormal numbers included. */
+typedef struct plain_function {
+    pan_activation kind;
+    double (*value)(double x);
+} plain_function;
+
+static double elu_plus_one(double x) {
+    return x > 0.0 ? x + 1.0 : exp(x);
+}
+
+static double square(double x) {
+    return x * x;
+}
+
+static double relu_squared(double x) {
+    return x < 0.0 ? 0.0 : x * x;
+}
+
+static double softplus(double x) {
+    return log1p(exp(-fabs(x))) + (x > 0.0 ? x : 0.0);
+}
+
+static double log_sigmoid(double x) {
+    return -softplus(-x);
+}
+
+static void check_plain_function(const target *target, const plain_function *function) {
+    struct {
+        float x[INPUTS], y[INPUTS];
+    } h = {0}, *d;
+    memcpy(h.x, ACTIVATION_INPUTS, sizeof h.x);
+    pan_activation_desc desc = {.struct_size = sizeof desc, .dtype = PAN_F32, .kind = function->kind, .count = INPUTS};
+    d = copy_in(target, &h, sizeof h);
+    CHECK_OK(pan_activation_forward(target->stream, &desc, d->x, d->y));
+    copy_out(target, d, &h, sizeof h);
+    for (int k = 0; k < INPUTS; k++) {
+        const float expected = (float) function->value(h.x[k]);
+        const bool near = fabs((double) h.y[k] - expected) <= 1e-6 * fabs(expected) + 1e-44;
+        CHECK(isnan(expected) ? isnan(h.y[k]) : h.y[k] == expected || near, "%s: activation %d of %g is %g, not %g",
+              target->name, function->kind, (double) h.x[k], (double) h.y[k], (double) expected);
+    }
+}
+
 static void check_activations(const target *target) {
-    static const activation_limits limits[] = {{PAN_ACTIVATION_SIGMOID, 0.0, 1.0, false},
-                                               {PAN_ACTIVATION_GELU, 0.0, 1.0, true},
-                                               {PAN_ACTIVATION_GELU_TANH, 0.0, 1.0, true},
-                                               {PAN_ACTIVATION_SILU, 0.0, 1.0, true},
-                                               {PAN_ACTIVATION_RELU, 0.0, 1.0, true}};
+    static const plain_function functions[] = {{PAN_ACTIVATION_EXP, exp},
+                                               {PAN_ACTIVATION_LOG, log},
+                                               {PAN_ACTIVATION_TANH, tanh},
+                                               {PAN_ACTIVATION_SOFTPLUS, softplus},
+                                               {PAN_ACTIVATION_LOG_SIGMOID, log_sigmoid},
+                                               {PAN_ACTIVATION_ELU_PLUS_ONE, elu_plus_one},
+                                               {PAN_ACTIVATION_SQUARE, square},
+                                               {PAN_ACTIVATION_RELU_SQUARED, relu_squared}};
+    for (int i = 0; i < COUNT(functions); i++) {
+        check_plain_function(target, &functions[i]);
+    }
+    static const activation_limits limits[] = {
+        {PAN_ACTIVATION_SIGMOID, 0.0, 1.0, false},  {PAN_ACTIVATION_GELU, 0.0, 1.0, true},
+        {PAN_ACTIVATION_GELU_TANH, 0.0, 1.0, true}, {PAN_ACTIVATION_SILU, 0.0, 1.0, true},
+        {PAN_ACTIVATION_RELU, 0.0, 1.0, true},      {PAN_ACTIVATION_TANH, -1.0, 1.0, false},
+        {PAN_ACTIVATION_SOFTPLUS, 0.0, 1.0, true},  {PAN_ACTIVATION_LOG_SIGMOID, 1.0, 0.0, true}};
     for (int i = 0; i < COUNT(limits); i++) {
         check_activation(target, &limits[i]);
     }
@@ -569,6 +623,83 @@ static void check_long_sum(const target *target) {
     CHECK(h.y == (float) (16777216.0 + N - 1), "%s: the sum is %.9g", target->name, (double) h.y);
 }
 
+/* The first of equal values is the largest, and the first NaN if there is one; wherever lanes end. */
+static void check_maximum(const target *target, int64_t inner) {
+    enum { N = 41 * 19 };
+    static const float ties[] = {2.0f, 7.0f, -INFINITY, INFINITY, NAN};
+    const int64_t count = 41, outer = inner == 1 ? 19 : 1;
+    struct {
+        float x[N], y[N], dy[N], dx[N];
+    } h, *d;
+    for (int t = 0; t < COUNT(ties); t++) {
+        for (int64_t k = 0; k < count; k++) {
+            for (int64_t i = 0; i < 19; i++) {
+                const bool tied = k == i + 3 || k == i + 20 || k == 40;
+                const float other = ties[t] == -INFINITY ? -INFINITY : (float) (-i - k);
+                h.x[inner == 1 ? i * count + k : k * inner + i] = tied ? ties[t] : other;
+                h.dy[i] = (float) (i + 1);
+            }
+        }
+        pan_reduce_desc desc = {.struct_size = sizeof desc,
+                                .dtype = PAN_F32,
+                                .kind = PAN_REDUCE_MAX,
+                                .outer = outer,
+                                .count = count,
+                                .inner = inner};
+        int64_t bytes = 0;
+        d = copy_in(target, &h, sizeof h);
+        CHECK_OK(pan_reduce_forward_workspace_size(target->stream, &desc, &bytes));
+        void *workspace = new_memory(target, bytes);
+        CHECK_OK(pan_reduce_forward(target->stream, &desc, d->x, d->y, workspace, bytes));
+        free_memory(target, workspace);
+        CHECK_OK(pan_reduce_backward(target->stream, &desc, d->x, d->dy, d->dx));
+        copy_out(target, d, &h, sizeof h);
+        for (int64_t i = 0; i < 19; i++) {
+            CHECK(isnan(ties[t]) ? isnan(h.y[i]) : h.y[i] == ties[t], "%s: the maximum is %g, not %g", target->name,
+                  (double) h.y[i], (double) ties[t]);
+            for (int64_t k = 0; k < count; k++) {
+                const float slope = h.dx[inner == 1 ? i * count + k : k * inner + i];
+                const bool first = k == (ties[t] == -INFINITY ? 0 : i + 3);
+                CHECK(slope == (first ? (float) (i + 1) : 0.0f), "%s: maximum %g, entry %d of %d: gradient %g",
+                      target->name, (double) ties[t], (int) k, (int) i, (double) slope);
+            }
+        }
+    }
+}
+
+/* A NaN in either operand is the maximum; of equal operands the first gets the gradient. */
+static void check_larger(const target *target) {
+    enum { N = 21 };
+    struct {
+        float a[N], b[N], y[N], dy[N], da[N], db[N];
+    } h, *d;
+    for (int i = 0; i < N; i++) {
+        h.a[i] = i % 4 == 0 ? NAN : (float) i;
+        h.b[i] = i % 4 == 1 ? NAN : (float) (i % 4 == 2 ? i : 10);
+        h.dy[i] = 3.0f;
+    }
+    pan_arithmetic_desc desc = {.struct_size = sizeof desc,
+                                .dtype = PAN_F32,
+                                .kind = PAN_MAXIMUM,
+                                .rank = 1,
+                                .shape = {N},
+                                .a_stride = {1},
+                                .b_stride = {1}};
+    d = copy_in(target, &h, sizeof h);
+    CHECK_OK(pan_arithmetic_forward(target->stream, &desc, d->a, d->b, d->y));
+    CHECK_OK(pan_arithmetic_backward(target->stream, &desc, d->a, d->b, d->dy, d->da, d->db));
+    copy_out(target, d, &h, sizeof h);
+    for (int i = 0; i < N; i++) {
+        const bool nan = i % 4 < 2;
+        const float expected = (float) (i % 4 == 2 || i > 10 ? i : 10);
+        CHECK(nan ? isnan(h.y[i]) : h.y[i] == expected, "%s: the larger of %g and %g is %g", target->name,
+              (double) h.a[i], (double) h.b[i], (double) h.y[i]);
+        CHECK(h.da[i] == (h.a[i] >= h.b[i] ? 3.0f : 0.0f) && h.da[i] + h.db[i] == 3.0f,
+              "%s: gradients of the larger of %g and %g are %g and %g", target->name, (double) h.a[i], (double) h.b[i],
+              (double) h.da[i], (double) h.db[i]);
+    }
+}
+
 int main(void) {
     target targets[MAX_TARGETS];
     int count = open_targets(targets);
@@ -591,6 +722,9 @@ int main(void) {
         check_activations(target);
         check_rows_apart(target);
         check_long_sum(target);
+        check_maximum(target, 1);
+        check_maximum(target, 19);
+        check_larger(target);
     }
     close_targets(targets, count);
     return report();

@@ -48,7 +48,7 @@ static pan_status check_operand_strides(const char *op, const char *name, const 
 
 static pan_status check_arithmetic(const char *op, const pan_stream *stream, const pan_arithmetic_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
-    PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_DIVIDE + 1));
+    PAN_TRY(pan_check_kind(op, "kind", desc->kind, PAN_ARITHMETIC_COUNT));
     if (desc->rank < 1 || desc->rank > PAN_MAX_RANK) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: rank is %d; expected 1 to %d", op, desc->rank, PAN_MAX_RANK);
     }

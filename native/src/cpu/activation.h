@@ -46,6 +46,34 @@ static inline vf_activation activate_sigmoid(vf x) {
     return (vf_activation){s.positive, s.positive * s.negative};
 }
 
+static inline vf_activation activate_tanh(vf x) {
+    const vf_tanh_pair t = vf_tanh(x);
+    return (vf_activation){t.value, t.slope};
+}
+
+/* max(x, 0); NaN for NaN. */
+static inline vf positive_part(vf x) {
+    return vf_select(x < 0.0f, (vf){0}, x);
+}
+
+static inline vf_activation activate_softplus(vf x) {
+    const vf decay = vf_exp(-vf_abs(x));
+    return (vf_activation){vf_select(x > 0.0f, x, (vf){0}) + vf_log_one_plus(decay),
+                           vf_sigmoid_from_exp(x, decay).positive};
+}
+
+static inline vf_activation activate_log_sigmoid(vf x) {
+    const vf decay = vf_exp(-vf_abs(x));
+    return (vf_activation){vf_select(x < 0.0f, x, (vf){0}) - vf_log_one_plus(decay),
+                           vf_sigmoid_from_exp(x, decay).negative};
+}
+
+static inline vf_activation activate_elu_plus_one(vf x) {
+    const vf exponential = vf_exp(x);
+    return (vf_activation){vf_select(x > 0.0f, x + 1.0f, exponential),
+                           vf_select(x > 0.0f, vf_splat(1.0f), exponential)};
+}
+
 PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
     switch (kind) {
     case PAN_ACTIVATION_GELU: return activate_gelu(x);
@@ -54,22 +82,38 @@ PAN_INLINE vf_activation activate(pan_activation kind, vf x) {
     case PAN_ACTIVATION_SIGMOID: return activate_sigmoid(x);
     case PAN_ACTIVATION_SINE: return (vf_activation){vf_sin(x), vf_cos(x)};
     case PAN_ACTIVATION_RELU:
-        return (vf_activation){vf_select(x < 0.0f, (vf){0}, x),
-                               vf_select(x > 0.0f, vf_splat(1.0f), vf_select(x <= 0.0f, (vf){0}, x))};
+        return (vf_activation){positive_part(x), vf_select(x > 0.0f, vf_splat(1.0f), vf_select(x <= 0.0f, (vf){0}, x))};
+    case PAN_ACTIVATION_EXP: return (vf_activation){vf_exp(x), vf_exp(x)};
+    case PAN_ACTIVATION_LOG: return (vf_activation){vf_log(x), 1.0f / x};
+    case PAN_ACTIVATION_TANH: return activate_tanh(x);
+    case PAN_ACTIVATION_SOFTPLUS: return activate_softplus(x);
+    case PAN_ACTIVATION_LOG_SIGMOID: return activate_log_sigmoid(x);
+    case PAN_ACTIVATION_ELU_PLUS_ONE: return activate_elu_plus_one(x);
+    case PAN_ACTIVATION_SQUARE: return (vf_activation){x * x, x * 2.0f};
+    case PAN_ACTIVATION_RELU_SQUARED:
+        return (vf_activation){positive_part(x) * positive_part(x), positive_part(x) * 2.0f};
     default: return (vf_activation){x, vf_splat(1.0f)};
     }
 }
 
 /* Calls function(kind, ...) with a constant kind, so that an always-inlined function becomes one loop per kind. */
-#define PAN_WITH_ACTIVATION(kind, function, ...)                                           \
-    switch (kind) {                                                                        \
-    case PAN_ACTIVATION_GELU: function(PAN_ACTIVATION_GELU, __VA_ARGS__); break;           \
-    case PAN_ACTIVATION_GELU_TANH: function(PAN_ACTIVATION_GELU_TANH, __VA_ARGS__); break; \
-    case PAN_ACTIVATION_SILU: function(PAN_ACTIVATION_SILU, __VA_ARGS__); break;           \
-    case PAN_ACTIVATION_SIGMOID: function(PAN_ACTIVATION_SIGMOID, __VA_ARGS__); break;     \
-    case PAN_ACTIVATION_SINE: function(PAN_ACTIVATION_SINE, __VA_ARGS__); break;           \
-    case PAN_ACTIVATION_RELU: function(PAN_ACTIVATION_RELU, __VA_ARGS__); break;           \
-    default: function(PAN_ACTIVATION_IDENTITY, __VA_ARGS__); break;                        \
+#define PAN_WITH_ACTIVATION(kind, function, ...)                                                 \
+    switch (kind) {                                                                              \
+    case PAN_ACTIVATION_GELU: function(PAN_ACTIVATION_GELU, __VA_ARGS__); break;                 \
+    case PAN_ACTIVATION_GELU_TANH: function(PAN_ACTIVATION_GELU_TANH, __VA_ARGS__); break;       \
+    case PAN_ACTIVATION_SILU: function(PAN_ACTIVATION_SILU, __VA_ARGS__); break;                 \
+    case PAN_ACTIVATION_SIGMOID: function(PAN_ACTIVATION_SIGMOID, __VA_ARGS__); break;           \
+    case PAN_ACTIVATION_SINE: function(PAN_ACTIVATION_SINE, __VA_ARGS__); break;                 \
+    case PAN_ACTIVATION_RELU: function(PAN_ACTIVATION_RELU, __VA_ARGS__); break;                 \
+    case PAN_ACTIVATION_EXP: function(PAN_ACTIVATION_EXP, __VA_ARGS__); break;                   \
+    case PAN_ACTIVATION_LOG: function(PAN_ACTIVATION_LOG, __VA_ARGS__); break;                   \
+    case PAN_ACTIVATION_TANH: function(PAN_ACTIVATION_TANH, __VA_ARGS__); break;                 \
+    case PAN_ACTIVATION_SOFTPLUS: function(PAN_ACTIVATION_SOFTPLUS, __VA_ARGS__); break;         \
+    case PAN_ACTIVATION_LOG_SIGMOID: function(PAN_ACTIVATION_LOG_SIGMOID, __VA_ARGS__); break;   \
+    case PAN_ACTIVATION_ELU_PLUS_ONE: function(PAN_ACTIVATION_ELU_PLUS_ONE, __VA_ARGS__); break; \
+    case PAN_ACTIVATION_SQUARE: function(PAN_ACTIVATION_SQUARE, __VA_ARGS__); break;             \
+    case PAN_ACTIVATION_RELU_SQUARED: function(PAN_ACTIVATION_RELU_SQUARED, __VA_ARGS__); break; \
+    default: function(PAN_ACTIVATION_IDENTITY, __VA_ARGS__); break;                              \
     }
 
 #endif

@@ -16,6 +16,7 @@ PAN_INLINE vf combine(pan_arithmetic_kind kind, vf a, vf b) {
     case PAN_SUBTRACT: return a - b;
     case PAN_MULTIPLY: return a * b;
     case PAN_DIVIDE: return a / b;
+    case PAN_MAXIMUM: return vf_select((a > b) | (a != a), a, b);
     default: return a + b;
     }
 }
@@ -43,6 +44,7 @@ static void combine_task(void *context, int64_t task, int32_t worker) {
     case PAN_SUBTRACT: combine_block(PAN_SUBTRACT, job, &block); break;
     case PAN_MULTIPLY: combine_block(PAN_MULTIPLY, job, &block); break;
     case PAN_DIVIDE: combine_block(PAN_DIVIDE, job, &block); break;
+    case PAN_MAXIMUM: combine_block(PAN_MAXIMUM, job, &block); break;
     default: combine_block(PAN_ADD, job, &block); break;
     }
 }

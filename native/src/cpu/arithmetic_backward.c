@@ -36,6 +36,11 @@ PAN_INLINE vf term(pan_arithmetic_kind kind, bool of_a, const gradient_job *job,
     if (kind == PAN_SUBTRACT) {
         return -dy;
     }
+    if (kind == PAN_MAXIMUM) {
+        const vi a_is_it =
+            load_operand(job->a + at->a, job->row.a, i, lanes) >= load_operand(job->b + at->b, job->row.b, i, lanes);
+        return (vf) ((of_a ? a_is_it : ~a_is_it) & (vi) dy);
+    }
     if (kind == PAN_MULTIPLY) {
         return dy * (of_a ? load_operand(job->b + at->b, job->row.b, i, lanes)
                           : load_operand(job->a + at->a, job->row.a, i, lanes));
@@ -116,6 +121,7 @@ PAN_INLINE void gradient_of(bool of_a, const gradient_job *job, tile_range units
     case PAN_SUBTRACT: gradient_units(PAN_SUBTRACT, of_a, job, units); break;
     case PAN_MULTIPLY: gradient_units(PAN_MULTIPLY, of_a, job, units); break;
     case PAN_DIVIDE: gradient_units(PAN_DIVIDE, of_a, job, units); break;
+    case PAN_MAXIMUM: gradient_units(PAN_MAXIMUM, of_a, job, units); break;
     default: gradient_units(PAN_ADD, of_a, job, units); break;
     }
 }

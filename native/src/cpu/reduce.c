@@ -1,8 +1,8 @@
 /* Reductions over the middle dimension of (outer, count, inner).
  *
  * The work is cut into units: the entries [chunk] of the reduced dimension for the inner columns [block] of one outer
- * index. With a single chunk a unit writes its results; with several, partial sums in double go to the workspace, are
- * laid out as (outer, chunks, inner) and are added up in their order. */
+ * index. With a single chunk a unit writes its results; with several, partial sums (or maxima) in double go to the
+ * workspace, are laid out as (outer, chunks, inner) and are added up in their order. */
 #include "tile.h"
 #include "vector_math.h"
 
@@ -33,6 +33,35 @@ static reduce_job plan(const pan_reduce_desc *desc) {
     return job;
 }
 
+/* What is joined with anything without changing it. */
+PAN_INLINE double neutral(pan_reduction kind) {
+    return kind == PAN_REDUCE_MAX ? -INFINITY : 0.0;
+}
+
+PAN_INLINE double join(pan_reduction kind, double a, double b) {
+    if (kind == PAN_REDUCE_MAX) {
+        return a > b || isnan(a) ? a : b;
+    }
+    return a + b;
+}
+
+PAN_INLINE double join_lanes(pan_reduction kind, vd x) {
+    if (kind != PAN_REDUCE_MAX) {
+        return vd_sum(x);
+    }
+    double lane[LANES];
+    memcpy(lane, &x, sizeof lane);
+    double largest = lane[0];
+    for (int i = 1; i < LANES; i++) {
+        largest = join(kind, largest, lane[i]);
+    }
+    return largest;
+}
+
+PAN_INLINE vd vd_splat(double x) {
+    return (vd){x - (vd_half){}, x - (vd_half){}};
+}
+
 /* The sum of `sum` and of what x contributes. */
 PAN_INLINE vd accumulate(pan_reduction kind, vd sum, vf x) {
     switch (kind) {
@@ -42,29 +71,34 @@ PAN_INLINE vd accumulate(pan_reduction kind, vd sum, vf x) {
         const vi nonfinite = ~(vf_abs(x) < INFINITY);
         return vd_add(sum, vd_from_vf((vf) (nonfinite & (vi) vf_splat(1.0f))));
     }
+    case PAN_REDUCE_MAX: return vd_larger(vd_from_vf(x), sum);
     default: return vd_add(sum, vd_from_vf(x));
     }
 }
 
 /* The reduction of contiguous elements, in two interleaved sums to hide the latency of an addition. */
 PAN_INLINE double reduce_contiguous(pan_reduction kind, const float *x, int64_t count) {
-    vd even = {0};
-    vd odd = {0};
+    vd even = vd_splat(neutral(kind));
+    vd odd = even;
     int64_t i = 0;
     for (; i + 2 * LANES <= count; i += 2 * LANES) {
         even = accumulate(kind, even, vf_load(x + i));
         odd = accumulate(kind, odd, vf_load(x + i + LANES));
     }
     for (; i < count; i += LANES) {
-        even = accumulate(kind, even, vf_load_first(x + i, count - i));
+        const int64_t lanes = count - i;
+        even =
+            accumulate(kind, even, lanes < LANES ? vf_load_part(x + i, lanes, (float) neutral(kind)) : vf_load(x + i));
     }
-    return vd_sum(vd_add(even, odd));
+    return join_lanes(kind, kind == PAN_REDUCE_MAX ? vd_larger(even, odd) : vd_add(even, odd));
 }
 
 /* sum[c] = reduction over `rows` rows of `columns` columns, `stride` apart. */
 PAN_INLINE void reduce_columns(pan_reduction kind, const float *x, int64_t stride, int64_t rows, int64_t columns,
                                vd *sum) {
-    memset(sum, 0, (size_t) ceil_div(columns, LANES) * sizeof *sum);
+    for (int64_t c = 0; c < columns; c += LANES) {
+        sum[c / LANES] = vd_splat(neutral(kind));
+    }
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < columns; c += LANES) {
             sum[c / LANES] = accumulate(kind, sum[c / LANES], vf_load_first(x + r * stride + c, columns - c));
@@ -112,6 +146,7 @@ static void units_task(void *context, int64_t task, int32_t worker) {
     switch (job->desc->kind) {
     case PAN_REDUCE_SUM_OF_SQUARES: reduce_units(PAN_REDUCE_SUM_OF_SQUARES, job, units); break;
     case PAN_REDUCE_SUM_OF_MAGNITUDES: reduce_units(PAN_REDUCE_SUM_OF_MAGNITUDES, job, units); break;
+    case PAN_REDUCE_MAX: reduce_units(PAN_REDUCE_MAX, job, units); break;
     case PAN_REDUCE_NONFINITE: reduce_units(PAN_REDUCE_NONFINITE, job, units); break;
     default: reduce_units(PAN_REDUCE_SUM, job, units); break;
     }
@@ -125,9 +160,9 @@ static void chunks_task(void *context, int64_t task, int32_t worker) {
     const tile_range results = tile_at(task, tile_rows(job->chunks), job->desc->outer * inner);
     for (int64_t i = results.begin; i < results.end; i++) {
         const double *partial = job->partial + i / inner * job->chunks * inner + i % inner;
-        double sum = 0.0;
-        for (int64_t chunk = 0; chunk < job->chunks; chunk++) {
-            sum += partial[chunk * inner];
+        double sum = partial[0];
+        for (int64_t chunk = 1; chunk < job->chunks; chunk++) {
+            sum = join(job->desc->kind, sum, partial[chunk * inner]);
         }
         job->y[i] = (float) (sum / job->divisor);
     }

@@ -43,6 +43,74 @@ static void backward_task(void *context, int64_t task, int32_t worker) {
     }
 }
 
+/* The maximum of contiguous elements, and where it first is. */
+static void row_maximum_gradient(const float *x, float dy, float *dx, int64_t count) {
+    vf largest = vf_splat(*x);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vf next = count - i < LANES ? vf_load_part(x + i, count - i, *x) : vf_load(x + i);
+        largest = vf_select((next > largest) | (next != next), next, largest);
+    }
+    const float maximum = vf_largest(largest);
+    int64_t first = 0;
+    while (x[first] != maximum && x[first] == x[first]) {
+        first++;
+    }
+    memset(dx, 0, (size_t) count * sizeof *dx);
+    dx[first] = dy;
+}
+
+enum { MAXIMUM_COLUMNS = 64 };
+
+/* Columns [columns) of an outer index: the maxima, then the first entries that are they. */
+static void columns_maximum_gradient(const pan_reduce_desc *desc, const float *x, const float *dy, float *dx,
+                                     tile_range columns) {
+    vf largest[MAXIMUM_COLUMNS / LANES];
+    vi given[MAXIMUM_COLUMNS / LANES] = {0};
+    for (int64_t k = 0; k < desc->count; k++) {
+        for (int64_t c = columns.begin; c < columns.end; c += LANES) {
+            vf *best = &largest[(c - columns.begin) / LANES];
+            const vf next = vf_load_first(x + k * desc->inner + c, columns.end - c);
+            *best = k == 0 ? next : vf_select((next > *best) | (next != next), next, *best);
+        }
+    }
+    for (int64_t k = 0; k < desc->count; k++) {
+        for (int64_t c = columns.begin; c < columns.end; c += LANES) {
+            const int64_t block = (c - columns.begin) / LANES, lanes = columns.end - c;
+            const vf next = vf_load_first(x + k * desc->inner + c, lanes);
+            const vi is_it = ((next == largest[block]) | (next != next)) & ~given[block];
+            given[block] |= is_it;
+            vf_store_first(dx + k * desc->inner + c, (vf) (is_it & (vi) vf_load_first(dy + c, lanes)), lanes);
+        }
+    }
+}
+
+static void maximum_task(void *context, int64_t task, int32_t worker) {
+    (void) worker;
+    const reduce_backward_job *job = context;
+    const pan_reduce_desc *desc = job->desc;
+    const tile_block block = tile_block_at(&job->grid, task);
+    for (int64_t o = block.rows.begin; o < block.rows.end; o++) {
+        const float *x = job->x + o * desc->count * desc->inner, *dy = job->dy + o * desc->inner;
+        float *dx = job->dx + o * desc->count * desc->inner;
+        if (desc->inner == 1) {
+            row_maximum_gradient(x, *dy, dx, desc->count);
+        } else {
+            columns_maximum_gradient(desc, x, dy, dx, block.columns);
+        }
+    }
+}
+
+/* Blocks of results. */
+static tile_grid maximum_grid(const pan_reduce_desc *desc) {
+    tile_grid grid = {.rows = desc->outer,
+                      .columns = desc->inner,
+                      .block_rows = tile_rows(desc->count * min_i64(desc->inner, MAXIMUM_COLUMNS)),
+                      .block_columns = min_i64(desc->inner, MAXIMUM_COLUMNS)};
+    grid.across = ceil_div(grid.columns, grid.block_columns);
+    grid.tasks = grid.across * ceil_div(grid.rows, grid.block_rows);
+    return grid;
+}
+
 pan_status PAN_BODY(reduce_backward)(pan_stream *stream, const pan_reduce_desc *desc, const void *x, const void *dy,
                                      void *dx) {
     reduce_backward_job job = {
@@ -54,6 +122,10 @@ pan_status PAN_BODY(reduce_backward)(pan_stream *stream, const pan_reduce_desc *
         .dy = dy,
         .dx = dx,
     };
-    pan_parallel(stream->device->pool, job.grid.tasks, backward_task, &job);
+    if (desc->kind == PAN_REDUCE_MAX) {
+        job.grid = maximum_grid(desc);
+    }
+    pan_parallel(stream->device->pool, job.grid.tasks, desc->kind == PAN_REDUCE_MAX ? maximum_task : backward_task,
+                 &job);
     return PAN_OK;
 }

@@ -5,6 +5,7 @@
 #include "vector.h"
 
 typedef double vd_half __attribute__((vector_size(PAN_VECTOR_BYTES)));
+typedef int64_t vl_half __attribute__((vector_size(PAN_VECTOR_BYTES)));
 typedef float vf_half __attribute__((vector_size(PAN_VECTOR_BYTES / 2)));
 
 /* LANES doubles: of the lower and of the upper lanes of a vf. */
@@ -61,6 +62,16 @@ static inline vd vd_add(vd a, vd b) {
 /* a * b + c */
 static inline vd vd_multiply_add(vd a, vd b, vd c) {
     return (vd){a.low * b.low + c.low, a.high * b.high + c.high};
+}
+
+/* The larger of each pair of lanes; NaN where either is. */
+static inline vd_half larger_half(vd_half a, vd_half b) {
+    const vl_half of_a = (a > b) | (a != a);
+    return (vd_half) ((of_a & (vl_half) a) | (~of_a & (vl_half) b));
+}
+
+static inline vd vd_larger(vd a, vd b) {
+    return (vd){larger_half(a.low, b.low), larger_half(a.high, b.high)};
 }
 
 /* Sum of the lanes, pairwise. */

@@ -96,6 +96,33 @@ static inline vf vf_log(vf x) {
     return vf_select(x == INFINITY, x, y);
 }
 
+/* log(1 + u) for 0 <= u <= 1: what is lost of u in 1 + u is made up for by the first term of the series. */
+static inline vf vf_log_one_plus(vf u) {
+    const vf w = u + 1.0f;
+    return vf_log(w) + (u - (w - 1.0f)) / w;
+}
+
+/* tanh(x) and its derivative 1 - tanh(x)^2, the latter without cancellation. */
+typedef struct vf_tanh_pair {
+    vf value;
+    vf slope;
+} vf_tanh_pair;
+
+/* Near 0 the polynomial of Cephes' tanhf.c, where the quotient of exponentials would cancel. */
+static inline vf_tanh_pair vf_tanh(vf x) {
+    const vf a = vf_abs(x);
+    const vf decay = vf_exp(a * -2.0f);
+    const vf share = 1.0f / (decay + 1.0f);
+    const vf z = x * x;
+    vf p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    const vf quotient = (1.0f - decay) * share;
+    const vf large = vf_select(x < 0.0f, -quotient, quotient);
+    return (vf_tanh_pair){vf_select(a < 0.625f, p * z * x + x, large), decay * 4.0f * share * share};
+}
+
 /* sigmoid(x) and 1 - sigmoid(x) = sigmoid(-x), both without cancellation. */
 typedef struct vf_sigmoid_pair {
     vf positive;

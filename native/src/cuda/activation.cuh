@@ -39,6 +39,16 @@ __device__ inline activation_value activate_gelu_tanh(float x) {
     return {x * positive, slope};
 }
 
+// max(x, 0); NaN for NaN.
+__device__ inline float positive_part(float x) {
+    return x < 0.0f ? 0.0f : x;
+}
+
+// log(1 + exp(x)); the exponential is at most 1.
+__device__ inline float softplus(float x) {
+    return (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)));
+}
+
 template <pan_activation KIND> __device__ inline activation_value activate(float x) {
     if constexpr (KIND == PAN_ACTIVATION_GELU) {
         return activate_gelu(x);
@@ -53,7 +63,24 @@ template <pan_activation KIND> __device__ inline activation_value activate(float
     } else if constexpr (KIND == PAN_ACTIVATION_SINE) {
         return {sinf(x), cosf(x)};
     } else if constexpr (KIND == PAN_ACTIVATION_RELU) {
-        return {x < 0.0f ? 0.0f : x, x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x};
+        return {positive_part(x), x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x};
+    } else if constexpr (KIND == PAN_ACTIVATION_EXP) {
+        return {expf(x), expf(x)};
+    } else if constexpr (KIND == PAN_ACTIVATION_LOG) {
+        return {logf(x), 1.0f / x};
+    } else if constexpr (KIND == PAN_ACTIVATION_TANH) {
+        const float secant = 1.0f / coshf(x);
+        return {tanhf(x), secant * secant};
+    } else if constexpr (KIND == PAN_ACTIVATION_SOFTPLUS) {
+        return {softplus(x), sigmoid(x)};
+    } else if constexpr (KIND == PAN_ACTIVATION_LOG_SIGMOID) {
+        return {-softplus(-x), sigmoid(-x)};
+    } else if constexpr (KIND == PAN_ACTIVATION_ELU_PLUS_ONE) {
+        return {x > 0.0f ? x + 1.0f : expf(x), x > 0.0f ? 1.0f : expf(x)};
+    } else if constexpr (KIND == PAN_ACTIVATION_SQUARE) {
+        return {x * x, 2.0f * x};
+    } else if constexpr (KIND == PAN_ACTIVATION_RELU_SQUARED) {
+        return {positive_part(x) * positive_part(x), 2.0f * positive_part(x)};
     } else {
         return {x, 1.0f};
     }
@@ -68,6 +95,14 @@ template <typename Run> pan_status with_activation(pan_activation kind, Run run)
     case PAN_ACTIVATION_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SIGMOID>{});
     case PAN_ACTIVATION_SINE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SINE>{});
     case PAN_ACTIVATION_RELU: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_RELU>{});
+    case PAN_ACTIVATION_EXP: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_EXP>{});
+    case PAN_ACTIVATION_LOG: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_LOG>{});
+    case PAN_ACTIVATION_TANH: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_TANH>{});
+    case PAN_ACTIVATION_SOFTPLUS: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SOFTPLUS>{});
+    case PAN_ACTIVATION_LOG_SIGMOID: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_LOG_SIGMOID>{});
+    case PAN_ACTIVATION_ELU_PLUS_ONE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_ELU_PLUS_ONE>{});
+    case PAN_ACTIVATION_SQUARE: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_SQUARE>{});
+    case PAN_ACTIVATION_RELU_SQUARED: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_RELU_SQUARED>{});
     default: return run(std::integral_constant<pan_activation, PAN_ACTIVATION_IDENTITY>{});
     }
 }

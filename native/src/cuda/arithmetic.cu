@@ -74,7 +74,8 @@ struct combine_element {
         case PAN_ADD: y[i] = x + z; break;
         case PAN_SUBTRACT: y[i] = x - z; break;
         case PAN_MULTIPLY: y[i] = x * z; break;
-        default: y[i] = x / z;
+        case PAN_DIVIDE: y[i] = x / z; break;
+        default: y[i] = larger_or_nan()(x, z);
         }
     }
 };
@@ -97,6 +98,9 @@ struct operand_gradient {
         if (kind == PAN_DIVIDE) {
             const double z = b[at.b];
             return of_a ? g / z : -g * a[at.a] / (z * z);
+        }
+        if (kind == PAN_MAXIMUM) {
+            return (a[at.a] >= b[at.b]) == of_a ? g : 0.0;
         }
         return kind == PAN_SUBTRACT && !of_a ? -g : g;
     }

@@ -51,9 +51,15 @@ struct plus {
     }
 };
 
+struct smaller {
+    template <typename T> __device__ T operator()(T a, T b) const {
+        return a < b ? a : b;
+    }
+};
+
 // The larger; a NaN if there is one.
 struct larger_or_nan {
-    __device__ float operator()(float a, float b) const {
+    template <typename T> __device__ T operator()(T a, T b) const {
         return a > b || a != a ? a : b;
     }
 };

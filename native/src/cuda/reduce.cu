@@ -1,4 +1,4 @@
-// Reductions over one dimension. Sums are kept in double.
+// Reductions over one dimension. Sums are kept in double; "sum" stands for the maximum where that is wanted.
 #include "block.cuh"
 
 namespace {
@@ -16,6 +16,15 @@ struct reduce_inputs {
     pan_reduction kind;
     int64_t count, inner, parts, part_elements;
     const float *x;
+
+    __device__ double neutral() const {
+        return kind == PAN_REDUCE_MAX ? -INFINITY : 0.0;
+    }
+
+    // Of two sums, or of a sum and a term.
+    __device__ double operator()(double a, double b) const {
+        return kind == PAN_REDUCE_MAX ? larger_or_nan()(a, b) : a + b;
+    }
 
     __device__ double term(int64_t i) const {
         const float value = x[i];
@@ -38,11 +47,11 @@ struct reduce_part {
         const int64_t first = result / in.inner * in.count * in.inner + result % in.inner;
         const int64_t begin = part * in.part_elements;
         const int64_t end = begin + in.part_elements < in.count ? begin + in.part_elements : in.count;
-        double sum = 0.0;
+        double sum = in.neutral();
         for (int64_t k = begin + threadIdx.x; k < end; k += TEAM) {
-            sum += in.term(first + k * in.inner);
+            sum = in(sum, in.term(first + k * in.inner));
         }
-        sum = team_reduce<TEAM>(sum, plus());
+        sum = team_reduce<TEAM>(sum, in);
         if (threadIdx.x == 0) {
             sums[row] = sum;
         }
@@ -60,24 +69,25 @@ struct reduce_part_of_columns {
         const int64_t first = result / in.inner * in.count * in.inner + result % in.inner;
         const int64_t begin = part * in.part_elements;
         const int64_t end = begin + in.part_elements < in.count ? begin + in.part_elements : in.count;
-        double sum = 0.0;
+        double sum = in.neutral();
         for (int64_t k = begin; k < end; k++) {
-            sum += in.term(first + k * in.inner);
+            sum = in(sum, in.term(first + k * in.inner));
         }
         sums[result * in.parts + part] = sum;
     }
 };
 
 struct reduce_result {
+    reduce_inputs in;
     const double *sums;
     int64_t parts;
     double divisor;
     float *y;
 
     __device__ void operator()(int64_t result) const {
-        double sum = 0.0;
-        for (int64_t part = 0; part < parts; part++) {
-            sum += sums[result * parts + part];
+        double sum = sums[result * parts];
+        for (int64_t part = 1; part < parts; part++) {
+            sum = in(sum, sums[result * parts + part]);
         }
         y[result] = static_cast<float>(sum / divisor);
     }
@@ -102,6 +112,31 @@ struct reduce_gradient_element {
     }
 };
 
+// The gradient goes to the first of the largest. A team for each result.
+struct maximum_gradient {
+    int64_t count, inner;
+    const float *x, *dy;
+    float *dx;
+
+    template <int TEAM> __device__ void row(int64_t result) const {
+        const int64_t first = result / inner * count * inner + result % inner;
+        float largest = -INFINITY;
+        for (int64_t k = threadIdx.x; k < count; k += TEAM) {
+            largest = larger_or_nan()(x[first + k * inner], largest);
+        }
+        largest = team_reduce<TEAM>(largest, larger_or_nan());
+        long long where = count;
+        for (int64_t k = threadIdx.x; k < count && where == count; k += TEAM) {
+            const float value = x[first + k * inner];
+            where = value == largest || value != value ? k : where;
+        }
+        where = team_reduce<TEAM>(where, smaller());
+        for (int64_t k = threadIdx.x; k < count; k += TEAM) {
+            dx[first + k * inner] = k == where ? dy[result] : 0.0f;
+        }
+    }
+};
+
 } // namespace
 
 pan_status cuda_reduce_forward_workspace_size(pan_stream *, const pan_reduce_desc *desc, int64_t *bytes) {
@@ -122,12 +157,18 @@ pan_status cuda_reduce_forward(pan_stream *stream, const pan_reduce_desc *desc, 
                  ? for_each_row(stream, op, results * in.parts, part_elements, reduce_part{in, sums})
                  : for_each(stream, op, results, in.parts, reduce_part_of_columns{in, sums, results}));
     const double divisor = desc->kind == PAN_REDUCE_MEAN ? static_cast<double>(desc->count) : 1.0;
-    return for_each(stream, op, 1, results, reduce_result{sums, in.parts, divisor, static_cast<float *>(y)});
+    return for_each(stream, op, 1, results, reduce_result{in, sums, in.parts, divisor, static_cast<float *>(y)});
 }
 
 pan_status cuda_reduce_backward(pan_stream *stream, const pan_reduce_desc *desc, const void *x, const void *dy,
                                 void *dx) {
-    return for_each(stream, "reduce_backward", desc->outer * desc->count, desc->inner,
+    static const char op[] = "reduce_backward";
+    if (desc->kind == PAN_REDUCE_MAX) {
+        return for_each_row(stream, op, desc->outer * desc->inner, desc->count,
+                            maximum_gradient{desc->count, desc->inner, static_cast<const float *>(x),
+                                             static_cast<const float *>(dy), static_cast<float *>(dx)});
+    }
+    return for_each(stream, op, desc->outer * desc->count, desc->inner,
                     reduce_gradient_element{desc->kind, desc->count, desc->inner, static_cast<const float *>(x),
                                             static_cast<const float *>(dy), static_cast<float *>(dx)});
 }

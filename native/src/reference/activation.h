@@ -22,6 +22,16 @@ static inline double gelu_tanh_inner(double x) {
     return tanh(SQRT_2_OVER_PI * (x + GELU_TANH_CUBIC * x * x * x));
 }
 
+/* log(1 + exp(x)); the exponential is at most 1. */
+static inline double softplus(double x) {
+    return (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x)));
+}
+
+/* max(x, 0); NaN for NaN. */
+static inline double positive_part(double x) {
+    return x < 0.0 ? 0.0 : x;
+}
+
 static inline double activation(pan_activation kind, double x) {
     switch (kind) {
     case PAN_ACTIVATION_GELU: return x * normal_distribution(x);
@@ -29,7 +39,15 @@ static inline double activation(pan_activation kind, double x) {
     case PAN_ACTIVATION_SILU: return x * sigmoid(x);
     case PAN_ACTIVATION_SIGMOID: return sigmoid(x);
     case PAN_ACTIVATION_SINE: return sin(x);
-    case PAN_ACTIVATION_RELU: return x < 0.0 ? 0.0 : x;
+    case PAN_ACTIVATION_RELU: return positive_part(x);
+    case PAN_ACTIVATION_EXP: return exp(x);
+    case PAN_ACTIVATION_LOG: return log(x);
+    case PAN_ACTIVATION_TANH: return tanh(x);
+    case PAN_ACTIVATION_SOFTPLUS: return softplus(x);
+    case PAN_ACTIVATION_LOG_SIGMOID: return -softplus(-x);
+    case PAN_ACTIVATION_ELU_PLUS_ONE: return x > 0.0 ? x + 1.0 : exp(x);
+    case PAN_ACTIVATION_SQUARE: return x * x;
+    case PAN_ACTIVATION_RELU_SQUARED: return positive_part(x) * positive_part(x);
     default: return x;
     }
 }
@@ -48,6 +66,14 @@ static inline double activation_derivative(pan_activation kind, double x) {
     case PAN_ACTIVATION_SIGMOID: return sigmoid(x) * sigmoid(-x);
     case PAN_ACTIVATION_SINE: return cos(x);
     case PAN_ACTIVATION_RELU: return x > 0.0 ? 1.0 : x <= 0.0 ? 0.0 : x;
+    case PAN_ACTIVATION_EXP: return exp(x);
+    case PAN_ACTIVATION_LOG: return 1.0 / x;
+    case PAN_ACTIVATION_TANH: return 1.0 / (cosh(x) * cosh(x));
+    case PAN_ACTIVATION_SOFTPLUS: return sigmoid(x);
+    case PAN_ACTIVATION_LOG_SIGMOID: return sigmoid(-x);
+    case PAN_ACTIVATION_ELU_PLUS_ONE: return x > 0.0 ? 1.0 : exp(x);
+    case PAN_ACTIVATION_SQUARE: return 2.0 * x;
+    case PAN_ACTIVATION_RELU_SQUARED: return 2.0 * positive_part(x);
     default: return 1.0;
     }
 }

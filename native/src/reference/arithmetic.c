@@ -35,7 +35,8 @@ static double combine(pan_arithmetic_kind kind, double a, double b) {
     case PAN_ADD: return a + b;
     case PAN_SUBTRACT: return a - b;
     case PAN_MULTIPLY: return a * b;
-    default: return a / b;
+    case PAN_DIVIDE: return a / b;
+    default: return a > b || isnan(a) ? a : b;
     }
 }
 
@@ -53,10 +54,11 @@ pan_status PAN_BODY(arithmetic_forward)(pan_stream *stream, const pan_arithmetic
 }
 
 /* The gradient of one entry with respect to operand a; a and b are read only where the formula has them. */
-static double gradient_of_a(pan_arithmetic_kind kind, const real *b, entry at, double dy) {
+static double gradient_of_a(pan_arithmetic_kind kind, const real *a, const real *b, entry at, double dy) {
     switch (kind) {
     case PAN_MULTIPLY: return dy * b[at.b];
     case PAN_DIVIDE: return dy / b[at.b];
+    case PAN_MAXIMUM: return a[at.a] >= b[at.b] ? dy : 0.0;
     default: return dy;
     }
 }
@@ -66,6 +68,7 @@ static double gradient_of_b(pan_arithmetic_kind kind, const real *a, const real 
     case PAN_SUBTRACT: return -dy;
     case PAN_MULTIPLY: return dy * a[at.a];
     case PAN_DIVIDE: return -dy * a[at.a] / ((double) b[at.b] * b[at.b]);
+    case PAN_MAXIMUM: return a[at.a] >= b[at.b] ? 0.0 : dy;
     default: return dy;
     }
 }
@@ -88,7 +91,7 @@ static void operand_gradient(const pan_arithmetic_desc *desc, bool of_a, const r
         double sum = 0.0;
         for (int64_t j = 0; j < repeats; j++) {
             entry at = step_to(desc, broadcast, j, element);
-            sum += of_a ? gradient_of_a(desc->kind, b, at, dy[at.y]) : gradient_of_b(desc->kind, a, b, at, dy[at.y]);
+            sum += of_a ? gradient_of_a(desc->kind, a, b, at, dy[at.y]) : gradient_of_b(desc->kind, a, b, at, dy[at.y]);
         }
         gradient[of_a ? element.a : element.b] = (real) sum;
     }

@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** {@code y = a + b}, {@code a - b}, {@code a * b} or {@code a / b}, element by element, with broadcasting. */
+/** {@code y = a + b}, {@code a - b}, {@code a * b}, {@code a / b} or {@code max(a, b)}, element by element, with broadcasting. */
 public final class ArithmeticKernel {
 
     /** Most dimensions of y. */
@@ -84,7 +84,7 @@ public final class ArithmeticKernel {
      * Computes gradients; where an operand was broadcast, summed over the dimensions of stride 0:
      * <pre>
      * add: da = dy, db = dy    subtract: da = dy, db = -dy    multiply: da = dy b, db = dy a
-     * divide: da = dy / b, db = -dy a / b^2
+     * divide: da = dy / b, db = -dy a / b^2         maximum: da = dy where a >= b, else 0; db = dy - da
      * </pre>
      *
      * @param a  may be null for add and subtract

@@ -11,7 +11,9 @@ public enum ArithmeticKind {
     /** {@code a * b}. */
     MULTIPLY(PantheraAbi.PAN_MULTIPLY()),
     /** {@code a / b}. */
-    DIVIDE(PantheraAbi.PAN_DIVIDE());
+    DIVIDE(PantheraAbi.PAN_DIVIDE()),
+    /** The larger of a and b; NaN where either is. */
+    MAXIMUM(PantheraAbi.PAN_MAXIMUM());
 
     private final int code;
 

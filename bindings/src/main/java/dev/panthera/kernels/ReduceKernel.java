@@ -51,7 +51,7 @@ public record ReduceKernel(Reduction kind, long outer, long count, long inner) {
 
     /**
      * Computes the gradient. Sum: {@code dx = dy}; mean: {@code dx = dy / count}; sum of squares: {@code dx = 2 x dy};
-     * sum of magnitudes: {@code dx = sign(x) dy}.
+     * sum of magnitudes: {@code dx = sign(x) dy}; maximum: {@code dx = dy} at the first largest element, 0 elsewhere.
      *
      * @param x  may be null if the reduction is the sum or the mean
      * @param dy (outer, inner)

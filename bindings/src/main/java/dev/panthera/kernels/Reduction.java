@@ -13,7 +13,9 @@ public enum Reduction {
     /** The sum of their magnitudes, the L1 norm. */
     SUM_OF_MAGNITUDES(PantheraAbi.PAN_REDUCE_SUM_OF_MAGNITUDES()),
     /** How many of them are NaN or infinite; has no gradient. */
-    NONFINITE(PantheraAbi.PAN_REDUCE_NONFINITE());
+    NONFINITE(PantheraAbi.PAN_REDUCE_NONFINITE()),
+    /** The largest of them, NaN if one is; the gradient goes to the first that is it. */
+    MAX(PantheraAbi.PAN_REDUCE_MAX());
 
     private final int code;
 

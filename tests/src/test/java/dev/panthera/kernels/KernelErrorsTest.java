@@ -97,6 +97,8 @@ class KernelErrorsTest {
                                             a.reals(),
                                             a.orNull(a.reals()),
                                             a.orNull(a.reals())),
+                    a -> stridedCopy(a).copy(a.stream, a.reals(), a.reals()),
+                    a -> stridedCopy(a).add(a.stream, a.reals(), a.reals()),
                     a ->
                             gate(a).forward(
                                             a.stream,
@@ -503,6 +505,14 @@ class KernelErrorsTest {
                 new long[] {a.size(), columns},
                 new long[] {a.stride(columns), 1},
                 new long[] {0, a.size() % 2});
+    }
+
+    private static StridedCopyKernel stridedCopy(ArbitraryArguments a) {
+        long columns = a.size();
+        return new StridedCopyKernel(
+                new long[] {a.size(), columns},
+                new long[] {a.size() % 4, a.size()},
+                new long[] {a.stride(columns), 1});
     }
 
     private static GateKernel gate(ArbitraryArguments a) {

@@ -44,14 +44,18 @@ final class KernelCases {
                     Map.entry("cross_entropy_large", KernelCases::crossEntropy),
                     Map.entry("dwconv1d_k3", KernelCases::shortConvolution),
                     Map.entry("dwconv1d_k4", KernelCases::shortConvolution),
+                    Map.entry("elu_plus1", activation(Activation.ELU_PLUS_ONE)),
                     Map.entry("fftconv", KernelCases::longConvolution),
                     Map.entry("gelu_exact", activation(Activation.GELU)),
                     Map.entry("gelu_tanh", activation(Activation.GELU_TANH)),
                     Map.entry("layernorm", norm(NormKind.LAYER)),
+                    Map.entry("logsigmoid", activation(Activation.LOG_SIGMOID)),
+                    Map.entry("relu_squared", activation(Activation.RELU_SQUARED)),
                     Map.entry("rmsnorm", norm(NormKind.RMS)),
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
                     Map.entry("silu", activation(Activation.SILU)),
-                    Map.entry("sliding_attention", KernelCases::slidingAttention));
+                    Map.entry("sliding_attention", KernelCases::slidingAttention),
+                    Map.entry("softplus", activation(Activation.SOFTPLUS)));
 
     private KernelCases() {}
 

@@ -5,15 +5,16 @@ import dev.panthera.kernels.ArithmeticKind;
 import java.util.Arrays;
 
 /**
- * Addition, subtraction, product or quotient with broadcasting: shapes are aligned at their ends, and a dimension that is
- * missing or 1 is repeated; see {@link ArithmeticKernel}.
+ * Addition, subtraction, product, quotient or maximum with broadcasting: shapes are aligned at their ends, and a dimension
+ * that is missing or 1 is repeated; see {@link ArithmeticKernel}.
  */
 public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, Tensor y)
         implements Operation {
 
     public static Tensor apply(Tape tape, ArithmeticKind kind, Tensor a, Tensor b) {
         int[] shape = broadcast(a, b);
-        var kernel = new ArithmeticKernel(kind, shape, strides(a, shape), strides(b, shape));
+        var kernel = new ArithmeticKernel(
+                        kind, shape, Strides.broadcast(a, shape), Strides.broadcast(b, shape));
         var operation = new ArithmeticOperation(kernel, a, b, tape.allocate(shape));
         tape.run(operation);
         return operation.y;
@@ -36,17 +37,6 @@ public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, T
             shape[rank - i] = Math.max(sizeOfA, sizeOfB);
         }
         return shape;
-    }
-
-    private static long[] strides(Tensor operand, int[] shape) {
-        long[] strides = new long[shape.length];
-        long stride = 1;
-        for (int i = 1; i <= operand.rank(); i++) {
-            int size = operand.size(-i);
-            strides[shape.length - i] = size == 1 && shape[shape.length - i] != 1 ? 0 : stride;
-            stride *= size;
-        }
-        return strides;
     }
 
     @Override

@@ -3,7 +3,7 @@ package dev.panthera.tensor;
 import dev.panthera.kernels.ReduceKernel;
 import dev.panthera.kernels.Reduction;
 
-/** Sum, mean or sum of squares over one dimension; see {@link ReduceKernel}. */
+/** Sum, mean, maximum and the like over one dimension; see {@link ReduceKernel}. */
 public record ReduceOperation(ReduceKernel kernel, Tensor x, Tensor y) implements Operation {
 
     /**

@@ -165,6 +165,11 @@ public final class Tensor {
         return ArithmeticOperation.apply(tapeWith(other), ArithmeticKind.DIVIDE, this, other);
     }
 
+    /** The larger of {@code this} and {@code other} element by element, with broadcasting. */
+    public Tensor maximum(Tensor other) {
+        return ArithmeticOperation.apply(tapeWith(other), ArithmeticKind.MAXIMUM, this, other);
+    }
+
     private Tape tapeWith(Tensor other) {
         Tape found = tape != null ? tape : other.tape;
         if (found == null) {

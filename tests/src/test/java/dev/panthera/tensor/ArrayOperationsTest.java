@@ -1,0 +1,210 @@
+package dev.panthera.tensor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.panthera.kernels.Activation;
+import dev.panthera.kernels.ArithmeticKind;
+import dev.panthera.testing.Gradients;
+import dev.panthera.testing.Rig;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+
+/** Operations that move elements: their values by index arithmetic, their gradients by differences. */
+class ArrayOperationsTest {
+    private static final int[] SHAPE = {2, 3, 4, 5};
+
+    private static Tensor input(Rig rig, int... shape) {
+        int size = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+        return rig.leaf(Rig.gaussian(size, size), shape);
+    }
+
+    private static double[] forward(Rig rig, Function<Tape, Tensor> function) {
+        rig.tape().begin(Tape.Mode.EVALUATION);
+        return rig.values(function.apply(rig.tape()));
+    }
+
+    @Test
+    void permuteReordersDimensions() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] from = rig.values(x);
+            double[] y = forward(rig, tape -> PermuteOperation.apply(tape, x, 3, 1, 0, 2));
+            int at = 0;
+            for (int l = 0; l < 5; l++) {
+                for (int j = 0; j < 3; j++) {
+                    for (int i = 0; i < 2; i++) {
+                        for (int k = 0; k < 4; k++) {
+                            assertThat(y[at++]).isEqualTo(from[((i * 3 + j) * 4 + k) * 5 + l]);
+                        }
+                    }
+                }
+            }
+            Gradients.check(rig, List.of(x), tape -> PermuteOperation.apply(tape, x, 3, 1, 0, 2));
+            for (int[] bad : new int[][] {{0, 1, 2}, {0, 1, 2, 2}, {0, 1, 2, 4}, {0, 1, 2, 3, 4}}) {
+                assertThatThrownBy(() -> PermuteOperation.apply(rig.tape(), x, bad))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("each of 0 to 3 once");
+            }
+        }
+    }
+
+    @Test
+    void slicesOfOneTensorAddTheirGradients() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] from = rig.values(x);
+            double[] y = forward(rig, tape -> SliceOperation.apply(tape, x, 2, 1, 2));
+            for (int i = 0; i < y.length; i++) {
+                assertThat(y[i]).isEqualTo(from[i / 10 * 20 + 5 + i % 10]);
+            }
+            for (int dimension = -4; dimension < 4; dimension++) {
+                int along = dimension;
+                int size = x.size(dimension < 0 ? 4 + dimension : dimension);
+                Gradients.check(
+                        rig,
+                        List.of(x),
+                        tape -> {
+                            Tensor all = ActivationOperation.apply(tape, Activation.SILU, x);
+                            Tensor head = SliceOperation.apply(tape, all, along, 0, size - 1);
+                            Tensor tail = SliceOperation.apply(tape, all, along, 1, size - 1);
+                            return head.times(tail);
+                        });
+            }
+            for (int[] bad : new int[][] {{1, -1, 2}, {1, 0, 0}, {1, 2, 2}, {4, 0, 1}, {-5, 0, 1}}) {
+                assertThatThrownBy(() ->
+                                SliceOperation.apply(rig.tape(), x, bad[0], bad[1], bad[2]))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("entries from");
+            }
+        }
+    }
+
+    @Test
+    void concatenationIsUndoneBySlices() {
+        try (var rig = Rig.exact()) {
+            for (int dimension = -2; dimension < 3; dimension++) {
+                int along = dimension;
+                int[] narrow = {2, 3, 4};
+                int[] wide = {2, 3, 4};
+                wide[Math.floorMod(dimension, 3)] += 2;
+                Tensor a = input(rig, narrow);
+                Tensor b = input(rig, wide);
+                double[] tail =
+                        forward(
+                                rig,
+                                tape -> {
+                                    Tensor joined =
+                                            ConcatenateOperation.apply(tape, along, a, b, a);
+                                    return SliceOperation.apply(
+                                            tape,
+                                            joined,
+                                            along,
+                                            a.size(along),
+                                            b.size(along));
+                                });
+                assertThat(tail).isEqualTo(rig.values(b));
+                Gradients.check(
+                        rig,
+                        List.of(a, b),
+                        tape -> ConcatenateOperation.apply(tape, along, a, b, a));
+            }
+            Tensor a = input(rig, 2, 3);
+            for (Tensor other : List.of(input(rig, 2, 4), input(rig, 2, 3, 1), input(rig, 3))) {
+                assertThatThrownBy(() -> ConcatenateOperation.apply(rig.tape(), 0, a, other))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("one shape but for that dimension");
+            }
+        }
+    }
+
+    @Test
+    void broadcastsRepeatAndSum() {
+        try (var rig = Rig.exact()) {
+            int[] shape = {3, 2, 4, 5};
+            for (int[] small : new int[][] {{5}, {1}, {4, 1}, {2, 1, 5}, {3, 2, 4, 5}, {3, 1, 1, 1}}) {
+                Tensor x = input(rig, small);
+                double[] y = forward(rig, tape -> BroadcastOperation.apply(tape, x, shape));
+                double[] zero = new double[3 * 2 * 4 * 5];
+                Tensor zeros = rig.leaf(zero, shape);
+                double[] sum =
+                        forward(
+                                rig,
+                                tape ->
+                                        ArithmeticOperation.apply(
+                                                tape,
+                                                ArithmeticKind.ADD,
+                                                zeros,
+                                                x));
+                assertThat(y).isEqualTo(sum);
+                Gradients.check(
+                        rig, List.of(x), tape -> BroadcastOperation.apply(tape, x, shape));
+            }
+            Tensor x = input(rig, 2, 3);
+            for (int[] bad : new int[][] {{3}, {2, 4}, {4, 3}, {2, 3, 1}}) {
+                assertThatThrownBy(() -> BroadcastOperation.apply(rig.tape(), x, bad))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("equal or 1");
+            }
+        }
+    }
+
+    @Test
+    void reshapingSharesValuesAndGradients() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] y = forward(rig, tape -> ReshapeOperation.apply(tape, x, 6, -1));
+            assertThat(y).isEqualTo(rig.values(x));
+            Gradients.check(
+                    rig,
+                    List.of(x),
+                    tape -> {
+                        Tensor all = ActivationOperation.apply(tape, Activation.SILU, x);
+                        Tensor flat = ReshapeOperation.apply(tape, all, 120);
+                        Tensor rows = ReshapeOperation.apply(tape, flat, -1, 20);
+                        return rows.times(ReshapeOperation.apply(tape, all, 6, 20)).plus(rows);
+                    });
+            rig.tape().end();
+            assertThat(rig.arena().liveBytes()).isZero();
+            for (int[] bad : new int[][] {{119}, {7, -1}, {-1, -1}, {0, -1}, {-120}}) {
+                assertThatThrownBy(() -> ReshapeOperation.apply(rig.tape(), x, bad))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("does not hold");
+            }
+        }
+    }
+
+    /** What decoding does: positions are written into a tensor that outlives the steps, and all so far are read. */
+    @Test
+    void aTensorIsFilledPositionByPosition() {
+        try (var rig = Rig.cpu(2)) {
+            int batch = 2;
+            int capacity = 7;
+            int channels = 3;
+            double[] tokens = Rig.gaussian(1, batch * capacity * channels);
+            Tensor stored =
+                    Tensor.wrap(rig.upload(new double[tokens.length]), batch, capacity, channels);
+            Tensor all = Tensor.wrap(rig.upload(tokens), batch, capacity, channels);
+            int seen = 0;
+            for (int count : new int[] {2, 1, 3, 1}) {
+                rig.tape().begin(Tape.Mode.EVALUATION);
+                Tensor next = SliceOperation.apply(rig.tape(), all, 1, seen, count);
+                SliceOperation.write(rig.tape(), next, stored, 1, seen);
+                seen += count;
+                Tensor read = SliceOperation.apply(rig.tape(), stored, 1, 0, seen);
+                Tensor expected = SliceOperation.apply(rig.tape(), all, 1, 0, seen);
+                assertThat(rig.values(read)).isEqualTo(rig.values(expected));
+            }
+            assertThat(rig.values(stored)).isEqualTo(tokens);
+            Tensor wide = input(rig, batch, 1, channels + 1);
+            assertThatThrownBy(() -> SliceOperation.write(rig.tape(), wide, stored, 1, 0))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("does not fit");
+            assertThatThrownBy(() -> SliceOperation.write(rig.tape(), all, stored, 1, 1))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("entries from");
+        }
+    }
+}
