@@ -119,6 +119,7 @@ class LossTest {
                         VOCAB,
                         LENGTH,
                         LENGTH,
+                        false,
                         learned,
                         EmbeddingInit.NORMAL,
                         0,

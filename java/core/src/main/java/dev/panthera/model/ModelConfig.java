@@ -6,7 +6,7 @@ import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.nn.EmbeddingInit;
 
 /**
- * A language model.
+ * A model of sequences, of token ids or of vectors.
  *
  * @param sequenceMixer mixes over time
  * @param stateMixer mixes over channels
@@ -15,6 +15,7 @@ import dev.panthera.nn.EmbeddingInit;
  * @param vocabSize number of tokens
  * @param maxPositions rows of the learned position table; 0: no positions
  * @param length the longest sequence that the model will see
+ * @param continuous whether positions hold vectors instead of tokens: a {@link ContinuousModel}, else a {@link LanguageModel}
  * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
  *     head has its own weights
  * @param embeddingInit what the word table starts as
@@ -31,6 +32,7 @@ public record ModelConfig(
         int vocabSize,
         int maxPositions,
         int length,
+        boolean continuous,
         boolean learnWordEmbeddings,
         EmbeddingInit embeddingInit,
         double embeddingDropout,
@@ -38,7 +40,7 @@ public record ModelConfig(
         double dropPath,
         double normEpsilon) {
 
-    /** With the usual initial values of the word table. */
+    /** Of token ids, with the usual initial values of the word table. */
     public ModelConfig(
             MixerConfig sequenceMixer,
             StateMixerConfig stateMixer,
@@ -60,6 +62,7 @@ public record ModelConfig(
                 vocabSize,
                 maxPositions,
                 length,
+                false,
                 learnWordEmbeddings,
                 EmbeddingInit.DEFAULT,
                 embeddingDropout,

@@ -11,6 +11,7 @@ final class ParityCases {
     private static final Map<String, ParityCase> FUNCTIONS =
             Map.of(
                     "zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows,
+                    "zoology.data.stacked_mqar.continuous_mqar", DataCases::continuousMqarRows,
                     "zoology.metrics.compute_ce_with_embeddings",
                             LossCases::crossEntropyWithEmbeddings,
                     "zoology.metrics.compute_mse", LossCases::meanSquaredError);
@@ -43,10 +44,12 @@ final class ParityCases {
     }
 
     private static ParityCase model(Golden golden, String className) {
-        if (!className.equals(OriginalModel.LANGUAGE_MODEL)) {
-            throw new UnknownCaseException("class " + className);
-        }
-        return golden.has("batch_inputs") ? new TrajectoryCase() : new ModelCase();
+        return switch (className) {
+            case OriginalModel.LANGUAGE_MODEL ->
+                    golden.has("batch_inputs") ? new TrajectoryCase() : new ModelCase();
+            case OriginalModel.CONTINUOUS_MODEL -> new ContinuousModelCase();
+            default -> throw new UnknownCaseException("class " + className);
+        };
     }
 
     private static ParityCase known(Optional<ParityCase> found, String what) {

@@ -15,7 +15,7 @@ import java.util.stream.Stream;
 public record DataConfig(
         List<DataSegment> train, List<DataSegment> validation, List<DataSegment> test, long seed) {
 
-    /** @throws UserException if there are no training or no test segments, or a split has too many */
+    /** @throws UserException if there are no training or no test segments, a split has too many, or tasks do not go together */
     public DataConfig {
         train = List.copyOf(train);
         validation = List.copyOf(validation);
@@ -29,6 +29,19 @@ public record DataConfig(
                     segments.size(),
                     RowStream.SEGMENTS);
         }
+        TaskConfig first = train.getFirst().task();
+        tasks().filter(task -> task.continuous() != first.continuous())
+                .findFirst()
+                .ifPresent(other -> {
+                    throw new UserException(
+                            "%s and %s: one has tokens, the other vectors, and a model takes one of them; use tasks of one kind"
+                                    .formatted(first.name(), other.name()));
+                });
+    }
+
+    /** Whether {@linkplain TaskConfig#continuous positions hold vectors}. */
+    public boolean continuous() {
+        return train.getFirst().task().continuous();
     }
 
     /** The segments of a split. */

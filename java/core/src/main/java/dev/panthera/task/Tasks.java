@@ -6,7 +6,9 @@ import dev.panthera.NamedConfigs;
 public final class Tasks {
     /** All of them. */
     public static final NamedConfigs<TaskConfig> ALL =
-            new NamedConfigs<TaskConfig>("task", TaskConfig.class).with("mqar", Mqar.of(64, 4));
+            new NamedConfigs<TaskConfig>("task", TaskConfig.class)
+                    .with("mqar", Mqar.of(64, 4))
+                    .with("continuous-mqar", ContinuousMqar.of(8));
 
     private Tasks() {}
 }

@@ -62,6 +62,11 @@ public final class Evaluator {
 
     private static void requireFit(TrainConfig config, DataOptions data) {
         UserException.require(
+                data.continuous() == config.data().continuous(),
+                "%s: the model was trained on %s; one has tokens, the other vectors",
+                data.test().getFirst().task().name(),
+                config.data().train().getFirst().task().name());
+        UserException.require(
                 data.vocabSize() <= config.data().vocabSize(),
                 "--vocab %d: the model knows %d tokens; use at most as many",
                 data.vocabSize(),

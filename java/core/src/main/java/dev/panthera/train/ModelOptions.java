@@ -13,7 +13,7 @@ import dev.panthera.nn.EmbeddingInit;
  * @param layers number of blocks
  * @param dModel channels
  * @param stateMixer mixes over channels
- * @param positions whether positions are learned, as many as the longest sequence has
+ * @param positions whether positions are learned, as many as the longest sequence has; never for data that hold vectors
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
  * @param embeddingInit what the word table starts as
  * @param dropout of the embeddings
@@ -62,8 +62,9 @@ public record ModelOptions(
                 dModel,
                 layers,
                 data.vocabSize(),
-                positions ? length : 0,
+                positions && !data.continuous() ? length : 0,
                 length,
+                data.continuous(),
                 learnWordEmbeddings,
                 embeddingInit,
                 dropout,
