@@ -1,6 +1,7 @@
 package dev.panthera.task;
 
 import dev.panthera.UserException;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -30,7 +31,8 @@ public record DataConfig(
                     RowStream.SEGMENTS);
         }
         TaskConfig first = train.getFirst().task();
-        tasks().filter(task -> task.continuous() != first.continuous())
+        tasks(train, validation, test)
+                .filter(task -> task.continuous() != first.continuous())
                 .findFirst()
                 .ifPresent(other -> {
                     throw new UserException(
@@ -60,15 +62,16 @@ public record DataConfig(
 
     /** The smallest vocabulary that covers every segment. */
     public int vocabSize() {
-        return tasks().mapToInt(TaskConfig::vocabSize).max().orElseThrow();
+        return tasks(train, validation, test).mapToInt(TaskConfig::vocabSize).max().orElseThrow();
     }
 
     /** The longest row of any segment. */
     public int maxLength() {
-        return tasks().mapToInt(TaskConfig::length).max().orElseThrow();
+        return tasks(train, validation, test).mapToInt(TaskConfig::length).max().orElseThrow();
     }
 
-    private Stream<TaskConfig> tasks() {
-        return Stream.of(train, validation, test).flatMap(List::stream).map(DataSegment::task);
+    @SafeVarargs
+    private static Stream<TaskConfig> tasks(List<DataSegment>... splits) {
+        return Arrays.stream(splits).flatMap(List::stream).map(DataSegment::task);
     }
 }
