@@ -129,7 +129,7 @@ class OriginalStatisticsTest {
             assertThat(store.trainableParameters())
                     .isEqualTo(recorded.get("num_params_trainable").longValue());
             for (var size : recorded.get("state_size").properties()) {
-                assertThat(model.stateBytes(Integer.parseInt(size.getKey())))
+                assertThat(model.publishedStateBytes(Integer.parseInt(size.getKey())))
                         .isEqualTo(size.getValue().longValue());
             }
             assertThat(store.named().keySet())

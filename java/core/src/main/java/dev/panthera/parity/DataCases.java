@@ -1,7 +1,9 @@
 package dev.panthera.parity;
 
+import dev.panthera.task.CompositionalMqar;
 import dev.panthera.task.ContinuousMqar;
 import dev.panthera.task.Filler;
+import dev.panthera.task.ForgettingMqar;
 import dev.panthera.task.Mqar;
 import dev.panthera.task.RowStream;
 import dev.panthera.task.Split;
@@ -12,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiFunction;
 
 /** Recorded rows of tasks, and recorded statistics of them. */
 final class DataCases {
@@ -22,9 +25,61 @@ final class DataCases {
 
     private DataCases() {}
 
-    /** Rows of multi-query associative recall. */
+    /** Rows of a task: our oracle recomputes each label from the inputs. */
+    private static void rows(TaskConfig task, Golden golden, Comparison comparison) {
+        rows(task, golden.ints("inputs"), golden.ints("labels"), comparison);
+    }
+
+    private static void rows(TaskConfig task, int[] inputs, int[] labels, Comparison comparison) {
+        int ids = task.inputsPerRow();
+        int length = task.length();
+        int wrong = inputs.length / ids == labels.length / length ? 0 : 1;
+        String first = "rows of another task";
+        for (int row = 0; row < inputs.length / ids; row++) {
+            Optional<String> problem =
+                    task.verify(
+                            Arrays.copyOfRange(inputs, row * ids, (row + 1) * ids),
+                            Arrays.copyOfRange(labels, row * length, (row + 1) * length));
+            if (problem.isPresent() && wrong++ == 0) {
+                first = "wrong rows, the first being %d: %s".formatted(row, problem.get());
+            }
+        }
+        comparison.record(first, Comparison.Kind.OUTPUT, wrong, 0);
+    }
+
+    /** Multi-query associative recall. */
     static void mqarRows(Golden golden, Workbench bench, Comparison comparison) {
-        verify(mqar(golden), golden.ints("inputs"), golden.ints("labels"), comparison);
+        rows(mqar(golden), golden, comparison);
+    }
+
+    /** MQAR with updates, whose new values are drawn as published. */
+    static void forgettingRows(Golden golden, Workbench bench, Comparison comparison) {
+        Options options = options(golden);
+        var task =
+                new ForgettingMqar(
+                        options.integer("vocab_size", 8192),
+                        options.integer("input_seq_len", 64),
+                        options.integer("num_kv_pairs", 8),
+                        options.integer("num_updates", 4),
+                        options.number("power_a", 0.01),
+                        filler(options),
+                        true);
+        options.finish();
+        rows(task, golden, comparison);
+    }
+
+    /** MQAR with keys of two tokens. */
+    static void compositionalRows(Golden golden, Workbench bench, Comparison comparison) {
+        Options options = options(golden);
+        var task =
+                new CompositionalMqar(
+                        options.integer("vocab_size", 8192),
+                        options.integer("input_seq_len", 64),
+                        options.integer("num_kv_pairs", 4),
+                        options.number("power_a", 0.01),
+                        filler(options));
+        options.finish();
+        rows(task, golden, comparison);
     }
 
     /**
@@ -33,20 +88,13 @@ final class DataCases {
      */
     static void continuousMqarRows(Golden golden, Workbench bench, Comparison comparison) {
         Options options =
-                golden.options("kwargs")
-                        .ignoring(
-                                "name",
-                                "num_examples",
-                                "seed",
-                                "input_seq_len",
-                                "vocab_size",
-                                "per_sequence_mapping");
+                options(golden).ignoring("input_seq_len", "vocab_size", "per_sequence_mapping");
         var task =
                 new ContinuousMqar(
                         golden.shape("embeddings")[0],
                         options.integer("num_kv_pairs", 8),
                         options.integer("num_passes", 1),
-                        true);
+                        false);
         options.finish();
         int[] recorded = golden.ints("labels");
         int[] labels = new int[recorded.length / task.pairs() * task.length()];
@@ -55,7 +103,7 @@ final class DataCases {
             int row = i / task.pairs();
             labels[row * task.length() + task.contextLength() + i % task.pairs()] = recorded[i];
         }
-        verify(task, embeddedIds(golden), labels, comparison);
+        rows(task, embeddedIds(golden), labels, comparison);
     }
 
     /** Which embedding each vector is; the number of embeddings for zeros, and -1 for none of these. */
@@ -77,23 +125,15 @@ final class DataCases {
         return Arrays.stream(values, index * width, (index + 1) * width).boxed().toList();
     }
 
-    /** Our oracle recomputes each label from the inputs. */
-    private static void verify(
-            TaskConfig task, int[] inputs, int[] labels, Comparison comparison) {
-        int ids = task.inputsPerRow();
-        int length = task.length();
-        int wrong = inputs.length / ids == labels.length / length ? 0 : 1;
-        String first = "rows of another task";
-        for (int row = 0; row < inputs.length / ids; row++) {
-            Optional<String> problem =
-                    task.verify(
-                            Arrays.copyOfRange(inputs, row * ids, (row + 1) * ids),
-                            Arrays.copyOfRange(labels, row * length, (row + 1) * length));
-            if (problem.isPresent() && wrong++ == 0) {
-                first = "wrong rows, the first being %d: %s".formatted(row, problem.get());
-            }
-        }
-        comparison.record(first, Comparison.Kind.OUTPUT, wrong, 0);
+    /** A circuit over tokens, by vocabulary and length. */
+    static ParityCase circuit(BiFunction<Integer, Integer, TaskConfig> task) {
+        return (golden, bench, comparison) -> {
+            Options options = options(golden);
+            int vocab = options.integer("vocab_size", 8192);
+            int length = options.integer("input_seq_len", 64);
+            options.finish();
+            rows(task.apply(vocab, length), golden, comparison);
+        };
     }
 
     /**
@@ -111,18 +151,25 @@ final class DataCases {
     }
 
     private static Mqar mqar(Golden golden) {
-        Options options =
-                golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+        Options options = options(golden);
         var task =
                 new Mqar(
                         options.integer("vocab_size", 8192),
                         options.integer("input_seq_len", 64),
                         options.integer("num_kv_pairs", 8),
                         options.number("power_a", 0.01),
-                        options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO,
+                        filler(options),
                         options.integer("num_passes", 1));
         options.finish();
         return task;
+    }
+
+    private static Options options(Golden golden) {
+        return golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+    }
+
+    private static Filler filler(Options options) {
+        return options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO;
     }
 
     /** Counts slots, and gaps between a query and its key, over rows of our generator. */

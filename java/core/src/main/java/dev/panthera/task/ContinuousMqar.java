@@ -6,7 +6,7 @@ import dev.panthera.random.Purpose;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
+import java.util.OptionalDouble;
 
 /**
  * Multi-query associative recall on vectors: a position shows a key and its value together, so that one layer that mixes over
@@ -27,10 +27,10 @@ import org.jspecify.annotations.Nullable;
  * @param vocabSize V, at least 2 D
  * @param pairs D, at least 1
  * @param passes how often each pair is shown, at least 1
- * @param perSequenceMapping whether each row draws which key has which value; otherwise the data's seed decides it once for all
- *     rows of all splits, so that a model may learn it by heart
+ * @param sharedMapping whether a key has the same value in all rows of all splits, drawn by the data's seed, so that a model may
+ *     learn it by heart; otherwise each row draws its own
  */
-public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSequenceMapping)
+public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean sharedMapping)
         implements TaskConfig {
 
     private static final int DEFAULT_VOCAB_SIZE = 8192;
@@ -56,13 +56,13 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSe
                 2L * pairs);
     }
 
-    /** D pairs with V = 8192, one pass and a mapping per sequence. */
+    /** D pairs with V = 8192, one pass and a mapping for each row. */
     public static ContinuousMqar of(int pairs) {
-        return new ContinuousMqar(DEFAULT_VOCAB_SIZE, pairs, 1, true);
+        return new ContinuousMqar(DEFAULT_VOCAB_SIZE, pairs, 1, false);
     }
 
     public ContinuousMqar withVocabSize(int vocabSize) {
-        return new ContinuousMqar(vocabSize, pairs, passes, perSequenceMapping);
+        return new ContinuousMqar(vocabSize, pairs, passes, sharedMapping);
     }
 
     @Override
@@ -94,6 +94,12 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSe
     @Override
     public Map<String, Integer> slices() {
         return Map.of("num_kv_pairs", pairs, "num_passes", passes);
+    }
+
+    /** Any value is as good a guess as the others. */
+    @Override
+    public OptionalDouble chance() {
+        return OptionalDouble.of(1.0 / (vocabSize - firstValue()));
     }
 
     /** Positions before the first query. */
@@ -158,10 +164,10 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSe
             keySampler = new DistinctSampler(task.firstValue(), task.pairs);
             valueSampler = new DistinctSampler(possibleValues, task.pairs);
             shared =
-                    task.perSequenceMapping
-                            ? new int[0]
-                            : CounterRandom.of(stream.seed(), Purpose.SHARED, 0, 0)
-                                    .permutation(possibleValues);
+                    task.sharedMapping
+                            ? CounterRandom.of(stream.seed(), Purpose.SHARED, 0, 0)
+                                    .permutation(possibleValues)
+                            : new int[0];
             keys = new int[task.pairs];
             values = new int[task.pairs];
             order = new int[task.pairs];
@@ -171,10 +177,10 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSe
         public void row(long index, int[] inputs, int[] labels) {
             random.reset(index);
             keySampler.draw(random, keys);
-            if (task.perSequenceMapping) {
-                valueSampler.draw(random, values);
-            } else {
+            if (task.sharedMapping) {
                 Arrays.setAll(values, i -> shared[keys[i]]);
+            } else {
+                valueSampler.draw(random, values);
             }
             Arrays.setAll(order, i -> i);
             Arrays.fill(labels, 0, task.length(), IGNORE);
@@ -220,61 +226,48 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean perSe
         }
 
         Optional<String> firstProblem() {
-            if (inputs.length != task.inputsPerRow() || labels.length != task.length()) {
-                return Optional.of(
-                        "%d inputs and %d labels, expected %d and %d"
-                                .formatted(
-                                        inputs.length,
-                                        labels.length,
-                                        task.inputsPerRow(),
-                                        task.length()));
+            Optional<String> problem =
+                    RowCheck.lengths(task, inputs, labels)
+                            .or(() -> RowCheck.noLabels(labels, task.contextLength()));
+            for (int i = 0; problem.isEmpty() && i < task.length(); i++) {
+                problem = problem(i);
             }
-            for (int position = 0; position < task.length(); position++) {
-                String problem = problem(position);
-                if (problem != null) {
-                    return Optional.of("position %d: %s".formatted(position, problem));
-                }
-            }
-            return Optional.empty();
+            return problem;
         }
 
-        private @Nullable String problem(int position) {
+        private Optional<String> problem(int position) {
             int key = inputs[2 * position];
             int pass = position / task.pairs + 1;
             if (key < 0 || key >= answers.length) {
-                return "key %d is out of range".formatted(key);
+                return RowCheck.problem(position, "key %d is out of range", key);
             } else if (seenIn[key] != pass - 1) {
-                return "key %d occurs twice, or was not shown before".formatted(key);
+                return RowCheck.problem(
+                        position, "key %d occurs twice, or was not shown before", key);
             }
             seenIn[key] = pass;
             return pass <= task.passes ? pairProblem(position, key) : queryProblem(position, key);
         }
 
-        private @Nullable String pairProblem(int position, int key) {
+        private Optional<String> pairProblem(int position, int key) {
             int value = inputs[2 * position + 1];
-            if (labels[position] != IGNORE) {
-                return "the context has a label";
-            } else if (value < task.firstValue() || value >= task.vocabSize) {
-                return "value %d is out of range".formatted(value);
-            } else if (answers[key] == UNKNOWN && valueSeen[value]) {
-                return "value %d occurs with two keys".formatted(value);
-            } else if (answers[key] != UNKNOWN && answers[key] != value) {
-                return "key %d has value %d, before it had %d".formatted(key, value, answers[key]);
+            int known = answers[key];
+            if (value < task.firstValue() || value >= task.vocabSize) {
+                return RowCheck.problem(position, "value %d is out of range", value);
+            } else if (known == UNKNOWN && valueSeen[value]) {
+                return RowCheck.problem(position, "value %d occurs with two keys", value);
+            } else if (known != UNKNOWN && known != value) {
+                return RowCheck.problem(
+                        position, "key %d has value %d, before it had %d", key, value, known);
             }
             answers[key] = value;
             valueSeen[value] = true;
-            return null;
+            return Optional.empty();
         }
 
-        private @Nullable String queryProblem(int position, int key) {
-            int expected = answers[key] - task.firstValue();
-            if (inputs[2 * position + 1] != task.vocabSize) {
-                return "a query has a value";
-            }
-            return labels[position] == expected
-                    ? null
-                    : "label %d, but key %d has value %d"
-                            .formatted(labels[position], key, expected);
+        private Optional<String> queryProblem(int position, int key) {
+            return inputs[2 * position + 1] == task.vocabSize
+                    ? RowCheck.label(labels, position, answers[key] - task.firstValue())
+                    : RowCheck.problem(position, "a query has a value");
         }
     }
 }

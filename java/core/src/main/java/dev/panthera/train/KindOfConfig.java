@@ -5,6 +5,8 @@ import dev.panthera.NamedConfigs;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.task.GapLaw;
+import dev.panthera.task.GapLaws;
 import dev.panthera.task.TaskConfig;
 import dev.panthera.task.Tasks;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +14,7 @@ import tools.jackson.databind.DatabindContext;
 import tools.jackson.databind.JavaType;
 import tools.jackson.databind.jsontype.impl.TypeIdResolverBase;
 
-/** Translates between the classes of mixers and tasks and their names in files. */
+/** Translates between the classes of mixers, tasks and laws and their names in files. */
 final class KindOfConfig extends TypeIdResolverBase {
     private NamedConfigs<?> kinds = Tasks.ALL;
 
@@ -27,6 +29,7 @@ final class KindOfConfig extends TypeIdResolverBase {
             case MixerConfig mixer -> Mixers.SEQUENCE.id(mixer);
             case StateMixerConfig mixer -> Mixers.STATE.id(mixer);
             case TaskConfig task -> Tasks.ALL.id(task);
+            case GapLaw law -> GapLaws.ALL.id(law);
             default -> throw new IllegalArgumentException(value.getClass().getName());
         };
     }
@@ -49,7 +52,10 @@ final class KindOfConfig extends TypeIdResolverBase {
         if (MixerConfig.class.isAssignableFrom(base)) {
             return Mixers.SEQUENCE;
         }
-        return StateMixerConfig.class.isAssignableFrom(base) ? Mixers.STATE : Tasks.ALL;
+        if (StateMixerConfig.class.isAssignableFrom(base)) {
+            return Mixers.STATE;
+        }
+        return GapLaw.class.isAssignableFrom(base) ? GapLaws.ALL : Tasks.ALL;
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import dev.panthera.NamedConfigs;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.task.GapLaws;
 import dev.panthera.task.Tasks;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -12,12 +13,13 @@ import tools.jackson.databind.node.ObjectNode;
 /** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers and tasks. */
 final class NamedGroups {
     /** What a key's value names a kind of. */
-    private static final Map<String, NamedConfigs<?>> KINDS =
+    static final Map<String, NamedConfigs<?>> KINDS =
             Map.of(
                     "mixer", Mixers.SEQUENCE,
                     "configs", Mixers.SEQUENCE,
                     "state_mixer", Mixers.STATE,
-                    "task", Tasks.ALL);
+                    "task", Tasks.ALL,
+                    "gap_law", GapLaws.ALL);
 
     private NamedGroups() {}
 
