@@ -31,14 +31,20 @@ public record DataConfig(
                     RowStream.SEGMENTS);
         }
         TaskConfig first = train.getFirst().task();
-        tasks(train, validation, test)
-                .filter(task -> task.continuous() != first.continuous())
-                .findFirst()
-                .ifPresent(other -> {
-                    throw new UserException(
-                            "%s and %s: one has tokens, the other vectors, and a model takes one of them; use tasks of one kind"
-                                    .formatted(first.name(), other.name()));
-                });
+        tasks(train, validation, test).forEach(other -> requireSameKind(first, other));
+    }
+
+    private static void requireSameKind(TaskConfig first, TaskConfig other) {
+        UserException.require(
+                first.continuous() == other.continuous(),
+                "%s and %s: one has tokens, the other vectors, and a model takes one of them; use tasks of one kind",
+                first.name(),
+                other.name());
+        UserException.require(
+                !first.continuous() || first.vocabSize() == other.vocabSize(),
+                "--vocab %d and %d: half of the tokens are values, so tasks on vectors need the same number; use one",
+                first.vocabSize(),
+                other.vocabSize());
     }
 
     /** Whether {@linkplain TaskConfig#continuous positions hold vectors}. */
