@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
+import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.GapLaw;
@@ -37,6 +38,7 @@ public final class ConfigFile {
             JsonMapper.builder()
                     .addMixIn(MixerConfig.class, Named.class)
                     .addMixIn(StateMixerConfig.class, Named.class)
+                    .addMixIn(FeatureMapConfig.class, Named.class)
                     .addMixIn(TaskConfig.class, Named.class)
                     .addMixIn(GapLaw.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)

@@ -55,16 +55,24 @@ public record ModelOptions(
 
     /** The model for these data, checked. */
     public ModelConfig config(DataOptions data) {
-        int length = data.maxLength();
+        return config(data.vocabSize(), data.maxLength(), data.continuous());
+    }
+
+    /** The model for sequences of these tokens and up to that length, checked. */
+    public ModelConfig config(int vocabSize, int length) {
+        return config(vocabSize, length, false);
+    }
+
+    private ModelConfig config(int vocabSize, int length, boolean continuous) {
         return new ModelConfig(
                 mixer,
                 stateMixer,
                 dModel,
                 layers,
-                data.vocabSize(),
-                positions && !data.continuous() ? length : 0,
+                vocabSize,
+                positions && !continuous ? length : 0,
                 length,
-                data.continuous(),
+                continuous,
                 learnWordEmbeddings,
                 embeddingInit,
                 dropout,
