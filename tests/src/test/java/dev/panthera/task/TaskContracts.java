@@ -18,6 +18,8 @@ public final class TaskContracts {
                     new ForgettingMqar(33, 32, 4, 0, 0.5, Filler.ZERO, false),
                     CompositionalMqar.of(64, 4),
                     new CompositionalMqar(64, 63, 9, 0.5, Filler.ZERO),
+                    ContinuousMqar.of(8),
+                    new ContinuousMqar(17, 5, 2, true),
                     new InductionHeads(16, 64),
                     new InductionHeads(3, 3),
                     new SelectiveCopying(16, 256, 16),
