@@ -52,6 +52,10 @@ public final class Mixers {
                             "linear attention with random features of the softmax",
                             new Performer.Config(1, 256))
                     .with(
+                            "cum-sum",
+                            "the sum of all values so far",
+                            new CumSum.Config())
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));
