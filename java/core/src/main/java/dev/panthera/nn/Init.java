@@ -41,9 +41,31 @@ public final class Init {
         return normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
     }
 
-    /** An embedding table: N(0, 0.02^2). */
-    public Tensor embedding(int rows, int channels, boolean trainable) {
-        return normal(STANDARD_DEVIATION, trainable, rows, channels);
+    /** An embedding table. */
+    public Tensor embedding(EmbeddingInit start, int rows, int channels, boolean trainable) {
+        return switch (start) {
+            case DEFAULT -> normal(STANDARD_DEVIATION, trainable, rows, channels);
+            case NORMAL -> normal(1, trainable, rows, channels);
+            case SPHERICAL -> spherical(trainable, rows, channels);
+        };
+    }
+
+    /** Normal values, each row divided by its length. */
+    private Tensor spherical(boolean trainable, int rows, int channels) {
+        CounterRandom random = next();
+        float[] values = new float[count(new int[] {rows, channels})];
+        double[] row = new double[channels];
+        for (int first = 0; first < values.length; first += channels) {
+            double squares = 0;
+            for (int i = 0; i < channels; i++) {
+                row[i] = random.nextGaussian();
+                squares += row[i] * row[i];
+            }
+            for (int i = 0; i < channels; i++) {
+                values[first + i] = (float) (row[i] / Math.sqrt(squares));
+            }
+        }
+        return Tensor.parameter(values, trainable, rows, channels);
     }
 
     /** Normal values of mean 0. */
