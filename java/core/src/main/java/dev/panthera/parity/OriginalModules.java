@@ -14,6 +14,8 @@ import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.Rwkv4;
+import dev.panthera.mixer.Rwkv4ChannelMix;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
@@ -58,6 +60,8 @@ final class OriginalModules {
                     OriginalModules::hybrid,
                     "zoology.mixers.hyena.Hyena",
                     OriginalModules::hyena,
+                    "zoology.mixers.rwkv.RWKVTimeMixer",
+                    OriginalModules::rwkv4,
                     "zoology.mixers.slide_attn.SlidingAttn",
                     OriginalModules::slidingAttention);
 
@@ -67,7 +71,9 @@ final class OriginalModules {
                     "zoology.mixers.mlp.GLU",
                             options -> new Glu.Config(options.integer("hidden_mult", 1)),
                     "zoology.mixers.mlp.MLP",
-                            options -> new Mlp.Config(options.integer("hidden_mult", 1)));
+                            options -> new Mlp.Config(options.integer("hidden_mult", 1)),
+                    "zoology.mixers.rwkv.RWKVStateMixer",
+                            OriginalModules::rwkv4ChannelMix);
 
     private OriginalModules() {}
 
@@ -212,6 +218,16 @@ final class OriginalModules {
         arguments.ignoring("attention_dropout", "dropout");
         return new SlidingAttention.Config(
                 1, arguments.integer("block_size", 256), true, 0, arguments.flag("bias", true));
+    }
+
+    private static MixerConfig rwkv4(Options arguments) {
+        arguments.ignoring("l_max", "layer_idx");
+        return new Rwkv4.Config();
+    }
+
+    private static StateMixerConfig rwkv4ChannelMix(Options arguments) {
+        arguments.ignoring("layer_idx");
+        return new Rwkv4ChannelMix.Config(4);
     }
 
     private static MixerConfig hybrid(Options arguments) {
