@@ -40,6 +40,18 @@ public final class Mixers {
                             "Hyena: long implicit convolution between two gates",
                             new Hyena.Config(ConvMethod.AUTO))
                     .with(
+                            "h3",
+                            "H3: a shift and a diagonal state space between two gates",
+                            new H3.Config(ConvMethod.AUTO))
+                    .with(
+                            "based",
+                            "linear attention with a feature map",
+                            new Based.Config(16, 1, new TaylorExp.Config()))
+                    .with(
+                            "performer",
+                            "linear attention with random features of the softmax",
+                            new Performer.Config(1, 256))
+                    .with(
                             "rwkv-4",
                             "RWKV-4: average of all values so far, weighted by keys that decay",
                             new Rwkv4.Config())

@@ -3,7 +3,9 @@ package dev.panthera.parity;
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.Based;
 import dev.panthera.mixer.Glu;
+import dev.panthera.mixer.H3;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.HyenaFilter;
@@ -41,29 +43,30 @@ final class OriginalModules {
     private static final String LISTING = "zoology.mixers.listing.";
 
     private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
-            Map.of(
-                    "zoology.mixers.attention.MHA",
-                    OriginalModules::attention,
-                    LISTING + "BaseConv",
-                    options -> listedBaseConv(options, false),
-                    LISTING + "BaseImplicitConv",
-                    options -> listedBaseConv(options, true),
-                    "zoology.mixers.base_conv.BaseConv",
-                    OriginalModules::baseConv,
-                    "zoology.mixers.convolution.ImplicitLongConvolution",
-                    OriginalModules::implicitLongConvolution,
-                    "zoology.mixers.convolution.LongConvolution",
-                    OriginalModules::longConvolution,
-                    "zoology.mixers.convolution.ShortConvolution",
-                    options -> new ShortConvolution.Config(options.integer("kernel_size")),
-                    "zoology.mixers.hybrid.Hybrid",
-                    OriginalModules::hybrid,
-                    "zoology.mixers.hyena.Hyena",
-                    OriginalModules::hyena,
-                    "zoology.mixers.rwkv.RWKVTimeMixer",
-                    OriginalModules::rwkv4,
-                    "zoology.mixers.slide_attn.SlidingAttn",
-                    OriginalModules::slidingAttention);
+            Map.ofEntries(
+                    Map.entry("zoology.mixers.attention.MHA", OriginalModules::attention),
+                    Map.entry(LISTING + "BaseConv", options -> listedBaseConv(options, false)),
+                    Map.entry(
+                            LISTING + "BaseImplicitConv",
+                            options -> listedBaseConv(options, true)),
+                    Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
+                    Map.entry("zoology.mixers.based.Based", OriginalModules::based),
+                    Map.entry(
+                            "zoology.mixers.convolution.ImplicitLongConvolution",
+                            OriginalModules::implicitLongConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.LongConvolution",
+                            OriginalModules::longConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.ShortConvolution",
+                            options -> new ShortConvolution.Config(options.integer("kernel_size"))),
+                    Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
+                    Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
+                    Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
+                    Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
+                    Map.entry(
+                            "zoology.mixers.slide_attn.SlidingAttn",
+                            OriginalModules::slidingAttention));
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
@@ -214,6 +217,16 @@ final class OriginalModules {
                 arguments.number("shift", standard.shift()));
     }
 
+    /** The size of the state may be a fraction, which the original cuts off. */
+    private static MixerConfig h3(Options arguments) {
+        arguments.ignoring("use_fast_fftconv");
+        return new H3.Config(
+                (int) arguments.number("d_state", 64),
+                arguments.integer("head_dim", 1),
+                arguments.integer("l_max", 0),
+                ConvMethod.AUTO);
+    }
+
     private static MixerConfig slidingAttention(Options arguments) {
         arguments.ignoring("attention_dropout", "dropout");
         return new SlidingAttention.Config(
@@ -228,6 +241,24 @@ final class OriginalModules {
     private static StateMixerConfig rwkv4ChannelMix(Options arguments) {
         arguments.ignoring("layer_idx");
         return new Rwkv4ChannelMix.Config(4);
+    }
+
+    private static MixerConfig based(Options arguments) {
+        int heads = arguments.integer("num_heads", 12);
+        if (arguments.integer("num_key_value_heads", 12) != heads) {
+            throw new UnknownCaseException("based whose keys have another number of heads");
+        }
+        arguments.ignoring("l_max", "train_view");
+        return new Based.Config(
+                arguments.integer("feature_dim", 16),
+                heads,
+                OriginalFeatureMaps.config(
+                        arguments.text("feature_name", "taylor_exp"),
+                        arguments.nested("feature_kwargs")),
+                arguments.number("eps", 1e-12),
+                arguments.flag("causal", true),
+                arguments.flag("apply_rotary", false),
+                arguments.number("rope_theta", 10000));
     }
 
     private static MixerConfig hybrid(Options arguments) {
