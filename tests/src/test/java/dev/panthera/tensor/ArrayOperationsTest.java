@@ -11,6 +11,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Operations that move elements: their values by index arithmetic, their gradients by differences. */
 class ArrayOperationsTest {
@@ -24,6 +27,55 @@ class ArrayOperationsTest {
     private static double[] forward(Rig rig, Function<Tape, Tensor> function) {
         rig.tape().begin(Tape.Mode.EVALUATION);
         return rig.values(function.apply(rig.tape()));
+    }
+
+    /** Both operands batched, either shared, and no batch at all. */
+    @ParameterizedTest
+    @CsvSource({"true, true", "true, false", "false, true", "false, false"})
+    void productsHaveTheGradientsOfTheirOperands(boolean aTransposed, boolean bTransposed) {
+        int[] a = aTransposed ? new int[] {4, 3} : new int[] {3, 4};
+        int[] b = bTransposed ? new int[] {5, 4} : new int[] {4, 5};
+        try (var rig = Rig.exact()) {
+            for (int shared = 0; shared < 4; shared++) {
+                Tensor left = (shared & 1) == 0 ? input(rig, 2, 3, a[0], a[1]) : input(rig, a);
+                Tensor right = (shared & 2) == 0 ? input(rig, 2, 3, b[0], b[1]) : input(rig, b);
+                Function<Tape, Tensor> product =
+                        tape ->
+                                MatmulOperation.apply(
+                                        tape, left, aTransposed, right, bTransposed, 0.75f);
+                assertThat(forward(rig, product))
+                        .usingComparatorWithPrecision(1e-12)
+                        .containsExactly(product(rig, left, aTransposed, right, bTransposed));
+                Gradients.check(rig, List.of(left, right), product);
+            }
+            Tensor left = input(rig, 2, 3, 4);
+            for (int[] bad : new int[][] {{2, 3, 5}, {3, 4, 5}, {4}, {1, 2, 4, 5}}) {
+                Tensor right = input(rig, bad);
+                assertThatThrownBy(() -> MatmulOperation.apply(rig.tape(), left, right))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("expected (..., m, k)");
+            }
+        }
+    }
+
+    private static double[] product(
+            Rig rig, Tensor a, boolean aTransposed, Tensor b, boolean bTransposed) {
+        double[] left = rig.values(a);
+        double[] right = rig.values(b);
+        int batch = Math.max(left.length / 12, right.length / 20);
+        double[] result = new double[batch * 15];
+        for (int i = 0; i < result.length; i++) {
+            int leftAt = left.length == 12 ? 0 : i / 15 * 12;
+            int rightAt = right.length == 20 ? 0 : i / 15 * 20;
+            int row = i / 5 % 3;
+            int column = i % 5;
+            for (int k = 0; k < 4; k++) {
+                double x = left[leftAt + (aTransposed ? k * 3 + row : row * 4 + k)];
+                double y = right[rightAt + (bTransposed ? column * 4 + k : k * 5 + column)];
+                result[i] += 0.75 * x * y;
+            }
+        }
+        return result;
     }
 
     @Test
@@ -148,6 +200,109 @@ class ArrayOperationsTest {
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessageContaining("equal or 1");
             }
+        }
+    }
+
+    @Test
+    void cumulativeSumsAddEarlierEntries() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] from = rig.values(x);
+            double[] y = forward(rig, tape -> CumulativeSumOperation.apply(tape, x, -2));
+            for (int i = 0; i < y.length; i++) {
+                double before = i / 5 % 4 == 0 ? 0 : y[i - 5];
+                assertThat(y[i]).isEqualTo(before + from[i]);
+            }
+            for (int dimension = 0; dimension < 4; dimension++) {
+                int along = dimension;
+                Gradients.check(
+                        rig, List.of(x), tape -> CumulativeSumOperation.apply(tape, x, along));
+            }
+            assertThatThrownBy(() -> CumulativeSumOperation.apply(rig.tape(), x, 4))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("dimension 4");
+        }
+    }
+
+    /** Queries and keys of a packed projection; positions from an offset on are those of a longer sequence. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void rotationsOfPackedHeadsPassGradients(boolean interleaved) {
+        try (var rig = Rig.exact()) {
+            int heads = 2;
+            Tensor packed = input(rig, 2, 3, 3 * 8);
+            Columns queries = Columns.part(packed, 0, 3);
+            Columns keys = Columns.part(packed, 1, 3);
+            Gradients.check(
+                    rig,
+                    List.of(packed),
+                    tape ->
+                            RotaryOperation.apply(tape, queries, heads, interleaved, 100, 0)
+                                    .times(
+                                            RotaryOperation.apply(
+                                                    tape, keys, heads, interleaved, 100, 7)));
+            double[] later =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor all =
+                                        RotaryOperation.apply(
+                                                tape, keys, heads, interleaved, 100, 0);
+                                return SliceOperation.apply(tape, all, 1, 2, 1);
+                            });
+            double[] offset =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor last = SliceOperation.apply(tape, packed, 1, 2, 1);
+                                return RotaryOperation.apply(
+                                        tape, Columns.part(last, 1, 3), heads, interleaved, 100, 2);
+                            });
+            assertThat(offset).isEqualTo(later);
+            for (int bad : new int[] {3, 8}) {
+                assertThatThrownBy(() ->
+                                RotaryOperation.apply(
+                                        rig.tape(), queries, bad, interleaved, 100, 0))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("even headDim");
+            }
+        }
+    }
+
+    @Test
+    void tokenShiftsPassGradientsAndGoOn() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, 2, 4, 3);
+            Tensor mix = input(rig, 3);
+            Gradients.check(
+                    rig, List.of(x, mix), tape -> TokenShiftOperation.apply(tape, x, mix, null));
+            double[] later =
+                    forward(
+                            rig,
+                            tape ->
+                                    SliceOperation.apply(
+                                            tape,
+                                            TokenShiftOperation.apply(tape, x, mix, null),
+                                            1,
+                                            2,
+                                            2));
+            double[] continued =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor before = SliceOperation.apply(tape, x, 1, 1, 1);
+                                Tensor next = SliceOperation.apply(tape, x, 1, 2, 2);
+                                return TokenShiftOperation.apply(tape, next, mix, before);
+                            });
+            assertThat(continued).isEqualTo(later);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor previous = input(rig, 2, 3);
+            assertThatThrownBy(() -> TokenShiftOperation.apply(rig.tape(), x, mix, previous))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("leave it out in training");
+            assertThatThrownBy(() -> TokenShiftOperation.apply(rig.tape(), x, previous, null))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("expected (batch, length, channels)");
         }
     }
 
