@@ -52,11 +52,15 @@ List<Level> models(int narrower) {
         int width = 128 / narrower;
         models.add(hybrid("sliding-attention-d%d-w%d".formatted(width, window), width, new SlidingAttention.Config(1, window, false, 0.1, true)));
     }
+    for (int width : new int[] {48 / narrower, 64 / narrower, 128 / narrower}) {
+        for (int features : new int[] {8, 16, 24}) {
+            models.add(hybrid("based-d%d-f%d".formatted(width, features), width, new Based.Config(features, 1, new TaylorExp.Config())));
+        }
+    }
     for (int width : new int[] {64 / narrower, 128 / narrower, 256 / narrower}) {
         models.add(model("hyena-d" + width, width, new Hyena.Config(ConvMethod.AUTO)));
         models.add(model("h3-d" + width, width, new H3.Config(width / 4, 2, 0, ConvMethod.AUTO)));
     }
-    models.add(missing("based"));
     models.add(missing("mamba"));
     return models;
 }

@@ -48,7 +48,8 @@ Layers[] models() {
     return new Layers[] {
         hybrid("attention", new Attention.Config(1)),
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
-        Layers.missing("rwkv"), Layers.missing("based"), Layers.missing("mamba"), Layers.missing("cum-sum")
+        hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
+        Layers.missing("rwkv"), Layers.missing("mamba"), Layers.missing("cum-sum")
     };
 }
 

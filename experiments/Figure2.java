@@ -33,6 +33,8 @@ Layers[] models(int layers) {
         Layers.of(layers, new BaseConv.Config(List.of(3, -1), ConvMethod.AUTO)),
         Layers.of(layers, new Hyena.Config(ConvMethod.AUTO)),
         Layers.of(layers, new H3.Config(0, 2, 0, ConvMethod.AUTO)),
-        Layers.missing("rwkv"), Layers.missing("based"), Layers.missing("mamba")
+        Layers.of(layers, Hybrid.Config.of(new BaseConv.Config(List.of(3), ConvMethod.AUTO), new Based.Config(8, 1, new TaylorExp.Config())))
+            .named("based").positions(false),
+        Layers.missing("rwkv"), Layers.missing("mamba")
     };
 }

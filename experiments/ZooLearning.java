@@ -28,7 +28,9 @@ Layers[] models() {
         hybrid("attention", new Attention.Config(1)),
         hybrid("hyena", new Hyena.Config(ConvMethod.AUTO)),
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
-        Layers.missing("rwkv"), Layers.missing("based"), Layers.missing("mamba"), Layers.missing("performer"), Layers.missing("cum-sum")
+        hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
+        hybrid("performer", new Performer.Config(1, 256)),
+        Layers.missing("rwkv"), Layers.missing("mamba"), Layers.missing("cum-sum")
     };
 }
 
