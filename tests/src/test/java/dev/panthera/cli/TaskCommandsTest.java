@@ -21,6 +21,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,6 +81,7 @@ class TaskCommandsTest {
                     zipf-mqar --vocab 30 --length 16 --pairs 2 --gap-law fixed --gap 6 --value-exponent 0 | --gap 8
                     forgetting-mqar --vocab 30 --length 16 --pairs 2 --updates 1 --fillers zero | --updates 2
                     compositional-mqar --vocab 30 --length 24 --power-a 0.5     | --pairs 1
+                    continuous-mqar --vocab 30 --pairs 3                        | --passes 2
                     induction-heads --vocab 8 --length 12                       | --length 9
                     selective-copying --vocab 8 --length 12 --data-tokens 3     | --data-tokens 2
                     parity --length 5                                           | --length 3
@@ -143,8 +145,11 @@ class TaskCommandsTest {
 
     private static void assertList(NamedConfigs<?> kinds, List<String> lines) {
         for (String name : kinds.names()) {
-            assertThat(kinds.description(name)).isNotBlank();
-            assertThat(lines).filteredOn(line -> line.startsWith(name + "  ")).hasSize(1);
+            String start = kinds.description(name).split(" ")[0];
+            assertThat(start).isNotBlank();
+            assertThat(lines)
+                    .filteredOn(line -> line.matches(Pattern.quote(name) + " {2,}" + Pattern.quote(start) + ".*"))
+                    .hasSize(1);
         }
     }
 
