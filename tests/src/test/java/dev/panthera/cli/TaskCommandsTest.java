@@ -18,8 +18,11 @@ import dev.panthera.train.Presets;
 import dev.panthera.train.TrainConfig;
 import dev.panthera.train.UsualOptions;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -132,6 +135,24 @@ class TaskCommandsTest {
             assertThat(config.data().test().getFirst().task()).isEqualTo(task);
             assertThat(ConfigFile.fromJson(ConfigFile.toJson(config))).isEqualTo(config);
         }
+    }
+
+    /** The documentation shows a row of every task, as it comes. */
+    @Test
+    void theDocumentationShowsTheRowsThatThereAre() throws IOException {
+        List<String> lines = Files.readAllLines(Path.of("../docs/tasks.md"));
+        String start = "    ./panthera data ";
+        List<String> shown = new ArrayList<>();
+        for (int i = 0; i < lines.size(); i++) {
+            if (lines.get(i).startsWith(start)) {
+                String command = lines.get(i).substring("    ./panthera ".length());
+                assertThat(Cli.run(command.split(" ")).succeeded().out().strip())
+                        .as(command)
+                        .isEqualTo(lines.get(i + 1).strip());
+                shown.add(command.split(" ")[1]);
+            }
+        }
+        assertThat(shown).containsExactlyInAnyOrderElementsOf(Tasks.ALL.names());
     }
 
     @Test
