@@ -44,6 +44,14 @@ public final class Mixers {
                             "H3: a shift and a diagonal state space between two gates",
                             new H3.Config(ConvMethod.AUTO))
                     .with(
+                            "based",
+                            "linear attention with a feature map",
+                            new Based.Config(16, 1, new TaylorExp.Config()))
+                    .with(
+                            "performer",
+                            "linear attention with random features of the softmax",
+                            new Performer.Config(1, 256))
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));

@@ -53,8 +53,10 @@ final class ParityCases {
      * @throws UnknownCaseException if there is no such case
      */
     static ParityCase of(Golden golden) {
-        if (golden.metadata("module_class").isPresent()) {
-            return new ModuleCase();
+        Optional<String> module = golden.metadata("module_class");
+        if (module.isPresent()) {
+            boolean map = module.get().startsWith(OriginalFeatureMaps.PACKAGE);
+            return map ? new FeatureMapCase() : new ModuleCase();
         }
         Optional<String> model = golden.metadata("model_class");
         if (model.isPresent() || golden.metadata("model_config").isPresent()) {
