@@ -258,6 +258,10 @@ class TrainCommandTest {
                         "2",
                         "--state-mixer",
                         "glu",
+                        "--embedding-init",
+                        "spherical",
+                        "--loss",
+                        "cross-entropy-embeddings",
                         "--dropout",
                         "0.25",
                         "--passes",
@@ -286,14 +290,17 @@ class TrainCommandTest {
                                 + "Config[heads=2, dropout=0.25, bias=true]]]",
                         "layers=3",
                         "dModel=8")
-                .contains("learnWordEmbeddings=true, dropout=0.25", "order=FIXED")
+                .contains(
+                        "learnWordEmbeddings=true, embeddingInit=SPHERICAL, dropout=0.25",
+                        "order=FIXED")
                 .contains(
                         "batch=8",
                         "testBatch=4",
                         "epochs=2",
                         "learningRate=0.01",
                         "weightDecay=0.2")
-                .contains("stopAbove=0.5", "protocol=PUBLISHED");
+                .contains(
+                        "loss=cross-entropy-embeddings", "stopAbove=0.5", "protocol=PUBLISHED");
         assertThat(config.model().stateMixer()).isEqualTo(new Glu.Config(4));
         var task = new Mqar(20, 16, 2, 0.5, Filler.RANDOM, 2);
         assertThat(config.data().train()).containsExactly(new DataSegment(task, 40));

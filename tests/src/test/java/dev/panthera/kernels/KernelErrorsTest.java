@@ -196,6 +196,34 @@ class KernelErrorsTest {
                                 a.workspace(kernel::backwardWorkspaceBytes));
                     },
                     a -> {
+                        var kernel = linearAttention(a);
+                        kernel.forward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = linearAttention(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
                         var kernel =
                                 AttentionKernel.ofQueries(
                                         a.size(),
@@ -611,6 +639,26 @@ class KernelErrorsTest {
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim));
+    }
+
+    private static LinearAttentionKernel linearAttention(ArbitraryArguments a) {
+        long length = a.size();
+        long heads = a.size();
+        long featureDim = a.size();
+        long valueDim = a.size();
+        return new LinearAttentionKernel(
+                a.one(FeatureKind.values()),
+                a.bits() % 2 == 0,
+                a.probability(),
+                a.size(),
+                heads,
+                length,
+                featureDim,
+                valueDim,
+                a.layout(length, heads, featureDim),
+                a.layout(length, heads, featureDim),
+                a.layout(length, heads, valueDim),
+                a.layout(length, heads, valueDim));
     }
 
     private static VocabularyLossKernel vocabularyLoss(ArbitraryArguments a) {

@@ -83,7 +83,10 @@ final class MixerContracts {
                                         false,
                                         false),
                                 ConvMethod.DIRECT),
-                        "hyena_opts"));
+                        "hyena_opts"),
+                new Contract("h3", new H3.Config(6, 1, 0, ConvMethod.DIRECT), "h3"),
+                new Contract("h3", new H3.Config(40, 2, 0, ConvMethod.DIRECT), "h3_headdim2"),
+                new Contract("h3", new H3.Config(3, 4, 0, ConvMethod.DIRECT), "h3_short_L"));
     }
 
     /** The configurations of {@link #all} that choose how a convolution is computed, all of whose convolutions go by FFT. */

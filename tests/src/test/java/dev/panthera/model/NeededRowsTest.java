@@ -78,7 +78,12 @@ class NeededRowsTest {
                     measure(
                             rig,
                             parameters.named(),
-                            tape -> model.loss(tape, ids, rows, rowLabels));
+                            tape ->
+                                    VocabularyLossOperation.apply(
+                                            tape,
+                                            model.hidden(tape, ids, rows),
+                                            model.head().weight(),
+                                            rowLabels));
 
             assertThat(needed.keySet()).isEqualTo(all.keySet());
             double largest =

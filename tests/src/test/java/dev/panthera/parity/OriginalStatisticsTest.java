@@ -58,6 +58,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",
+                        "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
                         "zoology.mixers.slide_attn.SlidingAttn",
                         "zoology.mixers.mlp.MLP",
@@ -115,7 +116,7 @@ class OriginalStatisticsTest {
             }
         }
         assertThat(tests.stream().map(DynamicTest::getDisplayName))
-                .contains("attention+mlp", "attention+glu", "attention+identity");
+                .contains("attention+mlp", "attention+glu", "attention+identity", "h3+mlp");
         return tests;
     }
 

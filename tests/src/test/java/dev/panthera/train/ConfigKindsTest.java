@@ -236,6 +236,7 @@ class ConfigKindsTest {
         return new TrainConfig(
                 config.model(),
                 new DataOptions(segments, segments, segments, 4, 4, data.order(), data.seed()),
+                config.loss(),
                 config.epochs(),
                 config.learningRate(),
                 config.weightDecay(),

@@ -3,6 +3,7 @@ package dev.panthera.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.panthera.model.LanguageModel;
 import dev.panthera.task.Batch;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
@@ -155,7 +156,7 @@ class EvaluatorTest {
             var tape = session.tape();
             var loaded = session.loadLabelled(batch);
             tape.begin(Tape.Mode.EVALUATION);
-            var logits = session.model().logits(tape, loaded.inputs());
+            var logits = ((LanguageModel) session.model()).logits(tape, loaded.inputs());
             float[] values = session.stream().toFloatArray(logits.values());
             tape.end();
             return values;

@@ -2,6 +2,8 @@ package dev.panthera.train;
 
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.model.Loss;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
@@ -32,16 +34,25 @@ final class LargeStep {
                         new Passthrough.Config(),
                         true,
                         true,
+                        EmbeddingInit.DEFAULT,
                         0.1,
                         0,
                         0);
         var config =
-                new TrainConfig(model, data, 1, 1e-3, 0.1, 2, TrainConfig.Protocol.VALIDATION, 1);
+                new TrainConfig(
+                        model,
+                        data,
+                        Loss.CROSS_ENTROPY,
+                        1,
+                        1e-3,
+                        0.1,
+                        2,
+                        TrainConfig.Protocol.VALIDATION,
+                        1);
         try (var session =
                         new Session(
                                 new DeviceChoice("cpu", 2).open().device(),
-                                model.config(data),
-                                config.seed(),
+                                config,
                                 data.trainPositions());
                 var step =
                         new TrainingStep(

@@ -3,6 +3,8 @@ package dev.panthera.train;
 import dev.panthera.io.SafetensorsFile;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.Mlp;
+import dev.panthera.model.Loss;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.task.BatchOrder;
@@ -35,6 +37,7 @@ final class TinyRuns {
                             new Mlp.Config(2),
                             true,
                             true,
+                            EmbeddingInit.DEFAULT,
                             0.1,
                             0.1,
                             0.1),
@@ -46,6 +49,7 @@ final class TinyRuns {
                             16,
                             BatchOrder.SHUFFLED,
                             11),
+                    Loss.CROSS_ENTROPY,
                     3,
                     3e-3,
                     0.1,
@@ -170,8 +174,7 @@ final class TinyRuns {
         var data = config.data();
         return new Session(
                 device.open().device(),
-                config.model().config(data),
-                config.seed(),
+                config,
                 Math.max(data.trainPositions(), data.testPositions()));
     }
 

@@ -1,6 +1,8 @@
 package dev.panthera.cli;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.model.Loss;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
 import dev.panthera.task.GapLaws;
@@ -68,6 +70,12 @@ record ConfigOption(
                             "NAME",
                             "model.state_mixer",
                             "State mixer; panthera mixers lists them."),
+                    one(
+                            "--embedding-init",
+                            "default|spherical|normal",
+                            EmbeddingInit.class,
+                            "model.embedding_init",
+                            "What word embeddings start as: N(0, 0.02^2), of length 1, or N(0, 1)."),
                     real(
                             "--dropout",
                             "Of embeddings, and in mixers that have any.",
@@ -99,6 +107,12 @@ record ConfigOption(
 
     static final List<ConfigOption> TRAINING =
             List.of(
+                    one(
+                            "--loss",
+                            "NAME",
+                            Loss.class,
+                            "loss",
+                            "cross-entropy, cross-entropy-embeddings or mse."),
                     whole(
                             "--epochs",
                             "Most passes over the training rows; the learning rate's period.",
@@ -159,6 +173,13 @@ record ConfigOption(
                         Integer.class,
                         "passes",
                         "How often the pairs are shown.",
+                        splits),
+                ofTask(
+                        "--shared-mapping",
+                        "",
+                        Boolean.class,
+                        "shared_mapping",
+                        "Keys have the same values in all rows.",
                         splits),
                 ofTask(
                         "--updates",

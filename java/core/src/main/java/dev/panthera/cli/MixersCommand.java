@@ -1,5 +1,6 @@
 package dev.panthera.cli;
 
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -8,7 +9,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "mixers",
         description =
-                "Lists the sequence mixers and state mixers, with their options and usual values.")
+                "Lists the sequence mixers, state mixers and feature maps, with their options and usual values.")
 final class MixersCommand implements Runnable {
     private final Streams streams;
 
@@ -25,6 +26,7 @@ final class MixersCommand implements Runnable {
         if (json) {
             list.printJson(Mixers.SEQUENCE, "mixer");
             list.printJson(Mixers.STATE, "state_mixer");
+            list.printJson(FeatureMaps.ALL, "feature_map");
             return;
         }
         streams.line("--mixer NAME mixes over time; --set model.mixer.OPTION=VALUE:");
@@ -35,5 +37,10 @@ final class MixersCommand implements Runnable {
                 "--state-mixer NAME mixes over channels; --set model.state_mixer.OPTION=VALUE:");
         streams.line("");
         list.print(Mixers.STATE);
+        streams.line("");
+        streams.line(
+                "Feature maps of based; --set model.mixer.feature_map=NAME and feature_map.OPTION=VALUE:");
+        streams.line("");
+        list.print(FeatureMaps.ALL);
     }
 }

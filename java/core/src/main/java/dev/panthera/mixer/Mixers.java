@@ -40,6 +40,10 @@ public final class Mixers {
                             "Hyena: long implicit convolution between two gates",
                             new Hyena.Config(ConvMethod.AUTO))
                     .with(
+                            "h3",
+                            "H3: a shift and a diagonal state space between two gates",
+                            new H3.Config(ConvMethod.AUTO))
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));

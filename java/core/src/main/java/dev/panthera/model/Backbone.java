@@ -12,6 +12,7 @@ import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Embeddings, blocks and the final norm: token ids to hidden vectors. */
@@ -21,6 +22,7 @@ public record Backbone(
         @StateName("ln_f") Norm finalNorm,
         Dropout finalDropout)
         implements Parameterized {
+    private static final int BYTES_PER_NUMBER = 4;
 
     static Backbone of(ModelConfig config, Init init) {
         var embeddings = Embeddings.of(config, init);
@@ -42,7 +44,7 @@ public record Backbone(
      * @return {@code (batch, length, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids) {
-        return run(tape, ids, null);
+        return transform(tape, embeddings.forward(tape, ids));
     }
 
     /**
@@ -53,14 +55,41 @@ public record Backbone(
      * @return {@code (1, count, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids, Tensor neededRows) {
-        if (finalDropout.probability() == 0) {
-            return run(tape, ids, neededRows);
-        }
-        return GatherRowsOperation.apply(tape, run(tape, ids, null), neededRows);
+        return transform(tape, embeddings.forward(tape, ids), neededRows);
     }
 
-    private Tensor run(Tape tape, Tensor ids, @Nullable Tensor neededRows) {
-        var state = new TransformerBlock.State(embeddings.forward(tape, ids), null);
+    /** {@link #forward(Tape, Tensor)} without the embeddings: vectors {@code (batch, length, channels)} to the same shape. */
+    public Tensor transform(Tape tape, Tensor x) {
+        return run(tape, x, null);
+    }
+
+    /** The rows of {@link #transform(Tape, Tensor)} that are needed, as in {@link #forward(Tape, Tensor, Tensor)}. */
+    public Tensor transform(Tape tape, Tensor x, Tensor neededRows) {
+        if (finalDropout.probability() == 0) {
+            return run(tape, x, neededRows);
+        }
+        return GatherRowsOperation.apply(tape, run(tape, x, null), neededRows);
+    }
+
+    /** As {@link SequenceModel#stateBytes}. */
+    long stateBytes(int length) {
+        return bytes(
+                block ->
+                        block.sequenceMixer().stateSize(length)
+                                + block.stateMixer().stateSize(length));
+    }
+
+    /** As {@link SequenceModel#publishedStateBytes}. */
+    long publishedStateBytes(int length) {
+        return bytes(block -> block.sequenceMixer().publishedStateSize(length));
+    }
+
+    private long bytes(ToLongFunction<TransformerBlock> numbers) {
+        return BYTES_PER_NUMBER * layers.stream().mapToLong(numbers).sum();
+    }
+
+    private Tensor run(Tape tape, Tensor x, @Nullable Tensor neededRows) {
+        var state = new TransformerBlock.State(x, null);
         for (TransformerBlock block : layers) {
             state = block.forward(tape, state, block == layers.getLast() ? neededRows : null);
         }

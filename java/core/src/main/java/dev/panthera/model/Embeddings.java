@@ -19,7 +19,11 @@ public record Embeddings(Embedding wordEmbeddings, @Nullable Embedding positionE
     static Embeddings of(ModelConfig config, Init init) {
         return new Embeddings(
                 Embedding.of(
-                        config.vocabSize(), config.width(), config.learnWordEmbeddings(), init),
+                        config.embeddingInit(),
+                        config.vocabSize(),
+                        config.width(),
+                        config.learnWordEmbeddings(),
+                        init),
                 config.maxPositions() == 0
                         ? null
                         : Embedding.of(config.maxPositions(), config.width(), true, init));

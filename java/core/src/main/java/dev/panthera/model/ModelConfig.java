@@ -3,9 +3,10 @@ package dev.panthera.model;
 import dev.panthera.UserException;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.nn.EmbeddingInit;
 
 /**
- * A language model.
+ * A model of sequences, of token ids or of vectors.
  *
  * @param sequenceMixer mixes over time
  * @param stateMixer mixes over channels
@@ -14,8 +15,10 @@ import dev.panthera.mixer.StateMixerConfig;
  * @param vocabSize number of tokens
  * @param maxPositions rows of the learned position table; 0: no positions
  * @param length the longest sequence that the model will see
+ * @param continuous whether positions hold vectors instead of tokens: a {@link ContinuousModel}, else a {@link LanguageModel}
  * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
  *     head has its own weights
+ * @param embeddingInit what the word table starts as
  * @param embeddingDropout at the entry of the first block
  * @param residualDropout on the other residual branches
  * @param dropPath stochastic depth of both branches
@@ -29,11 +32,44 @@ public record ModelConfig(
         int vocabSize,
         int maxPositions,
         int length,
+        boolean continuous,
         boolean learnWordEmbeddings,
+        EmbeddingInit embeddingInit,
         double embeddingDropout,
         double residualDropout,
         double dropPath,
         double normEpsilon) {
+
+    /** Of token ids, with the usual initial values of the word table. */
+    public ModelConfig(
+            MixerConfig sequenceMixer,
+            StateMixerConfig stateMixer,
+            int width,
+            int layers,
+            int vocabSize,
+            int maxPositions,
+            int length,
+            boolean learnWordEmbeddings,
+            double embeddingDropout,
+            double residualDropout,
+            double dropPath,
+            double normEpsilon) {
+        this(
+                sequenceMixer,
+                stateMixer,
+                width,
+                layers,
+                vocabSize,
+                maxPositions,
+                length,
+                false,
+                learnWordEmbeddings,
+                EmbeddingInit.DEFAULT,
+                embeddingDropout,
+                residualDropout,
+                dropPath,
+                normEpsilon);
+    }
 
     public ModelConfig {
         UserException.require(

@@ -1,13 +1,12 @@
 package dev.panthera.parity;
 
-import dev.panthera.kernels.ArithmeticKind;
-import dev.panthera.kernels.Reduction;
-import dev.panthera.tensor.ArithmeticOperation;
+import dev.panthera.model.SquaredError;
 import dev.panthera.tensor.LinearOperation;
-import dev.panthera.tensor.ReduceOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** Losses by themselves. */
 final class LossCases {
@@ -31,16 +30,23 @@ final class LossCases {
         comparison.gradient("grad_embeddings", bench.gradient(embeddings));
     }
 
-    /** Mean squared error over all elements. */
+    /** Mean squared error over all elements: the recorded targets are the rows of a table. */
     static void meanSquaredError(Golden golden, Workbench bench, Comparison comparison) {
         Tensor outputs = bench.leaf(golden, "outputs");
-        Tensor targets = bench.constant(golden, "targets");
+        Tensor table = bench.constant(golden, "targets");
+        int count = table.size(0);
+        Tensor targets = bench.integers(IntStream.range(0, count).toArray(), 1, count);
+        double[] shares = new double[count];
+        Arrays.fill(shares, 1.0 / count);
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.TRAINING);
-        Tensor difference =
-                ArithmeticOperation.apply(tape, ArithmeticKind.SUBTRACT, outputs, targets);
         Tensor loss =
-                ReduceOperation.applyToAll(tape, Reduction.MEAN, difference.times(difference));
+                SquaredError.mean(
+                        tape,
+                        outputs,
+                        table,
+                        targets,
+                        Tensor.wrap(bench.upload(shares), 1, count, 1));
         comparison.output("loss", bench.values(loss));
         tape.backward(loss);
         comparison.gradient("grad_outputs", bench.gradient(outputs));

@@ -4,6 +4,7 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
 import dev.panthera.mixer.Glu;
+import dev.panthera.mixer.H3;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.HyenaFilter;
@@ -39,27 +40,28 @@ final class OriginalModules {
     private static final String LISTING = "zoology.mixers.listing.";
 
     private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
-            Map.of(
-                    "zoology.mixers.attention.MHA",
-                    OriginalModules::attention,
-                    LISTING + "BaseConv",
-                    options -> listedBaseConv(options, false),
-                    LISTING + "BaseImplicitConv",
-                    options -> listedBaseConv(options, true),
-                    "zoology.mixers.base_conv.BaseConv",
-                    OriginalModules::baseConv,
-                    "zoology.mixers.convolution.ImplicitLongConvolution",
-                    OriginalModules::implicitLongConvolution,
-                    "zoology.mixers.convolution.LongConvolution",
-                    OriginalModules::longConvolution,
-                    "zoology.mixers.convolution.ShortConvolution",
-                    options -> new ShortConvolution.Config(options.integer("kernel_size")),
-                    "zoology.mixers.hybrid.Hybrid",
-                    OriginalModules::hybrid,
-                    "zoology.mixers.hyena.Hyena",
-                    OriginalModules::hyena,
-                    "zoology.mixers.slide_attn.SlidingAttn",
-                    OriginalModules::slidingAttention);
+            Map.ofEntries(
+                    Map.entry("zoology.mixers.attention.MHA", OriginalModules::attention),
+                    Map.entry(LISTING + "BaseConv", options -> listedBaseConv(options, false)),
+                    Map.entry(
+                            LISTING + "BaseImplicitConv",
+                            options -> listedBaseConv(options, true)),
+                    Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
+                    Map.entry(
+                            "zoology.mixers.convolution.ImplicitLongConvolution",
+                            OriginalModules::implicitLongConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.LongConvolution",
+                            OriginalModules::longConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.ShortConvolution",
+                            options -> new ShortConvolution.Config(options.integer("kernel_size"))),
+                    Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
+                    Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
+                    Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
+                    Map.entry(
+                            "zoology.mixers.slide_attn.SlidingAttn",
+                            OriginalModules::slidingAttention));
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
@@ -206,6 +208,16 @@ final class OriginalModules {
                 arguments.number("slow_decay_pct", standard.slow()),
                 arguments.number("target", standard.target()),
                 arguments.number("shift", standard.shift()));
+    }
+
+    /** The size of the state may be a fraction, which the original cuts off. */
+    private static MixerConfig h3(Options arguments) {
+        arguments.ignoring("use_fast_fftconv");
+        return new H3.Config(
+                (int) arguments.number("d_state", 64),
+                arguments.integer("head_dim", 1),
+                arguments.integer("l_max", 0),
+                ConvMethod.AUTO);
     }
 
     private static MixerConfig slidingAttention(Options arguments) {

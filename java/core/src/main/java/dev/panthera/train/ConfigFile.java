@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
+import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.GapLaw;
@@ -9,7 +10,6 @@ import dev.panthera.task.TaskConfig;
 import java.lang.ref.WeakReference;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -29,7 +29,7 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are lower-case; mixers and
+ * A whole configuration as JSON: keys are the records' components in snake_case, enum constants are words with dashes; mixers and
  * tasks are groups whose key {@code name} says which one. Nothing may be missing and nothing may be unknown; see
  * {@link ConfigDraft} for files that state only what differs.
  */
@@ -38,10 +38,11 @@ public final class ConfigFile {
             JsonMapper.builder()
                     .addMixIn(MixerConfig.class, Named.class)
                     .addMixIn(StateMixerConfig.class, Named.class)
+                    .addMixIn(FeatureMapConfig.class, Named.class)
                     .addMixIn(TaskConfig.class, Named.class)
                     .addMixIn(GapLaw.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-                    .enumNamingStrategy(EnumNamingStrategies.SNAKE_CASE)
+                    .enumNamingStrategy(EnumNamingStrategies.KEBAB_CASE)
                     .enable(SerializationFeature.INDENT_OUTPUT)
                     .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
                     .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
@@ -205,7 +206,7 @@ public final class ConfigFile {
     private static String expected(Class<?> type) {
         if (type.isEnum()) {
             return Arrays.stream(type.getEnumConstants())
-                    .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
+                    .map(constant -> JSON.valueToTree(constant).asString())
                     .collect(Collectors.joining(" or "));
         } else if (type == int.class || type == Integer.class) {
             return "a whole number below 2^31";

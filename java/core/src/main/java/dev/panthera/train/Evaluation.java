@@ -5,7 +5,7 @@ import java.util.Map;
 /**
  * How well a model does on a split.
  *
- * @param loss mean cross entropy over the labelled positions
+ * @param loss the mean of the run's {@linkplain dev.panthera.model.Loss loss} over the labelled positions
  * @param accuracy mean over the examples of the share of labelled positions that are predicted exactly
  * @param examples number of examples
  * @param slices accuracy by slice and value, for example {@code num_kv_pairs -> 4 -> 0.99}. Those of a task's tags (see

@@ -52,12 +52,7 @@ public final class Evaluator {
         DataOptions used = data == null ? config.data() : data;
         requireFit(config, used);
         try (var dataset = used.testDataset(Split.TEST, RowStorage.STREAMED);
-                var session =
-                        new Session(
-                                device,
-                                config.model().config(config.data()),
-                                config.seed(),
-                                used.testPositions())) {
+                var session = new Session(device, config, used.testPositions())) {
             Checkpoint.readParameters(file, session);
             return new Evaluator(session).evaluate(dataset, Detail.DISTANCES);
         } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
@@ -67,15 +62,27 @@ public final class Evaluator {
 
     private static void requireFit(TrainConfig config, DataOptions data) {
         UserException.require(
-                data.vocabSize() <= config.data().vocabSize(),
+                data.continuous() == config.data().continuous(),
+                "%s: the model was trained on %s; one has tokens, the other vectors",
+                data.test().getFirst().task().name(),
+                config.data().train().getFirst().task().name());
+        int known = config.data().vocabSize();
+        UserException.require(
+                data.vocabSize() <= known,
                 "--vocab %d: the model knows %d tokens; use at most as many",
                 data.vocabSize(),
-                config.data().vocabSize());
+                known);
         UserException.require(
-                !config.model().positions() || data.maxTestLength() <= config.data().maxLength(),
+                !data.continuous() || data.vocabSize() == known,
+                "--vocab %d: half of the model's %d tokens are values; use as many",
+                data.vocabSize(),
+                known);
+        int positions = config.model().config(config.data()).maxPositions();
+        UserException.require(
+                positions == 0 || data.maxTestLength() <= positions,
                 "--length %d: the model has learned %d positions; test it on rows that are no longer",
                 data.maxTestLength(),
-                config.data().maxLength());
+                positions);
     }
 
     /** Evaluates all examples of a dataset. */
@@ -91,9 +98,9 @@ public final class Evaluator {
         var tape = session.tape();
         var loaded = session.loadLabelled(batch);
         tape.begin(Tape.Mode.EVALUATION);
-        var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
+        var result = session.loss().evaluate(tape, session.model(), loaded);
         float[] losses = session.stream().toFloatArray(result.rowLoss().values());
-        int[] predicted = session.stream().toIntArray(result.argMax().values());
+        int[] predicted = session.stream().toIntArray(result.answers().values());
         tape.end();
         totals.add(batch, batch.labelArray(), losses, predicted);
     }

@@ -2,6 +2,8 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.NamedConfigs;
+import dev.panthera.mixer.FeatureMapConfig;
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
@@ -28,6 +30,7 @@ final class KindOfConfig extends TypeIdResolverBase {
         return switch (value) {
             case MixerConfig mixer -> Mixers.SEQUENCE.id(mixer);
             case StateMixerConfig mixer -> Mixers.STATE.id(mixer);
+            case FeatureMapConfig map -> FeatureMaps.ALL.id(map);
             case TaskConfig task -> Tasks.ALL.id(task);
             case GapLaw law -> GapLaws.ALL.id(law);
             default -> throw new IllegalArgumentException(value.getClass().getName());

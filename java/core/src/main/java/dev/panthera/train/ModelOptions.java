@@ -4,6 +4,7 @@ import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.model.ModelConfig;
+import dev.panthera.nn.EmbeddingInit;
 
 /**
  * A model, but for what its data decide: the vocabulary and the longest sequence.
@@ -12,8 +13,9 @@ import dev.panthera.model.ModelConfig;
  * @param layers number of blocks
  * @param dModel channels
  * @param stateMixer mixes over channels
- * @param positions whether positions are learned, as many as the longest sequence has
+ * @param positions whether positions are learned, as many as the longest sequence has; never for data that hold vectors
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
+ * @param embeddingInit what the word table starts as
  * @param dropout of the embeddings
  * @param residualDropout of the residual branches
  * @param dropPath stochastic depth
@@ -25,6 +27,7 @@ public record ModelOptions(
         StateMixerConfig stateMixer,
         boolean positions,
         boolean learnWordEmbeddings,
+        EmbeddingInit embeddingInit,
         double dropout,
         double residualDropout,
         double dropPath) {
@@ -39,6 +42,7 @@ public record ModelOptions(
                 stateMixer,
                 newPositions,
                 learnWordEmbeddings,
+                embeddingInit,
                 dropout,
                 residualDropout,
                 dropPath);
@@ -51,16 +55,26 @@ public record ModelOptions(
 
     /** The model for these data, checked. */
     public ModelConfig config(DataOptions data) {
-        int length = data.maxLength();
+        return config(data.vocabSize(), data.maxLength(), data.continuous());
+    }
+
+    /** The model for sequences of these tokens and up to that length, checked. */
+    public ModelConfig config(int vocabSize, int length) {
+        return config(vocabSize, length, false);
+    }
+
+    private ModelConfig config(int vocabSize, int length, boolean continuous) {
         return new ModelConfig(
                 mixer,
                 stateMixer,
                 dModel,
                 layers,
-                data.vocabSize(),
-                positions ? length : 0,
+                vocabSize,
+                positions && !continuous ? length : 0,
                 length,
+                continuous,
                 learnWordEmbeddings,
+                embeddingInit,
                 dropout,
                 residualDropout,
                 dropPath,

@@ -1,6 +1,7 @@
 package dev.panthera.train;
 
 import dev.panthera.NamedConfigs;
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.task.GapLaws;
 import dev.panthera.task.Tasks;
@@ -10,7 +11,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers and tasks. */
+/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers, feature maps and tasks. */
 final class NamedGroups {
     /** What a key's value names a kind of. */
     static final Map<String, NamedConfigs<?>> KINDS =
@@ -18,6 +19,7 @@ final class NamedGroups {
                     "mixer", Mixers.SEQUENCE,
                     "configs", Mixers.SEQUENCE,
                     "state_mixer", Mixers.STATE,
+                    "feature_map", FeatureMaps.ALL,
                     "task", Tasks.ALL,
                     "gap_law", GapLaws.ALL);
 

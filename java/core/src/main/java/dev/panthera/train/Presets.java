@@ -6,6 +6,8 @@ import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.model.Loss;
+import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.DataSegment;
 import dev.panthera.task.Filler;
@@ -95,7 +97,16 @@ public final class Presets {
 
     private static ModelOptions attention(int dModel, StateMixerConfig stateMixer) {
         return new ModelOptions(
-                new Attention.Config(1), 2, dModel, stateMixer, true, true, 0.1, 0, 0);
+                new Attention.Config(1),
+                2,
+                dModel,
+                stateMixer,
+                true,
+                true,
+                EmbeddingInit.DEFAULT,
+                0.1,
+                0,
+                0);
     }
 
     private static DataOptions data(Mqar task, int trainExamples, int testExamples, int batch) {
@@ -113,6 +124,7 @@ public final class Presets {
         return new TrainConfig(
                 model,
                 data,
+                Loss.CROSS_ENTROPY,
                 epochs,
                 learningRate,
                 WEIGHT_DECAY,

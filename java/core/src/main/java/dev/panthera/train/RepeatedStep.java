@@ -26,11 +26,7 @@ public final class RepeatedStep implements AutoCloseable {
             data = owned.own(config.data().trainDataset(RowStorage.MATERIALISED));
             session =
                     owned.own(
-                            new Session(
-                                    device,
-                                    config.model().config(config.data()),
-                                    config.seed(),
-                                    config.data().trainPositions()));
+                            new Session(device, config, config.data().trainPositions()));
             step =
                     owned.own(
                             new TrainingStep(

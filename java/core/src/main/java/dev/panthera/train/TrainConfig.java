@@ -1,12 +1,14 @@
 package dev.panthera.train;
 
 import dev.panthera.UserException;
+import dev.panthera.model.Loss;
 
 /**
  * Everything that decides a run's result. Two runs of equal configurations give bitwise equal results on one CPU.
  *
  * @param model what is trained
  * @param data what it is trained and judged on
+ * @param loss what training minimises
  * @param epochs most passes over the training data; also the period of the learning rate's cosine
  * @param learningRate at the first epoch; falls as {@link CosineSchedule}
  * @param weightDecay decoupled, on all parameters
@@ -17,6 +19,7 @@ import dev.panthera.UserException;
 public record TrainConfig(
         ModelOptions model,
         DataOptions data,
+        Loss loss,
         int epochs,
         double learningRate,
         double weightDecay,
@@ -27,7 +30,7 @@ public record TrainConfig(
     /** The same with another model. */
     TrainConfig withModel(ModelOptions newModel) {
         return new TrainConfig(
-                newModel, data, epochs, learningRate, weightDecay, stopAbove, protocol, seed);
+                newModel, data, loss, epochs, learningRate, weightDecay, stopAbove, protocol, seed);
     }
 
     public TrainConfig {

@@ -4,10 +4,12 @@ import dev.panthera.kernels.DataType;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.ReduceKernel;
 import dev.panthera.kernels.Reduction;
+import dev.panthera.model.LabelledBatch;
 import dev.panthera.task.Batch;
 import dev.panthera.tensor.NonFiniteException;
 import dev.panthera.tensor.StepProfile;
 import dev.panthera.tensor.Tape;
+import dev.panthera.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -93,7 +95,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     /** The whole step on the device. */
-    void compute(Session.Labelled loaded) {
+    void compute(LabelledBatch loaded) {
         gradients(loaded);
         measured("gradient norm", 1, this::checkFinite);
         measured("optimizer", OPTIMIZER_PASSES, () -> optimizer.apply(session.stream()));
@@ -119,17 +121,17 @@ final class TrainingStep implements AutoCloseable {
         }
     }
 
-    private void gradients(Session.Labelled loaded) {
+    private void gradients(LabelledBatch loaded) {
         var tape = session.tape();
         measured("zero gradients", 1, () -> session.parameters().zeroGradients(session.stream()));
         tape.begin(Tape.Mode.TRAINING);
-        var result = session.model().loss(tape, loaded.inputs(), loaded.rows(), loaded.labels());
-        session.stream().copy(outcome.slice(LOSS, 1), result.loss().values());
-        tape.backward(result.loss());
+        Tensor loss = session.loss().mean(tape, session.model(), loaded);
+        session.stream().copy(outcome.slice(LOSS, 1), loss.values());
+        tape.backward(loss);
     }
 
     /** Waits for the step and returns its loss. */
-    float finish(Session.Labelled loaded) {
+    float finish(LabelledBatch loaded) {
         session.stream().copyToHost(readBack, outcome);
         float loss = readBack.getAtIndex(ValueLayout.JAVA_FLOAT, LOSS);
         float squaredNorm = readBack.getAtIndex(ValueLayout.JAVA_FLOAT, SQUARED_NORM);
@@ -139,7 +141,7 @@ final class TrainingStep implements AutoCloseable {
         return loss;
     }
 
-    private DivergedException diverged(Session.Labelled loaded, float loss, float squaredNorm) {
+    private DivergedException diverged(LabelledBatch loaded, float loss, float squaredNorm) {
         String where = "no single operation shows it: the gradient norm overflows";
         session.tape().checkEachOperation(true);
         try {
