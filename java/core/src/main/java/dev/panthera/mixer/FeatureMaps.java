@@ -14,7 +14,7 @@ public final class FeatureMaps {
                             "taylor-exp",
                             "the exponential's Taylor series to the second order",
                             new TaylorExp.Config())
-                    .with("identity", "x", new PointwiseMaps.Identity())
+                    .with("identity", "x", new PointwiseMaps.IdentityMap())
                     .with("pos-elu", "elu(x) + 1", new PointwiseMaps.PosElu(1))
                     .with("relu", "max(x, 0)", new PointwiseMaps.Relu(1, EPSILON))
                     .with("square", "x^2", new PointwiseMaps.Square())

@@ -16,7 +16,7 @@ final class OriginalFeatureMaps {
 
     private static final Map<String, Function<Options, FeatureMapConfig>> MAPS =
             Map.ofEntries(
-                    Map.entry("Identity", options -> new PointwiseMaps.Identity()),
+                    Map.entry("Identity", options -> new PointwiseMaps.IdentityMap()),
                     Map.entry("PosELU", options -> new PointwiseMaps.PosElu(temperature(options))),
                     Map.entry(
                             "ReLU",
