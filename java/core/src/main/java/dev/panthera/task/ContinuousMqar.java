@@ -96,10 +96,10 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean share
         return Map.of("num_kv_pairs", pairs, "num_passes", passes);
     }
 
-    /** Any value is as good a guess as the others. */
+    /** Any value that occurs is as good a guess as the others; in a shared mapping there is one for each key. */
     @Override
     public OptionalDouble chance() {
-        return OptionalDouble.of(1.0 / (vocabSize - firstValue()));
+        return OptionalDouble.of(1.0 / (sharedMapping ? firstValue() : vocabSize - firstValue()));
     }
 
     /** Positions before the first query. */
