@@ -18,6 +18,7 @@ public final class Mixers {
                     .with("implicit-conv", new ImplicitLongConvolution.Config(0, ConvMethod.AUTO))
                     .with("base-conv", new BaseConv.Config(SHORT_AND_LONG, ConvMethod.AUTO))
                     .with("hyena", new Hyena.Config(ConvMethod.AUTO))
+                    .with("mamba", new Mamba.Config(16))
                     .with("hybrid", Hybrid.Config.of(shortConv(), new Attention.Config(1)));
 
     /** State mixers. */

@@ -13,7 +13,7 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
 
     /** A model with fresh parameters; the same seed gives the same values. */
     public static LanguageModel of(ModelConfig config, long seed) {
-        var init = new Init(seed, config.layers());
+        var init = new Init(seed, config.layers(), config.initScheme());
         var backbone = Backbone.of(config, init);
         var head =
                 config.learnWordEmbeddings()

@@ -10,6 +10,7 @@ import dev.panthera.mixer.HyenaFilter;
 import dev.panthera.mixer.ImplicitLongConvolution;
 import dev.panthera.mixer.Layer;
 import dev.panthera.mixer.LongConvolution;
+import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
@@ -39,27 +40,28 @@ final class OriginalModules {
     private static final String LISTING = "zoology.mixers.listing.";
 
     private static final Map<String, Function<Options, MixerConfig>> SEQUENCE =
-            Map.of(
-                    "zoology.mixers.attention.MHA",
-                    OriginalModules::attention,
-                    LISTING + "BaseConv",
-                    options -> listedBaseConv(options, false),
-                    LISTING + "BaseImplicitConv",
-                    options -> listedBaseConv(options, true),
-                    "zoology.mixers.base_conv.BaseConv",
-                    OriginalModules::baseConv,
-                    "zoology.mixers.convolution.ImplicitLongConvolution",
-                    OriginalModules::implicitLongConvolution,
-                    "zoology.mixers.convolution.LongConvolution",
-                    OriginalModules::longConvolution,
-                    "zoology.mixers.convolution.ShortConvolution",
-                    options -> new ShortConvolution.Config(options.integer("kernel_size")),
-                    "zoology.mixers.hybrid.Hybrid",
-                    OriginalModules::hybrid,
-                    "zoology.mixers.hyena.Hyena",
-                    OriginalModules::hyena,
-                    "zoology.mixers.slide_attn.SlidingAttn",
-                    OriginalModules::slidingAttention);
+            Map.ofEntries(
+                    Map.entry("zoology.mixers.attention.MHA", OriginalModules::attention),
+                    Map.entry(LISTING + "BaseConv", options -> listedBaseConv(options, false)),
+                    Map.entry(
+                            LISTING + "BaseImplicitConv",
+                            options -> listedBaseConv(options, true)),
+                    Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
+                    Map.entry(
+                            "zoology.mixers.convolution.ImplicitLongConvolution",
+                            OriginalModules::implicitLongConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.LongConvolution",
+                            OriginalModules::longConvolution),
+                    Map.entry(
+                            "zoology.mixers.convolution.ShortConvolution",
+                            options -> new ShortConvolution.Config(options.integer("kernel_size"))),
+                    Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
+                    Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
+                    Map.entry("zoology.mixers.mamba.Mamba", OriginalModules::mamba),
+                    Map.entry(
+                            "zoology.mixers.slide_attn.SlidingAttn",
+                            OriginalModules::slidingAttention));
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
@@ -206,6 +208,22 @@ final class OriginalModules {
                 arguments.number("slow_decay_pct", standard.slow()),
                 arguments.number("target", standard.target()),
                 arguments.number("shift", standard.shift()));
+    }
+
+    /** How a scan is computed, and where, makes no difference; nor does the range of the first step sizes. */
+    private static MixerConfig mamba(Options arguments) {
+        arguments.ignoring("use_fast_path", "device", "dtype", "dt_scale", "dt_init");
+        boolean usualRank = arguments.isText("dt_rank", "auto");
+        return new Mamba.Config(
+                arguments.integer("d_state", 16),
+                arguments.integer("d_conv", 4),
+                arguments.integer("expand", 2),
+                usualRank ? 0 : arguments.integer("dt_rank", 0),
+                arguments.flag("conv_bias", true),
+                arguments.flag("bias", false),
+                arguments.number("dt_min", 0.001),
+                arguments.number("dt_max", 0.1),
+                arguments.number("dt_init_floor", 1e-4));
     }
 
     private static MixerConfig slidingAttention(Options arguments) {
