@@ -865,12 +865,13 @@ typedef struct pan_wkv_desc {
  *     y[t] = ( sum_{s<t} exp(-(t-1-s) exp(decay) + k[s]) v[s] + exp(first + k[t]) v[t] )
  *            / ( the same without v )                                   for each example and channel
  *
- * computed with a running maximum of the exponents, so that no k overflows.
+ * computed with a running maximum of the exponents, so that no k overflows. A k of -infinity has no weight; y is 0 where
+ * nothing has.
  *
  * k, v, y        (batch, length, channels) of dtype
  * decay, first   (channels) f32, the original's time_decay and time_first
  * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, the exponent that both are
- *                relative to; NULL: nothing came before
+ *                relative to; zeros, or NULL: nothing came before
  * final_state    may be NULL, may alias initial_state
  * Source: Peng et al. 2023 (arXiv 2305.13048), eq. 16 and appendix D.
  */
@@ -1196,6 +1197,36 @@ PAN_API pan_status pan_diagonal_ssm_backward(pan_stream *stream, const pan_diago
                                              const float *c, const float *dfilter, float *dlog_dt, float *da_real_log,
                                              float *da_imag, float *db, float *dc, void *workspace,
                                              int64_t workspace_bytes);
+
+typedef struct pan_diagonal_ssm_scan_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t heads;
+    int64_t width; /**< channels of a head, which have its model in common */
+    int64_t modes;
+} pan_diagonal_ssm_scan_desc;
+
+PAN_API pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc,
+                                                        int64_t *bytes);
+
+/**
+ * The convolution with the filter of pan_diagonal_ssm_forward as a recurrence, to go on from a state. Channel
+ * c = h * width + i has the model of head h; with its Abar and Cbar, for t = 0, 1, ...,
+ *
+ *     state[b,c,n] = Abar[h,n] state[b,c,n] + u[b,t,c]      y[b,t,c] = 2 Re sum_n Cbar[h,n] state[b,c,n]
+ *
+ * u, y   (batch, length, heads * width) of dtype, dense; y may alias u
+ * state  (batch, heads * width, modes, 2) f32: real and imaginary parts, 0 before a sequence; updated in place
+ *
+ * The other arrays are those of pan_diagonal_ssm_forward. Computed in f64, the state between positions of a call too.
+ * Has no gradient.
+ */
+PAN_API pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, const void *u,
+                                         const float *log_dt, const float *a_real_log, const float *a_imag,
+                                         const float *b, const float *c, float *state, void *y, void *workspace,
+                                         int64_t workspace_bytes);
 
 typedef struct pan_shift_ssm_desc {
     uint32_t struct_size;

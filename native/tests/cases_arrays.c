@@ -1,9 +1,88 @@
 /* Cases of the products, copies and sums that take arrays of any kind. */
+#include <math.h>
+
 #include "cases.h"
 
 #define UNUSED_WORKSPACE \
     (void) workspace;    \
     (void) bytes
+
+/* ---- matrix products ---- */
+
+/* The last two have sums so long that they are cut. */
+static const int64_t PRODUCTS[][4] = {{1, 1, 1, 1},      {3, 1, 17, 8},     {2, 65, 1, 33},    {5, 7, 8, 1},
+                                      {4, 16, 16, 16},   {3, 63, 65, 64},   {2, 100, 127, 15}, {1, 257, 3, 100},
+                                      {9, 8, 7, 17},     {2, 300, 130, 40}, {1, 2, 600, 257},  {7, 1, 1, 1000},
+                                      {1, 33, 65, 1500}, {2, 20, 33, 2000}};
+
+static pan_matmul_desc *matmul_desc(call *call, int variant) {
+    const int64_t *size = PRODUCTS[variant / 4];
+    const int64_t batch = size[0], m = size[1], n = size[2], k = size[3];
+    const int32_t a_transposed = variant % 2, b_transposed = variant / 2 % 2;
+    const int layout = variant % 5;
+    const int64_t a_rows = a_transposed ? k : m, a_columns = a_transposed ? m : k;
+    const int64_t b_rows = b_transposed ? n : k, b_columns = b_transposed ? k : n;
+    pan_matmul_desc *desc = DESC(call, pan_matmul_desc);
+    *desc = (pan_matmul_desc){.struct_size = sizeof *desc,
+                              .alpha = variant % 3 == 0 ? 1.0f : -0.375f,
+                              .accumulate = variant % 7 < 3,
+                              .a_transposed = a_transposed,
+                              .b_transposed = b_transposed,
+                              .batch = batch,
+                              .m = m,
+                              .n = n,
+                              .k = k,
+                              .a_stride = a_columns + (layout == 1 ? 3 : 0),
+                              .b_stride = b_columns + (layout == 2 ? 5 : 0),
+                              .y_stride = n + (layout == 3 ? 2 : 0)};
+    desc->a_batch_stride = variant % 6 == 4 ? 0 : a_rows * desc->a_stride;
+    desc->b_batch_stride = variant % 6 == 5 ? 0 : b_rows * desc->b_stride + (layout == 4 ? 11 : 0);
+    desc->y_batch_stride = m * desc->y_stride + (layout == 4 ? 7 : 0);
+    call->work = (double) (batch * m * n * k);
+    return desc;
+}
+
+static int add_matrices(call *call, const char *name, role role, int64_t rows, int64_t columns, int64_t stride,
+                        int64_t batch_stride) {
+    const int64_t batch = batch_stride == 0 ? 1 : DESC(call, pan_matmul_desc)->batch;
+    const int64_t sizes[] = {batch, rows, columns}, strides[] = {batch_stride, stride, 1};
+    const int64_t extent = (batch - 1) * batch_stride + (rows - 1) * stride + columns;
+    return add_window(call, name, role, add_block(call, REAL, extent), 0, 3, sizes, strides);
+}
+
+static void prepare_matmul(call *call, int variant) {
+    const pan_matmul_desc *desc = matmul_desc(call, variant);
+    const int64_t m = desc->m, n = desc->n, k = desc->k;
+    add_matrices(call, "a", INPUT, desc->a_transposed ? k : m, desc->a_transposed ? m : k, desc->a_stride,
+                 desc->a_batch_stride);
+    add_matrices(call, "b", INPUT, desc->b_transposed ? n : k, desc->b_transposed ? k : n, desc->b_stride,
+                 desc->b_batch_stride);
+    add_matrices(call, "y", desc->accumulate ? ADDED : OUTPUT, m, n, desc->y_stride, desc->y_batch_stride);
+}
+
+static pan_status invoke_matmul(pan_stream *stream, const void *desc, void *const *a, void *workspace, int64_t bytes) {
+    return pan_matmul(stream, desc, a[0], a[1], a[2], workspace, bytes);
+}
+
+static pan_status matmul_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
+    return pan_matmul_workspace_size(stream, desc, bytes);
+}
+
+/* The terms of a sum that cancels. */
+static double matmul_terms(const call *call, int view) {
+    (void) view;
+    return sqrt((double) DESC(call, const pan_matmul_desc)->k);
+}
+
+#define MATMUL_FIELDS                                                                                       \
+    {                                                                                                       \
+        FIELD_ENUM(pan_matmul_desc, accumulate, 2), FIELD_ENUM(pan_matmul_desc, a_transposed, 2),           \
+            FIELD_ENUM(pan_matmul_desc, b_transposed, 2), FIELD(pan_matmul_desc, batch, FIELD_SIZE),        \
+            FIELD(pan_matmul_desc, m, FIELD_SIZE), FIELD(pan_matmul_desc, n, FIELD_SIZE),                   \
+            FIELD(pan_matmul_desc, k, FIELD_SIZE), FIELD(pan_matmul_desc, a_stride, FIELD_STRIDE),          \
+            FIELD(pan_matmul_desc, b_stride, FIELD_STRIDE), FIELD(pan_matmul_desc, y_stride, FIELD_STRIDE), \
+            FIELD(pan_matmul_desc, y_batch_stride, FIELD_STRIDE)                                            \
+    }
 
 /* ---- strided copies ---- */
 
@@ -73,9 +152,18 @@ static pan_status invoke_strided_copy(pan_stream *stream, const void *desc, void
 #define STRIDED_COPY_FIELDS \
     { FIELD_ENUM(pan_strided_copy_desc, accumulate, 2), FIELD(pan_strided_copy_desc, shape[0], FIELD_SIZE) }
 
-enum { STRIDED_COPY, END };
+enum { MATMUL, STRIDED_COPY, END };
 
 const op_case ARRAY_CASES[] = {
+    [MATMUL] = {.op = "matmul",
+                .variants = 4 * COUNT(PRODUCTS),
+                .tolerance = 2e-6,
+                .cancelling = matmul_terms,
+                .prepare = prepare_matmul,
+                .invoke = invoke_matmul,
+                .workspace = matmul_workspace,
+                .desc_size = sizeof(pan_matmul_desc),
+                .fields = MATMUL_FIELDS},
     [STRIDED_COPY] = {.op = "strided_copy",
                       .variants = 2 * COUNT(COPIES),
                       .tolerance = 2e-7,

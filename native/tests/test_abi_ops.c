@@ -389,6 +389,30 @@ static void check_strided_copy_particulars(const target *target, scratch *d) {
     }
 }
 
+/* A shared matrix has a batch stride of 0, which y cannot have. */
+static void check_matmul_particulars(const target *target, scratch *d) {
+    const pan_matmul_desc good = {.struct_size = sizeof good,
+                                  .alpha = 1.0f,
+                                  .batch = 2,
+                                  .m = 2,
+                                  .n = 3,
+                                  .k = 2,
+                                  .a_stride = 2,
+                                  .b_stride = 3,
+                                  .y_stride = 3,
+                                  .y_batch_stride = 6};
+    CHECK_OK(pan_matmul(target->stream, &good, d->x, d->x, d->y, NULL, 0));
+    for (int i = 0; i < 3; i++) {
+        pan_matmul_desc bad = good;
+        bad.a_batch_stride = i == 0 ? -1 : 0;
+        bad.b_batch_stride = i == 1 ? INT64_MIN : 0;
+        bad.y_batch_stride = i == 2 ? 5 : 6;
+        CHECK(pan_matmul(target->stream, &bad, d->x, d->x, d->y, NULL, 0) == PAN_INVALID_ARGUMENT,
+              "%s: batch strides %lld, %lld, %lld", target->name, (long long) bad.a_batch_stride,
+              (long long) bad.b_batch_stride, (long long) bad.y_batch_stride);
+    }
+}
+
 static void check_particulars(const target *target) {
     pan_stream *stream = target->stream;
     scratch h = {0}, *d = copy_in(target, &h, sizeof h);
@@ -405,6 +429,7 @@ static void check_particulars(const target *target) {
           "%s: 3 positions of a table of 2", target->name);
     check_arithmetic_particulars(target, d);
     check_strided_copy_particulars(target, d);
+    check_matmul_particulars(target, d);
     free_memory(target, d);
 }
 

@@ -1,6 +1,83 @@
 /* Public functions of the products, copies and sums that take arrays of any kind. */
 #include "front.h"
 
+/* Matrices of a batch, the stored rows of each `stride` apart. */
+typedef struct matrices {
+    const char *name;
+    int64_t rows;
+    int64_t columns;
+    int64_t stride;
+    int64_t batch_stride;
+} matrices;
+
+static matrices matrices_a(const pan_matmul_desc *desc) {
+    return (matrices){"a", desc->a_transposed ? desc->k : desc->m, desc->a_transposed ? desc->m : desc->k,
+                      desc->a_stride, desc->a_batch_stride};
+}
+
+static matrices matrices_b(const pan_matmul_desc *desc) {
+    return (matrices){"b", desc->b_transposed ? desc->n : desc->k, desc->b_transposed ? desc->k : desc->n,
+                      desc->b_stride, desc->b_batch_stride};
+}
+
+static matrices matrices_y(const pan_matmul_desc *desc) {
+    return (matrices){"y", desc->m, desc->n, desc->y_stride, desc->y_batch_stride};
+}
+
+static int64_t matrices_bytes(const pan_matmul_desc *desc, matrices m, int64_t element) {
+    int64_t before_last = pan_product(desc->batch - 1, m.batch_stride, 1);
+    int64_t elements = pan_extent(m.rows, m.stride, m.columns, 1);
+    if (before_last < 0 || elements < 0 || __builtin_add_overflow(before_last, elements, &elements)) {
+        return -1;
+    }
+    return pan_product(elements, element, 1);
+}
+
+static pan_status check_matrices(const char *op, const pan_matmul_desc *desc, matrices m, const char *stride_name,
+                                 const char *batch_stride_name, int64_t least_batch_stride) {
+    PAN_TRY(pan_check_stride(op, stride_name, m.stride, m.columns));
+    PAN_TRY(pan_check_extent(op, m.name, m.rows, m.stride));
+    PAN_TRY(pan_check_stride(op, batch_stride_name, m.batch_stride, least_batch_stride));
+    return pan_check_extent(op, m.name, desc->batch, m.batch_stride);
+}
+
+static pan_status check_matmul(const char *op, const pan_stream *stream, const pan_matmul_desc *desc) {
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_kind(op, "accumulate", desc->accumulate, 2));
+    PAN_TRY(pan_check_kind(op, "a_transposed", desc->a_transposed, 2));
+    PAN_TRY(pan_check_kind(op, "b_transposed", desc->b_transposed, 2));
+    PAN_TRY(pan_check_size(op, "batch", desc->batch));
+    PAN_TRY(pan_check_size(op, "m", desc->m));
+    PAN_TRY(pan_check_size(op, "n", desc->n));
+    PAN_TRY(pan_check_size(op, "k", desc->k));
+    PAN_TRY(check_matrices(op, desc, matrices_a(desc), "a_stride", "a_batch_stride", 0));
+    PAN_TRY(check_matrices(op, desc, matrices_b(desc), "b_stride", "b_batch_stride", 0));
+    PAN_TRY(pan_check_stride(op, "y_stride", desc->y_stride, desc->n));
+    PAN_TRY(pan_check_extent(op, "y", desc->m, desc->y_stride));
+    return check_matrices(op, desc, matrices_y(desc), "y_stride", "y_batch_stride",
+                          pan_extent(desc->m, desc->y_stride, desc->n, 1));
+}
+
+pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmul_desc *desc, int64_t *bytes) {
+    PAN_FRONT_SIZE(matmul_workspace_size, check_matmul)
+}
+
+pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const void *a, const void *b, void *y,
+                      void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(matmul)
+    PAN_TRY(check_matmul(op, stream, desc));
+    PAN_FRONT_WORKSPACE(matmul_workspace_size)
+    int64_t element = pan_element_bytes(desc->dtype);
+    const pan_array arrays[] = {
+        PAN_INPUT(a, matrices_bytes(desc, matrices_a(desc), element)),
+        PAN_INPUT(b, matrices_bytes(desc, matrices_b(desc), element)),
+        PAN_OUTPUT(y, matrices_bytes(desc, matrices_y(desc), element)),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->matmul(stream, desc, a, b, y, workspace, workspace_bytes);
+}
+
 /* Bytes from the first to past the last element; -1 on overflow. */
 static int64_t strided_bytes(const pan_strided_copy_desc *desc, const int64_t *stride, int64_t element) {
     int64_t last = 0;

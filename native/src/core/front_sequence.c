@@ -1,40 +1,20 @@
 /* Public functions of the sequence ops (attention) and of the vocabulary loss. */
-#include "front.h"
-
-/* The rows of an array of heads. Listed queries are rows without sequences, whose batch stride is not used. */
-typedef struct head_rows {
-    int64_t batch;
-    int64_t length;
-    bool listed;
-} head_rows;
+#include "front_heads.h"
 
 /* Of k and v. */
-static head_rows key_rows(const pan_attention_desc *desc) {
-    return (head_rows){desc->batch, desc->length, false};
+static head_sizes key_rows(const pan_attention_desc *desc) {
+    return (head_sizes){desc->batch, desc->length, desc->heads, desc->head_dim, false};
 }
 
 /* Of q and o. */
-static head_rows query_rows_of(const pan_attention_desc *desc) {
-    return desc->queries == 0 ? key_rows(desc) : (head_rows){1, desc->queries, true};
+static head_sizes query_rows_of(const pan_attention_desc *desc) {
+    return desc->queries == 0 ? key_rows(desc) : (head_sizes){1, desc->queries, desc->heads, desc->head_dim, true};
 }
 
 /* Rows of one element for each head: those of lse. */
 static int64_t statistics(const pan_attention_desc *desc) {
-    const head_rows rows = query_rows_of(desc);
+    const head_sizes rows = query_rows_of(desc);
     return pan_product(rows.batch, desc->heads, rows.length);
-}
-
-static pan_status check_layout(const char *op, const char *name, const pan_attention_desc *desc, head_rows rows,
-                               const pan_head_layout *layout) {
-    const int64_t sizes[] = {rows.batch, rows.length, desc->heads, desc->head_dim};
-    const int64_t strides[] = {layout->batch_stride, layout->length_stride, layout->head_stride, 1};
-    for (int i = rows.listed ? 1 : 0; i < 3; i++) {
-        PAN_TRY(pan_check_size(op, name, strides[i]));
-    }
-    if (!pan_strides_nest(4, sizes, strides)) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: with the layout of %s two entries share an element", op, name);
-    }
-    return PAN_OK;
 }
 
 static pan_status check_attention(const char *op, const pan_stream *stream, const pan_attention_desc *desc) {
@@ -56,48 +36,20 @@ static pan_status check_attention(const char *op, const pan_stream *stream, cons
     }
     PAN_TRY(pan_check_extent(op, "q", statistics(desc), desc->head_dim));
     PAN_TRY(pan_check_extent(op, "k", keys, desc->head_dim));
-    PAN_TRY(check_layout(op, "q", desc, query_rows_of(desc), &desc->q));
-    PAN_TRY(check_layout(op, "k", desc, key_rows(desc), &desc->k));
-    PAN_TRY(check_layout(op, "v", desc, key_rows(desc), &desc->v));
-    return check_layout(op, "o", desc, query_rows_of(desc), &desc->o);
-}
-
-static int64_t layout_bytes(const pan_attention_desc *desc, head_rows rows, const pan_head_layout *layout,
-                            int64_t element) {
-    int64_t batch = pan_product(rows.batch - 1, layout->batch_stride, 1);
-    int64_t length = pan_product(rows.length - 1, layout->length_stride, 1);
-    int64_t head = pan_product(desc->heads - 1, layout->head_stride, 1);
-    int64_t last;
-    if (batch < 0 || length < 0 || head < 0 || __builtin_add_overflow(batch, length, &last) ||
-        __builtin_add_overflow(last, head, &last) || __builtin_add_overflow(last, desc->head_dim, &last)) {
-        return -1;
-    }
-    return pan_product(last, element, 1);
-}
-
-/* Where the heads of a position lie together, positions are rows and the array may be a column range of a packed one. */
-static pan_array head_array(const pan_attention_desc *desc, const char *name, const void *address, head_rows rows,
-                            const pan_head_layout *layout, int32_t flags) {
-    int64_t element = pan_element_bytes(desc->dtype);
-    int64_t row = pan_extent(desc->heads, layout->head_stride, desc->head_dim, 1);
-    bool in_rows =
-        row > 0 && row <= layout->length_stride && (rows.listed || layout->batch_stride % layout->length_stride == 0);
-    return (pan_array){.name = name,
-                       .address = address,
-                       .bytes = layout_bytes(desc, rows, layout, element),
-                       .flags = flags,
-                       .stride = in_rows ? layout->length_stride * element : 0,
-                       .row = in_rows ? row * element : 0};
+    PAN_TRY(pan_check_layout(op, "q", query_rows_of(desc), &desc->q));
+    PAN_TRY(pan_check_layout(op, "k", key_rows(desc), &desc->k));
+    PAN_TRY(pan_check_layout(op, "v", key_rows(desc), &desc->v));
+    return pan_check_layout(op, "o", query_rows_of(desc), &desc->o);
 }
 
 static pan_array query_array(const pan_attention_desc *desc, const char *name, const void *address,
                              const pan_head_layout *layout, int32_t flags) {
-    return head_array(desc, name, address, query_rows_of(desc), layout, flags);
+    return pan_head_array(desc->dtype, name, address, query_rows_of(desc), layout, flags);
 }
 
 static pan_array key_array(const pan_attention_desc *desc, const char *name, const void *address,
                            const pan_head_layout *layout, int32_t flags) {
-    return head_array(desc, name, address, key_rows(desc), layout, flags);
+    return pan_head_array(desc->dtype, name, address, key_rows(desc), layout, flags);
 }
 
 /* Before any work. The list of a CUDA device cannot be read here. */

@@ -1,40 +1,9 @@
 /* Affine map of rows and its gradients: blocks of the products, each computed by one GEMM call. */
-#include "tile.h"
+#include "product.h"
 #include "vector.h"
 
-/* Work worth a task of its own: about 20 microseconds of one core. */
-enum { TASK_FLOPS = 2 << 20 };
-/* Block sizes at which the GEMM is near its best, and for how many tasks a small product is cut further. */
-enum { BLOCK_ROWS = 256, BLOCK_COLUMNS = 512, NARROW_COLUMNS = 128, WANTED_TASKS = 16 };
 /* Blocks of the weight gradient, and how finely its sum over rows is cut. */
 enum { WEIGHT_BLOCK_ROWS = 128, WEIGHT_BLOCK_COLUMNS = 256, WEIGHT_TASKS = 32, PARTIAL_FLOATS = 2 << 20 };
-
-static tile_grid cut(int64_t rows, int64_t columns, int64_t block_rows, int64_t block_columns) {
-    tile_grid grid = {.rows = rows,
-                      .columns = columns,
-                      .block_rows = min_i64(block_rows, rows),
-                      .block_columns = min_i64(block_columns, columns)};
-    grid.across = ceil_div(columns, grid.block_columns);
-    /* A workspace query may come with sizes that no array can have. */
-    if (__builtin_mul_overflow(grid.across, ceil_div(rows, grid.block_rows), &grid.tasks)) {
-        grid.tasks = INT64_MAX;
-    }
-    return grid;
-}
-
-/* Blocks of a product of rows x depth by depth x columns. */
-static tile_grid product_grid(int64_t rows, int64_t columns, int64_t depth) {
-    int64_t block_columns = min_i64(columns, BLOCK_COLUMNS);
-    const int64_t enough = ceil_div(TASK_FLOPS, 2 * block_columns * depth);
-    const int64_t block_rows = enough > BLOCK_ROWS ? enough : BLOCK_ROWS;
-    tile_grid grid = cut(rows, columns, block_rows, block_columns);
-    while (grid.tasks < WANTED_TASKS && block_columns >= 2 * NARROW_COLUMNS &&
-           grid.block_rows * block_columns * depth >= 2 * TASK_FLOPS) {
-        block_columns /= 2;
-        grid = cut(rows, columns, block_rows, block_columns);
-    }
-    return grid;
-}
 
 typedef struct forward_job {
     pan_linear_desc desc;

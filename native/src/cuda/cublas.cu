@@ -21,6 +21,9 @@ struct cublas_functions {
     int (*get_property)(int property, int *value);
     int (*sgemm)(void *handle, int transpose_a, int transpose_b, int m, int n, int k, const float *alpha,
                  const float *a, int lda, const float *b, int ldb, const float *beta, float *c, int ldc);
+    int (*sgemm_batched)(void *handle, int transpose_a, int transpose_b, int m, int n, int k, const float *alpha,
+                         const float *a, int lda, long long a_stride, const float *b, int ldb, long long b_stride,
+                         const float *beta, float *c, int ldc, long long c_stride, int count);
 };
 
 constexpr int DEFAULT_MATH = 0; // float products in float: TF32 would keep 10 bits
@@ -51,7 +54,8 @@ bool find_all(void *opened, cublas_functions *f) {
            find(opened, "cublasSetStream_v2", &f->set_stream) &&
            find(opened, "cublasSetWorkspace_v2", &f->set_workspace) &&
            find(opened, "cublasSetMathMode", &f->set_math_mode) &&
-           find(opened, "cublasGetProperty", &f->get_property) && find(opened, "cublasSgemm_v2", &f->sgemm);
+           find(opened, "cublasGetProperty", &f->get_property) && find(opened, "cublasSgemm_v2", &f->sgemm) &&
+           find(opened, "cublasSgemmStridedBatched", &f->sgemm_batched);
 }
 
 void name_library(const char *path, library *l) {
@@ -181,10 +185,10 @@ void *end_cublas_capture(cuda_stream *stream) {
 }
 
 // A row-major matrix is the transpose of a column-major one: C^T = op(B)^T op(A)^T.
-pan_status cublas_gemm(pan_stream *stream, const char *op, const cuda_product &p) {
+pan_status cublas_gemm(pan_stream *stream, const char *op, const cuda_product &p, const cuda_batch &batch) {
     cuda_stream *state = state_of(stream);
-    const bool fits =
-        p.m <= INT_MAX && p.n <= INT_MAX && p.k <= INT_MAX && p.lda <= INT_MAX && p.ldb <= INT_MAX && p.ldc <= INT_MAX;
+    const bool fits = p.m <= INT_MAX && p.n <= INT_MAX && p.k <= INT_MAX && p.lda <= INT_MAX && p.ldb <= INT_MAX &&
+                      p.ldc <= INT_MAX && batch.count <= INT_MAX;
     if (state->cublas_workspace == nullptr || !fits) {
         return PAN_UNSUPPORTED;
     }
@@ -192,10 +196,17 @@ pan_status cublas_gemm(pan_stream *stream, const char *op, const cuda_product &p
     state->last_op = op;
     state->last_rows = p.m;
     state->last_channels = p.n;
-    const int status = cublas().functions.sgemm(
-        state->parts->cublas, p.transpose_b ? TRANSPOSE : NO_TRANSPOSE, p.transpose_a ? TRANSPOSE : NO_TRANSPOSE,
-        static_cast<int>(p.n), static_cast<int>(p.m), static_cast<int>(p.k), &p.alpha, p.b, static_cast<int>(p.ldb),
-        p.a, static_cast<int>(p.lda), &p.beta, p.c, static_cast<int>(p.ldc));
+    const cublas_functions &f = cublas().functions;
+    void *handle = state->parts->cublas;
+    const int transpose_a = p.transpose_a ? TRANSPOSE : NO_TRANSPOSE;
+    const int transpose_b = p.transpose_b ? TRANSPOSE : NO_TRANSPOSE;
+    const int m = static_cast<int>(p.m), n = static_cast<int>(p.n), k = static_cast<int>(p.k);
+    const int lda = static_cast<int>(p.lda), ldb = static_cast<int>(p.ldb), ldc = static_cast<int>(p.ldc);
+    const int status =
+        batch.count == 1
+            ? f.sgemm(handle, transpose_b, transpose_a, n, m, k, &p.alpha, p.b, ldb, p.a, lda, &p.beta, p.c, ldc)
+            : f.sgemm_batched(handle, transpose_b, transpose_a, n, m, k, &p.alpha, p.b, ldb, batch.b_stride, p.a, lda,
+                              batch.a_stride, &p.beta, p.c, ldc, batch.c_stride, static_cast<int>(batch.count));
     if (status == SUCCESS) {
         return PAN_OK;
     }

@@ -12,7 +12,7 @@ struct handle {
 
 constexpr int SUCCESS = 0, INVALID_VALUE = 7, NOT_READY = 1;
 
-/* One of the product's results. */
+/* Products of one shape, whose matrices are so many elements apart. */
 struct product {
     bool transpose_a, transpose_b;
     int m, n, k;
@@ -20,13 +20,21 @@ struct product {
     const float *a, *b;
     float *c;
     int lda, ldb, ldc;
+    int64_t a_stride, b_stride, c_stride;
+    int count;
 };
 
+/* One of the results. */
 void result_thread(product p) {
-    const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (i >= static_cast<int64_t>(p.m) * p.n) {
+    int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64_t results = static_cast<int64_t>(p.m) * p.n, index = i / results;
+    if (index >= p.count) {
         return;
     }
+    i %= results;
+    p.a += index * p.a_stride;
+    p.b += index * p.b_stride;
+    p.c += index * p.c_stride;
     const int64_t row = i % p.m, column = i / p.m;
     double sum = 0.0;
     for (int64_t j = 0; j < p.k; j++) {
@@ -36,6 +44,20 @@ void result_thread(product p) {
     }
     float *to = p.c + column * p.ldc + row;
     *to = static_cast<float>(p.alpha * sum + (p.beta == 0.0f ? 0.0 : static_cast<double>(p.beta) * *to));
+}
+
+int multiply(const handle *h, const product &p) {
+    if (h->stream == nullptr || h->workspace == nullptr || !h->has_mode) {
+        return NOT_READY;
+    }
+    if (p.lda < (p.transpose_a ? p.k : p.m) || p.ldb < (p.transpose_b ? p.n : p.k) || p.ldc < p.m || p.count < 0) {
+        return INVALID_VALUE;
+    }
+    cudaLaunchConfig_t config = {};
+    config.blockDim = dim3(256);
+    config.gridDim = dim3(static_cast<unsigned>((static_cast<int64_t>(p.m) * p.n * p.count + 255) / 256));
+    config.stream = h->stream;
+    return cudaLaunchKernelEx(&config, result_thread, p) == cudaSuccess ? SUCCESS : INVALID_VALUE;
 }
 
 } // namespace
@@ -76,18 +98,15 @@ EMULATOR_API int cublasGetProperty(int property, int *value) {
 EMULATOR_API int cublasSgemm_v2(void *by, int transpose_a, int transpose_b, int m, int n, int k, const float *alpha,
                                 const float *a, int lda, const float *b, int ldb, const float *beta, float *c,
                                 int ldc) {
-    const auto *h = static_cast<handle *>(by);
-    if (h->stream == nullptr || h->workspace == nullptr || !h->has_mode) {
-        return NOT_READY;
-    }
-    if (lda < (transpose_a ? k : m) || ldb < (transpose_b ? n : k) || ldc < m) {
-        return INVALID_VALUE;
-    }
-    const product p = {transpose_a != 0, transpose_b != 0, m, n, k, *alpha, *beta, a, b, c, lda, ldb, ldc};
-    cudaLaunchConfig_t config = {};
-    config.blockDim = dim3(256);
-    config.gridDim = dim3(static_cast<unsigned>((static_cast<int64_t>(m) * n + 255) / 256));
-    config.stream = h->stream;
-    return cudaLaunchKernelEx(&config, result_thread, p) == cudaSuccess ? SUCCESS : INVALID_VALUE;
+    return multiply(static_cast<handle *>(by),
+                    {transpose_a != 0, transpose_b != 0, m, n, k, *alpha, *beta, a, b, c, lda, ldb, ldc, 0, 0, 0, 1});
+}
+
+EMULATOR_API int cublasSgemmStridedBatched(void *by, int transpose_a, int transpose_b, int m, int n, int k,
+                                           const float *alpha, const float *a, int lda, long long a_stride,
+                                           const float *b, int ldb, long long b_stride, const float *beta, float *c,
+                                           int ldc, long long c_stride, int count) {
+    return multiply(static_cast<handle *>(by), {transpose_a != 0, transpose_b != 0, m, n, k, *alpha, *beta, a, b, c,
+                                                lda, ldb, ldc, a_stride, b_stride, c_stride, count});
 }
 }

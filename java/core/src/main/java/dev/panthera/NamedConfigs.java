@@ -1,5 +1,6 @@
 package dev.panthera;
 
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +17,7 @@ public final class NamedConfigs<T> {
     private final String what;
     private final Class<T> type;
     private final Map<String, T> usual = new LinkedHashMap<>();
+    private final Map<String, String> descriptions = new HashMap<>();
 
     /**
      * @param what they are, for messages
@@ -26,8 +28,19 @@ public final class NamedConfigs<T> {
         this.type = type;
     }
 
-    /** Adds a kind with its usual options; returns this. */
+    /** Adds a kind with its usual options and no description; returns this. */
     public NamedConfigs<T> with(String name, T options) {
+        return with(name, "", options);
+    }
+
+    /**
+     * Adds a kind; returns this.
+     *
+     * @param description what it is, in a line for people who choose
+     * @param options its usual options
+     */
+    public NamedConfigs<T> with(String name, String description, T options) {
+        descriptions.put(name, description);
         if (usual.put(name, options) != null) {
             throw new IllegalArgumentException("there are two of the name " + name);
         }
@@ -53,6 +66,16 @@ public final class NamedConfigs<T> {
         T found = usual.get(name);
         UserException.require(found != null, "%s", unknown(name));
         return found;
+    }
+
+    /**
+     * What the listed kind of a name is, in a line.
+     *
+     * @throws UserException if no kind is listed under the name
+     */
+    public String description(String name) {
+        named(name);
+        return descriptions.getOrDefault(name, "");
     }
 
     /** Whether a kind is listed under the name. */

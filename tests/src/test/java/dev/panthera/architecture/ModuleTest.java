@@ -46,7 +46,7 @@ class ModuleTest {
                     Map.entry(
                             "compare",
                             Set.of("report", "sweep", "track", "train", "task", "mixer", "io")),
-                    Map.entry("bench", Set.of("train", "task", "tensor")),
+                    Map.entry("bench", Set.of("train", "task", "model", "nn", "tensor")),
                     Map.entry("track", Set.of("train")),
                     Map.entry(
                             "cli",

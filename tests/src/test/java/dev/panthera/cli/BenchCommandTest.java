@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.panthera.bench.KernelBench;
 import dev.panthera.bench.PeerPython;
+import dev.panthera.mixer.Mixers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -88,6 +89,37 @@ class BenchCommandTest {
         assertThat(result.outLines().getLast()).isEqualTo(NO_PEER);
     }
 
+    private static Cli decode(String... more) {
+        return run(
+                "bench decode --positions 5,12 --steps 5 --d-model 8 --vocab 20 --threads 1", more);
+    }
+
+    @Test
+    void everyMixerIsMeasuredDecoding() {
+        var lines = json(decode("--json", "--batch", "3"));
+        assertThat(lines.stream().map(line -> line.path("mixer").asString()).distinct())
+                .containsExactlyElementsOf(Mixers.SEQUENCE.names());
+        assertThat(lines).hasSize(2 * Mixers.SEQUENCE.names().size());
+        for (JsonNode line : lines) {
+            assertThat(line.path("position").asInt()).isIn(5, 12);
+            positive(line, "state_bytes");
+            positive(line, "published_state_bytes");
+            assertThat(positive(line, "min_ms")).isLessThanOrEqualTo(positive(line, "median_ms"));
+            positive(line, "tokens_per_s");
+        }
+    }
+
+    /** 2 layers x keys and values x 12 tokens x 8 channels x 4 bytes; taps that look back 2 tokens. */
+    @Test
+    void decodingCanBeReadByAPerson() {
+        var lines = decode("--mixer", "attention,short-conv").succeeded().outLines();
+        assertThat(lines).hasSize(4);
+        assertThat(lines.get(0)).startsWith("1 x 1 token a step, 2 layers, d_model 8, vocab 20; ");
+        assertThat(lines.get(1)).startsWith("mixer").endsWith("tokens/s at 12");
+        assertThat(lines.get(2)).startsWith("attention ").contains(" 1 536 ", "the same");
+        assertThat(lines.get(3)).startsWith("short-conv ").contains(" 128 ", " 192 ");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"attention", "base-conv", "hyena", "sliding-attention"})
     void aStepIsMeasuredWithItsProfile(String mixer) {
@@ -169,6 +201,11 @@ class BenchCommandTest {
         step("--pairs", "30").refused("30");
         step("--steps", "0").refused("--steps 0");
         step("--batch", "0").refused("0");
+        decode("--mixer", "atention").refused("atention", "attention");
+        decode("--positions", "5,7").refused("--positions 7", "apart");
+        decode("--positions", "0").refused("--positions 0");
+        decode("--steps", "1").refused("--steps 1");
+        decode("--batch", "0").refused("--batch 0");
         run("bench data --examples 0").refused("0");
     }
 

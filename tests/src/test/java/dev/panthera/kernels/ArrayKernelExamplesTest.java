@@ -12,6 +12,41 @@ class ArrayKernelExamplesTest {
 
     @ParameterizedTest
     @EveryBackend
+    void productsOfABatchMayShareAMatrix(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var y = f.empty(4);
+            var dense = new MatmulKernel(2, 1, 2, 2);
+            dense.multiply(
+                    f.stream,
+                    f.of(1.0, 2, 3, 4),
+                    f.of(1.0, 0, 0, 1, 5, 6, 7, 8),
+                    y,
+                    f.workspace(dense.workspaceBytes(f.stream)));
+            assertThat(f.read(y)).containsExactly(1, 2, 43, 50);
+            var shared =
+                    new MatmulKernel(
+                            2,
+                            1,
+                            2,
+                            2,
+                            true,
+                            true,
+                            0.5f,
+                            new MatrixLayout(1, 2),
+                            MatrixLayout.shared(2),
+                            MatrixLayout.dense(1, 2));
+            shared.add(
+                    f.stream,
+                    f.of(1.0, 2, 3, 4),
+                    f.of(2.0, 0, 4, 6),
+                    y,
+                    f.workspace(shared.workspaceBytes(f.stream)));
+            assertThat(f.read(y)).containsExactly(2, 10, 46, 68);
+        }
+    }
+
+    @ParameterizedTest
+    @EveryBackend
     void copiesTransposeAndAddBack(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var transpose =

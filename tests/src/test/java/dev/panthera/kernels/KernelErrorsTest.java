@@ -97,6 +97,15 @@ class KernelErrorsTest {
                                             a.reals(),
                                             a.orNull(a.reals()),
                                             a.orNull(a.reals())),
+                    a -> {
+                        var kernel = matmul(a);
+                        kernel.multiply(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
                     a -> stridedCopy(a).copy(a.stream, a.reals(), a.reals()),
                     a -> stridedCopy(a).add(a.stream, a.reals(), a.reals()),
                     a ->
@@ -155,6 +164,34 @@ class KernelErrorsTest {
                                 a.reals(),
                                 a.reals(),
                                 a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = linearAttention(a);
+                        kernel.forward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = linearAttention(a);
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
                                 a.reals(),
                                 a.reals(),
                                 a.reals(),
@@ -554,6 +591,23 @@ class KernelErrorsTest {
                 new long[] {0, a.size() % 2});
     }
 
+    private static MatmulKernel matmul(ArbitraryArguments a) {
+        long m = a.size();
+        long n = a.size();
+        long k = a.size();
+        return new MatmulKernel(
+                a.size(),
+                m,
+                n,
+                k,
+                false,
+                true,
+                a.probability(),
+                new MatrixLayout(a.stride(k), a.size()),
+                MatrixLayout.shared(a.stride(k)),
+                MatrixLayout.dense(m, a.stride(n)));
+    }
+
     private static StridedCopyKernel stridedCopy(ArbitraryArguments a) {
         long columns = a.size();
         return new StridedCopyKernel(
@@ -591,6 +645,26 @@ class KernelErrorsTest {
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim));
+    }
+
+    private static LinearAttentionKernel linearAttention(ArbitraryArguments a) {
+        long length = a.size();
+        long heads = a.size();
+        long featureDim = a.size();
+        long valueDim = a.size();
+        return new LinearAttentionKernel(
+                a.one(FeatureKind.values()),
+                a.bits() % 2 == 0,
+                a.probability(),
+                a.size(),
+                heads,
+                length,
+                featureDim,
+                valueDim,
+                a.layout(length, heads, featureDim),
+                a.layout(length, heads, featureDim),
+                a.layout(length, heads, valueDim),
+                a.layout(length, heads, valueDim));
     }
 
     private static VocabularyLossKernel vocabularyLoss(ArbitraryArguments a) {

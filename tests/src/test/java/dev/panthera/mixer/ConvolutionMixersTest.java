@@ -31,7 +31,7 @@ class ConvolutionMixersTest {
     }
 
     @ParameterizedTest
-    @MethodSource("byFft")
+    @MethodSource("dev.panthera.mixer.MixerContracts#byFft")
     void aLaterTokenLeaksNoMoreThanRoundingByFft(MixerConfig config) {
         try (var rig = Rig.cpu(2)) {
             for (int length : new int[] {17, 100, 300}) {

@@ -95,22 +95,11 @@ class MixerContractTest {
         try (var rig = Rig.exact()) {
             Mixer mixer = build(contract, length, 1);
             var store = rig.parameters(mixer);
-            enlarge(rig, store);
+            MixerContracts.enlarge(rig, store);
             Tensor x = rig.leaf(Rig.gaussian(2, 2 * length * WIDTH), 2, length, WIDTH);
             List<Tensor> inputs = trained(store);
             inputs.add(x);
             Gradients.check(rig, inputs, tape -> mixer.forward(tape, x));
-        }
-    }
-
-    /** Initial weights are so small that their products would hide errors. */
-    private static void enlarge(Rig rig, ParameterStore store) {
-        long seed = 100;
-        for (Tensor parameter : store.named().values()) {
-            double[] values = Rig.gaussian(seed++, Math.toIntExact(parameter.size()));
-            rig.stream()
-                    .copyToDevice(
-                            parameter.values(), Arrays.stream(values).map(v -> v / 2).toArray());
         }
     }
 
@@ -333,7 +322,7 @@ class MixerContractTest {
             double[] outputGradient) {
         Mixer mixer = build(contract, length, 1);
         var store = rig.parameters(mixer);
-        enlarge(rig, store);
+        MixerContracts.enlarge(rig, store);
         Tensor x = rig.leaf(Rig.gaussian(2, BATCH * length * WIDTH), BATCH, length, WIDTH);
         rig.tape().begin(Tape.Mode.TRAINING);
         Tensor output = function.apply(mixer, x);

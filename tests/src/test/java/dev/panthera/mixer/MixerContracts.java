@@ -1,6 +1,12 @@
 package dev.panthera.mixer;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.tensor.ParameterStore;
+import dev.panthera.tensor.Tensor;
+import dev.panthera.testing.Rig;
+import java.lang.reflect.RecordComponent;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Every sequence mixer with the options under which it must keep the contract. A new mixer adds a line. */
@@ -82,6 +88,51 @@ final class MixerContracts {
                                         false,
                                         false),
                                 ConvMethod.DIRECT),
-                        "hyena_opts"));
+                        "hyena_opts"),
+                new Contract("h3", new H3.Config(6, 1, 0, ConvMethod.DIRECT), "h3"),
+                new Contract("h3", new H3.Config(40, 2, 0, ConvMethod.DIRECT), "h3_headdim2"),
+                new Contract("h3", new H3.Config(3, 4, 0, ConvMethod.DIRECT), "h3_short_L"));
+    }
+
+    /** The configurations of {@link #all} that choose how a convolution is computed, all of whose convolutions go by FFT. */
+    static List<MixerConfig> byFft() {
+        return all().stream()
+                .map(Contract::config)
+                .filter(config -> components(config).contains(ConvMethod.class))
+                .map(MixerContracts::byFft)
+                .toList();
+    }
+
+    private static List<Class<?>> components(MixerConfig config) {
+        return Arrays.stream(config.getClass().getRecordComponents())
+                .<Class<?>>map(RecordComponent::getType)
+                .toList();
+    }
+
+    private static MixerConfig byFft(MixerConfig config) {
+        try {
+            List<Object> values = new ArrayList<>();
+            for (var component : config.getClass().getRecordComponents()) {
+                Object value = component.getAccessor().invoke(config);
+                values.add(value instanceof ConvMethod ? ConvMethod.FFT : value);
+            }
+            var constructor =
+                    config.getClass()
+                            .getDeclaredConstructor(components(config).toArray(Class<?>[]::new));
+            return (MixerConfig) constructor.newInstance(values.toArray());
+        } catch (ReflectiveOperationException failure) {
+            throw new IllegalStateException(failure);
+        }
+    }
+
+    /** Gives all parameters larger values: initial ones are so small that their products would hide errors. */
+    static void enlarge(Rig rig, ParameterStore store) {
+        long seed = 100;
+        for (Tensor parameter : store.named().values()) {
+            double[] values = Rig.gaussian(seed++, Math.toIntExact(parameter.size()));
+            rig.stream()
+                    .copyToDevice(
+                            parameter.values(), Arrays.stream(values).map(v -> v / 2).toArray());
+        }
     }
 }

@@ -58,6 +58,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",
+                        "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
                         "zoology.mixers.mamba.Mamba",
                         "zoology.mixers.slide_attn.SlidingAttn",
@@ -116,7 +117,7 @@ class OriginalStatisticsTest {
             }
         }
         assertThat(tests.stream().map(DynamicTest::getDisplayName))
-                .contains("attention+mlp", "attention+glu", "attention+identity", "mamba+mlp");
+                .contains("attention+mlp", "attention+glu", "attention+identity", "h3+mlp", "mamba+mlp");
         return tests;
     }
 

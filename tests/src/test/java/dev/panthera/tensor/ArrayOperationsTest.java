@@ -11,6 +11,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Operations that move elements: their values by index arithmetic, their gradients by differences. */
 class ArrayOperationsTest {
@@ -24,6 +26,55 @@ class ArrayOperationsTest {
     private static double[] forward(Rig rig, Function<Tape, Tensor> function) {
         rig.tape().begin(Tape.Mode.EVALUATION);
         return rig.values(function.apply(rig.tape()));
+    }
+
+    /** Both operands batched, either shared, and no batch at all. */
+    @ParameterizedTest
+    @CsvSource({"true, true", "true, false", "false, true", "false, false"})
+    void productsHaveTheGradientsOfTheirOperands(boolean aTransposed, boolean bTransposed) {
+        int[] a = aTransposed ? new int[] {4, 3} : new int[] {3, 4};
+        int[] b = bTransposed ? new int[] {5, 4} : new int[] {4, 5};
+        try (var rig = Rig.exact()) {
+            for (int shared = 0; shared < 4; shared++) {
+                Tensor left = (shared & 1) == 0 ? input(rig, 2, 3, a[0], a[1]) : input(rig, a);
+                Tensor right = (shared & 2) == 0 ? input(rig, 2, 3, b[0], b[1]) : input(rig, b);
+                Function<Tape, Tensor> product =
+                        tape ->
+                                MatmulOperation.apply(
+                                        tape, left, aTransposed, right, bTransposed, 0.75f);
+                assertThat(forward(rig, product))
+                        .usingComparatorWithPrecision(1e-12)
+                        .containsExactly(product(rig, left, aTransposed, right, bTransposed));
+                Gradients.check(rig, List.of(left, right), product);
+            }
+            Tensor left = input(rig, 2, 3, 4);
+            for (int[] bad : new int[][] {{2, 3, 5}, {3, 4, 5}, {4}, {1, 2, 4, 5}}) {
+                Tensor right = input(rig, bad);
+                assertThatThrownBy(() -> MatmulOperation.apply(rig.tape(), left, right))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("expected (..., m, k)");
+            }
+        }
+    }
+
+    private static double[] product(
+            Rig rig, Tensor a, boolean aTransposed, Tensor b, boolean bTransposed) {
+        double[] left = rig.values(a);
+        double[] right = rig.values(b);
+        int batch = Math.max(left.length / 12, right.length / 20);
+        double[] result = new double[batch * 15];
+        for (int i = 0; i < result.length; i++) {
+            int leftAt = left.length == 12 ? 0 : i / 15 * 12;
+            int rightAt = right.length == 20 ? 0 : i / 15 * 20;
+            int row = i / 5 % 3;
+            int column = i % 5;
+            for (int k = 0; k < 4; k++) {
+                double x = left[leftAt + (aTransposed ? k * 3 + row : row * 4 + k)];
+                double y = right[rightAt + (bTransposed ? column * 4 + k : k * 5 + column)];
+                result[i] += 0.75 * x * y;
+            }
+        }
+        return result;
     }
 
     @Test

@@ -6947,6 +6947,139 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_diagonal_ssm_scan_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_scan_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_scan_workspace_size$descriptor() {
+        return pan_diagonal_ssm_scan_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_scan_workspace_size$handle() {
+        return pan_diagonal_ssm_scan_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_scan_workspace_size$address() {
+        return pan_diagonal_ssm_scan_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_scan_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_diagonal_ssm_scan_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_scan_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_diagonal_ssm_scan {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_diagonal_ssm_scan");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, const void *u, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *state, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_diagonal_ssm_scan$descriptor() {
+        return pan_diagonal_ssm_scan.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, const void *u, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *state, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_diagonal_ssm_scan$handle() {
+        return pan_diagonal_ssm_scan.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, const void *u, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *state, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_diagonal_ssm_scan$address() {
+        return pan_diagonal_ssm_scan.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan_desc *desc, const void *u, const float *log_dt, const float *a_real_log, const float *a_imag, const float *b, const float *c, float *state, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_diagonal_ssm_scan(MemorySegment stream, MemorySegment desc, MemorySegment u, MemorySegment log_dt, MemorySegment a_real_log, MemorySegment a_imag, MemorySegment b, MemorySegment c, MemorySegment state, MemorySegment y, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_diagonal_ssm_scan.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_diagonal_ssm_scan", stream, desc, u, log_dt, a_real_log, a_imag, b, c, state, y, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, u, log_dt, a_real_log, a_imag, b, c, state, y, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_shift_ssm_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,

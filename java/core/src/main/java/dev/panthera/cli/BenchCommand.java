@@ -10,7 +10,7 @@ import picocli.CommandLine.Spec;
         name = "bench",
         synopsisSubcommandLabel = "WHAT",
         description =
-                "Measures kernels, training steps, the making of data, and what the machine can do at most.")
+                "Measures kernels, training steps, generation, the making of data, and what the machine can do at most.")
 final class BenchCommand implements Runnable {
     @Spec private CommandSpec spec;
 
@@ -20,6 +20,7 @@ final class BenchCommand implements Runnable {
         return new CommandLine(new BenchCommand())
                 .addSubcommand("kernels", new BenchKernelsCommand(streams))
                 .addSubcommand("step", new BenchStepCommand(streams))
+                .addSubcommand("decode", new BenchDecodeCommand(streams))
                 .addSubcommand("data", new BenchDataCommand(streams))
                 .addSubcommand("ceilings", new BenchCeilingsCommand(streams));
     }

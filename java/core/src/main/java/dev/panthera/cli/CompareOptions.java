@@ -22,7 +22,7 @@ import picocli.CommandLine.ParseResult;
 /** What is compared, as a user says it. */
 final class CompareOptions {
     /** Said here of several mixers or learning rates, or in another way. */
-    private static final Set<String> OTHERWISE = Set.of("--mixer", "--lr");
+    private static final Set<String> OTHERWISE = Set.of("--mixer", "--task", "--lr");
 
     private static final List<ConfigOption> MODEL = without(ConfigOption.MODEL);
     private static final List<ConfigOption> DATA = without(ConfigOption.DATA);

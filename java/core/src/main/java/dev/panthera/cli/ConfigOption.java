@@ -6,11 +6,13 @@ import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
 import dev.panthera.task.Filler;
+import dev.panthera.task.GapLaws;
 import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.TrainConfig.Protocol;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.CommandSpec;
@@ -87,48 +89,28 @@ record ConfigOption(
                             "model.dropout",
                             "model.mixer.**.dropout"));
 
-    /** Which mixers there are; what the other options of the model are depends on them. */
-    static final List<ConfigOption> KINDS =
-            MODEL.stream()
-                    .filter(option ->
-                            Set.of("--mixer", "--hybrid", "--state-mixer").contains(option.name))
-                    .toList();
-
     static final List<ConfigOption> DATA =
-            List.of(
-                    whole("--length", "Tokens of a row, in all splits.", everySplit("task.length")),
-                    whole(
-                            "--pairs",
-                            "Key-value pairs of a row, in all splits.",
-                            everySplit("task.pairs")),
-                    whole("--passes", "How often the pairs are shown.", everySplit("task.passes")),
-                    whole("--vocab", "Number of tokens.", everySplit("task.vocab_size")),
-                    whole("--train-examples", "Rows that are trained on.", "data.train.*.examples"),
-                    whole(
-                            "--validation-examples",
-                            "Rows that decide about stopping.",
-                            "data.validation.*.examples"),
-                    whole(
-                            "--test-examples",
-                            "Rows that the result is reported on.",
-                            "data.test.*.examples"),
-                    real(
-                            "--power-a",
-                            "Exponent of the query distances; 1 is uniform.",
-                            everySplit("task.power_a")),
-                    new ConfigOption(
-                            "--fillers",
-                            "random|zero",
-                            Filler.class,
-                            false,
-                            List.of(everySplit("task.filler")),
-                            "Tokens where nothing is asked."),
-                    one(
-                            "--order",
-                            "shuffled|fixed",
-                            BatchOrder.class,
-                            "data.order",
-                            "Rows anew in each epoch, or always in the same order."));
+            joined(
+                    task("train", "validation", "test"),
+                    List.of(
+                            whole(
+                                    "--train-examples",
+                                    "Rows that are trained on.",
+                                    "data.train.*.examples"),
+                            whole(
+                                    "--validation-examples",
+                                    "Rows that decide about stopping.",
+                                    "data.validation.*.examples"),
+                            whole(
+                                    "--test-examples",
+                                    "Rows that the result is reported on.",
+                                    "data.test.*.examples"),
+                            one(
+                                    "--order",
+                                    "shuffled|fixed",
+                                    BatchOrder.class,
+                                    "data.order",
+                                    "Rows anew in each epoch, or always in the same order.")));
 
     static final List<ConfigOption> TRAINING =
             List.of(
@@ -165,22 +147,129 @@ record ConfigOption(
 
     /** What of the data an evaluation can change. */
     static final List<ConfigOption> TEST_DATA =
-            List.of(
-                    whole("--length", "Tokens of a row.", "data.test.*.task.length"),
-                    whole("--pairs", "Key-value pairs of a row.", "data.test.*.task.pairs"),
-                    whole("--passes", "How often the pairs are shown.", "data.test.*.task.passes"),
-                    whole("--test-examples", "Number of rows.", "data.test.*.examples"),
-                    real(
-                            "--power-a",
-                            "Exponent of the query distances; 1 is uniform.",
-                            "data.test.*.task.power_a"),
-                    one(
-                            "--fillers",
-                            "random|zero",
-                            Filler.class,
-                            "data.test.*.task.filler",
-                            "Tokens where nothing is asked."),
-                    one("--seed", "N", Long.class, "data.seed", "Of the rows."));
+            joined(
+                    task("test"),
+                    List.of(
+                            whole("--test-examples", "Number of rows.", "data.test.*.examples"),
+                            one("--seed", "N", Long.class, "data.seed", "Of the rows.")));
+
+    /** Which mixers and tasks there are; what the other options can be depends on them. */
+    static final List<ConfigOption> KINDS =
+            joined(MODEL, DATA).stream()
+                    .filter(option ->
+                            Set.of("--mixer", "--hybrid", "--state-mixer", "--task")
+                                    .contains(option.name))
+                    .toList();
+
+    /** The task of some splits, and its options; one of these reaches every task that has it. */
+    static List<ConfigOption> task(String... splits) {
+        return List.of(
+                new ConfigOption(
+                        "--task",
+                        "NAME",
+                        String.class,
+                        false,
+                        Stream.of(splits).map("data.%s.*.task"::formatted).toList(),
+                        "What is learned; panthera tasks lists them."),
+                ofTask("--length", "N", Integer.class, "length", "Tokens of a row.", splits),
+                ofTask("--vocab", "N", Integer.class, "vocab_size", "Number of tokens.", splits),
+                ofTask("--pairs", "N", Integer.class, "pairs", "Key-value pairs of a row.", splits),
+                ofTask(
+                        "--passes",
+                        "N",
+                        Integer.class,
+                        "passes",
+                        "How often the pairs are shown.",
+                        splits),
+                ofTask(
+                        "--updates",
+                        "N",
+                        Integer.class,
+                        "updates",
+                        "Pairs that get another value.",
+                        splits),
+                ofTask(
+                        "--data-tokens",
+                        "N",
+                        Integer.class,
+                        "data_tokens",
+                        "Tokens to be copied.",
+                        splits),
+                ofTask(
+                        "--key-exponent",
+                        "X",
+                        Double.class,
+                        "key_exponent",
+                        "The r-th key has weight r^-X.",
+                        splits),
+                ofTask(
+                        "--value-exponent",
+                        "X",
+                        Double.class,
+                        "value_exponent",
+                        "The r-th value has weight r^-X.",
+                        splits),
+                ofTask(
+                        "--gap-law",
+                        String.join("|", GapLaws.ALL.names()),
+                        String.class,
+                        "gap_law",
+                        "Where the keys are asked.",
+                        splits),
+                ofTask(
+                        "--power-a",
+                        "X",
+                        Double.class,
+                        "power_a",
+                        "Exponent of the query distances; 1 is uniform.",
+                        splits),
+                ofTask(
+                        "--gap-ratio",
+                        "X",
+                        Double.class,
+                        "gap_ratio",
+                        "Of geometric query distances.",
+                        splits),
+                ofTask(
+                        "--gap",
+                        "N",
+                        Integer.class,
+                        "gap",
+                        "Fixed distance of a query from its key.",
+                        splits),
+                ofTask(
+                        "--fillers",
+                        "random|zero",
+                        Filler.class,
+                        "filler",
+                        "Tokens where nothing is asked.",
+                        splits),
+                ofTask(
+                        "--as-published",
+                        "",
+                        Boolean.class,
+                        "as_published",
+                        "Draws new values by the original's law.",
+                        splits));
+    }
+
+    private static ConfigOption ofTask(
+            String name,
+            String label,
+            Class<?> type,
+            String key,
+            String description,
+            String... splits) {
+        List<String> keys =
+                Stream.of(splits)
+                        .map(split -> "data.%s.*.task.**.%s".formatted(split, key))
+                        .toList();
+        return new ConfigOption(name, label, type, false, keys, description);
+    }
+
+    private static List<ConfigOption> joined(List<ConfigOption> first, List<ConfigOption> second) {
+        return Stream.of(first, second).flatMap(List::stream).toList();
+    }
 
     private static ConfigOption whole(String name, String description, String... keys) {
         return new ConfigOption(name, "N", Integer.class, false, List.of(keys), description);
@@ -204,10 +293,10 @@ record ConfigOption(
         return new ConfigOption(name, "LIST", elements, true, List.of(key), description);
     }
 
-    private static String[] everySplit(String key) {
-        return new String[] {
-            "data.train.*." + key, "data.validation.*." + key, "data.test.*." + key
-        };
+    /** The name of what it sets, without the way there. */
+    String lastKey() {
+        String key = keys.getFirst();
+        return key.substring(key.lastIndexOf('.') + 1);
     }
 
     /**

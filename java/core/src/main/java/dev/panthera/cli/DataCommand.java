@@ -1,5 +1,6 @@
 package dev.panthera.cli;
 
+import dev.panthera.task.Tasks;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -16,8 +17,11 @@ final class DataCommand implements Runnable {
     private DataCommand() {}
 
     static CommandLine commandLine(Streams streams) {
-        return new CommandLine(new DataCommand())
-                .addSubcommand("mqar", new MqarDataCommand(streams));
+        var commandLine = new CommandLine(new DataCommand());
+        for (String task : Tasks.ALL.names()) {
+            commandLine.addSubcommand(task, TaskDataCommand.commandLine(streams, task));
+        }
+        return commandLine;
     }
 
     /** Without a task, there is nothing to do but to tell which ones exist. */

@@ -7,7 +7,6 @@ import dev.panthera.train.Evaluation;
 import dev.panthera.train.Evaluator;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -52,15 +51,15 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Path file = Checkpoint.locate(checkpoint);
-        DataOptions data = otherData(file);
+        DataOptions data = data(file);
         try (var chosen = device.choice().open()) {
             String where = chosen.description();
-            print(file, Evaluator.evaluate(file, chosen.device(), data), where);
+            print(file, Evaluator.evaluate(file, chosen.device(), data), data, where);
         }
         return Panthera.OK;
     }
 
-    private void print(Path file, Evaluation evaluation, String where) {
+    private void print(Path file, Evaluation evaluation, DataOptions data, String where) {
         if (json) {
             streams.line(
                     "%s",
@@ -72,29 +71,28 @@ final class EvalCommand implements Callable<Integer> {
                             .with("checkpoint", file.toString())
                             .with("device", where));
         } else {
-            print(evaluation, where);
+            print(evaluation, data, where);
         }
     }
 
-    private @Nullable DataOptions otherData(Path file) {
+    private DataOptions data(Path file) {
         var draft = ConfigDraft.of(Checkpoint.readConfig(file));
         boolean any =
                 ConfigOption.apply(
                         ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
-        if (!any) {
-            return null;
+        if (any) { // The training rows are not made here, so they need not be possible with the new options.
+            draft.setYaml("data.train", draft.text("data.test")).setYaml("data.validation", "[]");
         }
-        // The training rows are not made here, so they need not be possible with the new options.
-        draft.setYaml("data.train", draft.text("data.test")).setYaml("data.validation", "[]");
         return draft.toConfig().data();
     }
 
-    private void print(Evaluation evaluation, String where) {
+    private void print(Evaluation evaluation, DataOptions data, String where) {
         streams.line(
-                "accuracy %s  loss %.4f  (%s examples)  on %s",
+                "accuracy %s  loss %.4f  (%s examples%s)  on %s",
                 Text.percent(evaluation.accuracy()),
                 evaluation.loss(),
                 Text.grouped(evaluation.examples()),
+                Summary.byChance(data.testChance()),
                 where);
         evaluation
                 .slices()

@@ -1,12 +1,20 @@
 package dev.panthera.cli;
 
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /** {@code panthera mixers}: what models are made of. */
-@Command(name = "mixers", description = "Lists the sequence mixers and state mixers.")
+@Command(
+        name = "mixers",
+        description =
+                "Lists the sequence mixers, state mixers and feature maps, with their options and usual values.")
 final class MixersCommand implements Runnable {
     private final Streams streams;
+
+    @Option(names = "--json", description = "Prints a JSON object a line.")
+    private boolean json;
 
     MixersCommand(Streams streams) {
         this.streams = streams;
@@ -14,7 +22,25 @@ final class MixersCommand implements Runnable {
 
     @Override
     public void run() {
-        streams.line("--mixer        %s", String.join(" ", Mixers.SEQUENCE.names()));
-        streams.line("--state-mixer  %s", String.join(" ", Mixers.STATE.names()));
+        var list = KindList.of(streams);
+        if (json) {
+            list.printJson(Mixers.SEQUENCE, "mixer");
+            list.printJson(Mixers.STATE, "state_mixer");
+            list.printJson(FeatureMaps.ALL, "feature_map");
+            return;
+        }
+        streams.line("--mixer NAME mixes over time; --set model.mixer.OPTION=VALUE:");
+        streams.line("");
+        list.print(Mixers.SEQUENCE);
+        streams.line("");
+        streams.line(
+                "--state-mixer NAME mixes over channels; --set model.state_mixer.OPTION=VALUE:");
+        streams.line("");
+        list.print(Mixers.STATE);
+        streams.line("");
+        streams.line(
+                "Feature maps of based; --set model.mixer.feature_map=NAME and feature_map.OPTION=VALUE:");
+        streams.line("");
+        list.print(FeatureMaps.ALL);
     }
 }

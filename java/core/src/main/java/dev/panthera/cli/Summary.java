@@ -6,6 +6,7 @@ import dev.panthera.train.TrainResult;
 import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.util.OptionalDouble;
 
 /** What a run came to, for a person and for a program. */
 record Summary(TrainConfig config, TrainResult result, Path folder) {
@@ -23,10 +24,11 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
         Streams.line(out, "");
         Streams.line(
                 out,
-                "test accuracy  %s  (loss %.4f, %s examples)",
+                "test accuracy  %s  (loss %.4f, %s examples%s)",
                 Text.percent(test.accuracy()),
                 test.loss(),
-                Text.grouped(test.examples()));
+                Text.grouped(test.examples()),
+                byChance(config.data().testChance()));
         Streams.line(
                 out,
                 "trained        %d epochs in %s%s",
@@ -40,6 +42,13 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
                 Text.grouped(result.stateBytes()),
                 config.data().maxTestLength());
         Streams.line(out, "run folder     %s  (panthera eval %s)", folder, folder);
+    }
+
+    /** For example {@code ; 50.00 % by chance}; empty if that is not known. */
+    static String byChance(OptionalDouble chance) {
+        return chance.isPresent()
+                ? Text.format("; %s by chance", Text.percent(chance.getAsDouble()))
+                : "";
     }
 
     private String ending() {

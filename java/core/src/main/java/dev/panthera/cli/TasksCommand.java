@@ -1,11 +1,16 @@
 package dev.panthera.cli;
 
+import dev.panthera.task.Tasks;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
-/** {@code panthera tasks}: what can be learnt. */
-@Command(name = "tasks", description = "Lists the tasks.")
+/** {@code panthera tasks}: what can be learned. */
+@Command(name = "tasks", description = "Lists the tasks, with their options and usual values.")
 final class TasksCommand implements Runnable {
     private final Streams streams;
+
+    @Option(names = "--json", description = "Prints a JSON object a line.")
+    private boolean json;
 
     TasksCommand(Streams streams) {
         this.streams = streams;
@@ -13,10 +18,15 @@ final class TasksCommand implements Runnable {
 
     @Override
     public void run() {
-        streams.line(
-                "mqar    multi-query associative recall: key-value pairs, then the keys, each to be answered");
-        streams.line(
-                "        with its value; --length even and at least 2 pairs (passes + 1), --vocab above --length");
-        streams.line("        (panthera data mqar prints rows)");
+        var list = KindList.of(streams);
+        if (json) {
+            list.printJson(Tasks.ALL, "task");
+            return;
+        }
+        list.print(Tasks.ALL);
+        streams.line("");
+        streams.line("panthera data NAME --help     names the options that set these");
+        streams.line("panthera data NAME            prints rows");
+        streams.line("panthera train --task NAME    learns it");
     }
 }

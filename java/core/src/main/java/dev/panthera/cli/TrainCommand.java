@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         abbreviateSynopsis = true,
         description = {
-            "Trains a model on multi-query associative recall and tests it.",
+            "Trains a model on a task, such as multi-query associative recall, and tests it.",
             "Values come from the preset, then the file, then --set, then the options below."
         },
         optionListHeading = "%nThe run:%n")
@@ -169,7 +169,7 @@ final class TrainCommand implements Callable<Integer> {
         return draft.toConfig();
     }
 
-    /** Before files and settings, which may hold options of the chosen mixers, and after them, since options beat them. */
+    /** Before files and settings, which may hold options of the chosen mixers and tasks, and after them, since options beat them. */
     private static void chooseKinds(ParseResult parsed, ConfigDraft draft) {
         if (parsed.hasMatchedOption("--hybrid")) {
             String mixer = parsed.matchedOptionValue("--mixer", "hybrid");

@@ -6,6 +6,7 @@ import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.AttentionOperation;
 import dev.panthera.tensor.AttentionRowsOperation;
+import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -98,7 +99,7 @@ public record Attention(
         Tensor rows = state.rows(tape, state.capacity(), position, x.size(1));
         Tensor attended =
                 AttentionRowsOperation.apply(tape, queries, cache, rows, heads, 0, 0, dropoutKey);
-        return output.apply(tape, Tensor.wrap(attended.values(), x.shape()));
+        return output.apply(tape, ReshapeOperation.apply(tape, attended, x.shape()));
     }
 
     /** Keys and values of every token. */

@@ -50,6 +50,21 @@ record LongFilter(
         return y;
     }
 
+    /**
+     * The same where the filter has so few taps that only the inputs that they will meet again are kept.
+     *
+     * @param taps of the filter
+     */
+    Tensor extendWithin(Tape tape, Tensor u, DecodeState state, int taps) {
+        Tensor seen = state.withPast(tape, "inputs", taps - 1, u);
+        if (u.size(1) > 1) {
+            return Rows.last(tape, convolve(tape, seen), u.size(1));
+        }
+        Tensor y = Rows.allocate(tape, u, 1);
+        multiply(tape, seen, state.derived("filter", () -> reversed(tape, taps)), seen.size(1), y);
+        return y;
+    }
+
     /** The outputs of whole sequences. */
     Tensor convolve(Tape tape, Tensor u) {
         return LongConvOperation.apply(

@@ -11,22 +11,62 @@ public final class Mixers {
     /** Sequence mixers. */
     public static final NamedConfigs<MixerConfig> SEQUENCE =
             new NamedConfigs<MixerConfig>("mixer", MixerConfig.class)
-                    .with("attention", new Attention.Config(1))
-                    .with("sliding-attention", new SlidingAttention.Config(1, 32, false, 0.1, true))
-                    .with("short-conv", new ShortConvolution.Config(3))
-                    .with("long-conv", new LongConvolution.Config(0, ConvMethod.AUTO))
-                    .with("implicit-conv", new ImplicitLongConvolution.Config(0, ConvMethod.AUTO))
-                    .with("base-conv", new BaseConv.Config(SHORT_AND_LONG, ConvMethod.AUTO))
-                    .with("hyena", new Hyena.Config(ConvMethod.AUTO))
-                    .with("mamba", new Mamba.Config(16))
-                    .with("hybrid", Hybrid.Config.of(shortConv(), new Attention.Config(1)));
+                    .with(
+                            "attention",
+                            "causal multi-head softmax attention",
+                            new Attention.Config(1))
+                    .with(
+                            "sliding-attention",
+                            "softmax attention over the last positions alone",
+                            new SlidingAttention.Config(1, 32, false, 0.1, true))
+                    .with(
+                            "short-conv",
+                            "depthwise causal convolution with a short filter",
+                            new ShortConvolution.Config(3))
+                    .with(
+                            "long-conv",
+                            "depthwise causal convolution with a filter as long as the sequence",
+                            new LongConvolution.Config(0, ConvMethod.AUTO))
+                    .with(
+                            "implicit-conv",
+                            "long convolution whose filter a small network makes",
+                            new ImplicitLongConvolution.Config(0, ConvMethod.AUTO))
+                    .with(
+                            "base-conv",
+                            "BaseConv: a convolution, gated by a projection of its input",
+                            new BaseConv.Config(SHORT_AND_LONG, ConvMethod.AUTO))
+                    .with(
+                            "hyena",
+                            "Hyena: long implicit convolution between two gates",
+                            new Hyena.Config(ConvMethod.AUTO))
+                    .with(
+                            "h3",
+                            "H3: a shift and a diagonal state space between two gates",
+                            new H3.Config(ConvMethod.AUTO))
+                    .with(
+                            "mamba",
+                            "Mamba: a selective state space behind a short convolution, gated",
+                            new Mamba.Config(16))
+                    .with(
+                            "hybrid",
+                            "one mixer after the other, by layer",
+                            Hybrid.Config.of(shortConv(), new Attention.Config(1)));
 
     /** State mixers. */
     public static final NamedConfigs<StateMixerConfig> STATE =
             new NamedConfigs<StateMixerConfig>("state mixer", StateMixerConfig.class)
-                    .with("identity", new Passthrough.Config())
-                    .with("mlp", new Mlp.Config(4))
-                    .with("glu", new Glu.Config(4));
+                    .with(
+                            "identity",
+                            "leaves its input as it is",
+                            new Passthrough.Config())
+                    .with(
+                            "mlp",
+                            "two dense layers with GELU between them",
+                            new Mlp.Config(4))
+                    .with(
+                            "glu",
+                            "gated linear unit",
+                            new Glu.Config(4));
 
     private Mixers() {}
 

@@ -1,6 +1,9 @@
 package dev.panthera.mixer;
 
+import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.DeviceStream;
+import dev.panthera.kernels.StridedCopyKernel;
+import dev.panthera.tensor.SliceOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -11,16 +14,21 @@ final class Rows {
     /** Copies {@code count} rows of each sequence, from row {@code from} on, to row {@code to} of the target and on. */
     static void copy(
             DeviceStream stream, Tensor source, int from, Tensor target, int to, int count) {
-        long channels = source.size(2);
-        for (int b = 0; b < source.size(0) && count > 0; b++) {
-            stream.copy(
-                    target.values()
-                            .slice(((long) b * target.size(1) + to) * channels, count * channels),
-                    source.values()
-                            .slice(
-                                    ((long) b * source.size(1) + from) * channels,
-                                    count * channels));
+        if (count == 0) {
+            return;
         }
+        long channels = source.size(2);
+        var copy =
+                new StridedCopyKernel(
+                        new long[] {source.size(0), count * channels},
+                        new long[] {source.size(1) * channels, 1},
+                        new long[] {target.size(1) * channels, 1});
+        copy.copy(stream, from(source, from * channels), from(target, to * channels));
+    }
+
+    private static DeviceBuffer from(Tensor tensor, long first) {
+        DeviceBuffer values = tensor.values();
+        return values.slice(first, values.elements() - first);
     }
 
     /**
@@ -67,9 +75,7 @@ final class Rows {
                     count,
                     tensor.size(2));
         }
-        Tensor rows = allocate(tape, tensor, count);
-        copy(tape.stream(), tensor, first, rows, 0, count);
-        return rows;
+        return SliceOperation.apply(tape, tensor, 1, first, count);
     }
 
     /** The last rows of each sequence. */

@@ -6,6 +6,7 @@ import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.AttentionOperation;
 import dev.panthera.tensor.AttentionRowsOperation;
+import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -104,7 +105,7 @@ public record SlidingAttention(
                     AttentionRowsOperation.apply(
                             tape, queries, seen, rows, heads, keys, 0, dropoutKey);
         }
-        return output.apply(tape, Tensor.wrap(attended.values(), x.shape()));
+        return output.apply(tape, ReshapeOperation.apply(tape, attended, x.shape()));
     }
 
     /** Keys and values of the positions that a query sees. */

@@ -7,6 +7,7 @@ import dev.panthera.kernels.RandomState;
 import dev.panthera.mixer.DecodeState;
 import dev.panthera.nn.Embedding;
 import dev.panthera.tensor.GatherRowsOperation;
+import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.StepArena;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -85,7 +86,7 @@ public final class Decoder implements AutoCloseable {
      */
     public Tensor next(int... ids) {
         Tensor logits = model.head().apply(tape, last(hidden(ids)));
-        return Tensor.wrap(logits.values(), state.batch(), 1, logits.size(-1));
+        return ReshapeOperation.apply(tape, logits, state.batch(), 1, logits.size(-1));
     }
 
     /**
@@ -143,7 +144,7 @@ public final class Decoder implements AutoCloseable {
     private Tensor last(Tensor hidden) {
         int count = hidden.size(1);
         return count == 1
-                ? Tensor.wrap(hidden.values(), 1, state.batch(), hidden.size(2))
+                ? ReshapeOperation.apply(tape, hidden, 1, state.batch(), hidden.size(2))
                 : GatherRowsOperation.apply(
                         tape, hidden, state.rows(tape, count, count - 1, 1));
     }

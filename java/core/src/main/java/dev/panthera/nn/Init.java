@@ -13,6 +13,9 @@ import java.util.Arrays;
 public final class Init {
     private static final double STANDARD_DEVIATION = 0.02;
 
+    /** What must be left of a random vector's length for its direction to be exact. */
+    private static final double LEAST_REMAINDER = 1e-6;
+
     private final long seed;
     private final int layers;
     private final Scheme scheme;
@@ -117,12 +120,65 @@ public final class Init {
 
     /** Uniform values in (-bound, bound). */
     public Tensor uniform(double bound, int... shape) {
+        return uniformBetween(-bound, bound, shape);
+    }
+
+    /** Uniform values in (low, high). */
+    public Tensor uniformBetween(double low, double high, int... shape) {
         CounterRandom random = next();
         float[] values = new float[count(shape)];
         for (int i = 0; i < values.length; i++) {
-            values[i] = (float) (bound * (2 * random.nextDouble() - 1));
+            values[i] = (float) (low + (high - low) * random.nextDouble());
         }
         return Tensor.parameter(values, true, shape);
+    }
+
+    /**
+     * Rows that are orthonormal to each other in blocks of as many as there are columns, in random directions, and then scaled;
+     * not trainable.
+     */
+    public Tensor orthogonal(double scale, int rows, int columns) {
+        CounterRandom random = next();
+        float[] values = new float[count(new int[] {rows, columns})];
+        double[][] block = new double[columns][];
+        for (int row = 0; row < rows; row++) {
+            double[] direction = direction(random, block, row % columns, columns);
+            block[row % columns] = direction;
+            for (int i = 0; i < columns; i++) {
+                values[row * columns + i] = (float) (scale * direction[i]);
+            }
+        }
+        return Tensor.parameter(values, false, rows, columns);
+    }
+
+    /** A random unit vector that is orthogonal to the first {@code count} of a block. */
+    private static double[] direction(
+            CounterRandom random, double[][] block, int count, int columns) {
+        while (true) {
+            double[] vector = new double[columns];
+            Arrays.setAll(vector, i -> random.nextGaussian());
+            double drawn = Math.sqrt(dot(vector, vector));
+            for (int pass = 0; pass < 2; pass++) { // the second takes out what the first one's rounding left
+                for (int other = 0; other < count; other++) {
+                    double along = dot(vector, block[other]);
+                    for (int i = 0; i < columns; i++) {
+                        vector[i] -= along * block[other][i];
+                    }
+                }
+            }
+            double left = Math.sqrt(dot(vector, vector));
+            if (left > LEAST_REMAINDER * drawn) {
+                return Arrays.stream(vector).map(x -> x / left).toArray();
+            }
+        }
+    }
+
+    private static double dot(double[] a, double[] b) {
+        double sum = 0;
+        for (int i = 0; i < a.length; i++) {
+            sum += a[i] * b[i];
+        }
+        return sum;
     }
 
     /** Given values. */

@@ -1,12 +1,15 @@
 package dev.panthera.parity;
 
+import dev.panthera.task.CompositionalMqar;
 import dev.panthera.task.Filler;
+import dev.panthera.task.ForgettingMqar;
 import dev.panthera.task.Mqar;
 import dev.panthera.task.RowStream;
 import dev.panthera.task.Split;
 import dev.panthera.task.TaskConfig;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.function.BiFunction;
 
 /** Recorded rows of tasks, and recorded statistics of them. */
 final class DataCases {
@@ -17,9 +20,8 @@ final class DataCases {
 
     private DataCases() {}
 
-    /** Rows of multi-query associative recall: our oracle recomputes each label from the inputs. */
-    static void mqarRows(Golden golden, Workbench bench, Comparison comparison) {
-        Mqar task = mqar(golden);
+    /** Rows of a task: our oracle recomputes each label from the inputs. */
+    private static void rows(TaskConfig task, Golden golden, Comparison comparison) {
         int[] inputs = golden.ints("inputs");
         int[] labels = golden.ints("labels");
         int length = golden.shape("inputs")[1];
@@ -38,6 +40,52 @@ final class DataCases {
         comparison.record(first, Comparison.Kind.OUTPUT, wrong, 0);
     }
 
+    /** Multi-query associative recall. */
+    static void mqarRows(Golden golden, Workbench bench, Comparison comparison) {
+        rows(mqar(golden), golden, comparison);
+    }
+
+    /** MQAR with updates, whose new values are drawn as published. */
+    static void forgettingRows(Golden golden, Workbench bench, Comparison comparison) {
+        Options options = options(golden);
+        var task =
+                new ForgettingMqar(
+                        options.integer("vocab_size", 8192),
+                        options.integer("input_seq_len", 64),
+                        options.integer("num_kv_pairs", 8),
+                        options.integer("num_updates", 4),
+                        options.number("power_a", 0.01),
+                        filler(options),
+                        true);
+        options.finish();
+        rows(task, golden, comparison);
+    }
+
+    /** MQAR with keys of two tokens. */
+    static void compositionalRows(Golden golden, Workbench bench, Comparison comparison) {
+        Options options = options(golden);
+        var task =
+                new CompositionalMqar(
+                        options.integer("vocab_size", 8192),
+                        options.integer("input_seq_len", 64),
+                        options.integer("num_kv_pairs", 4),
+                        options.number("power_a", 0.01),
+                        filler(options));
+        options.finish();
+        rows(task, golden, comparison);
+    }
+
+    /** A circuit over tokens, by vocabulary and length. */
+    static ParityCase circuit(BiFunction<Integer, Integer, TaskConfig> task) {
+        return (golden, bench, comparison) -> {
+            Options options = options(golden);
+            int vocab = options.integer("vocab_size", 8192);
+            int length = options.integer("input_seq_len", 64);
+            options.finish();
+            rows(task.apply(vocab, length), golden, comparison);
+        };
+    }
+
     /**
      * Where the queries of many rows lie: the probabilities of a single draw in closed form, and histograms of as many
      * rows of our generator, by total variation.
@@ -53,18 +101,25 @@ final class DataCases {
     }
 
     private static Mqar mqar(Golden golden) {
-        Options options =
-                golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+        Options options = options(golden);
         var task =
                 new Mqar(
                         options.integer("vocab_size", 8192),
                         options.integer("input_seq_len", 64),
                         options.integer("num_kv_pairs", 8),
                         options.number("power_a", 0.01),
-                        options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO,
+                        filler(options),
                         options.integer("num_passes", 1));
         options.finish();
         return task;
+    }
+
+    private static Options options(Golden golden) {
+        return golden.options("kwargs").ignoring("name", "num_examples", "seed", "include_slices");
+    }
+
+    private static Filler filler(Options options) {
+        return options.flag("random_non_queries", true) ? Filler.RANDOM : Filler.ZERO;
     }
 
     /** Counts slots, and gaps between a query and its key, over rows of our generator. */

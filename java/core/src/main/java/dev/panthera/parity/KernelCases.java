@@ -6,7 +6,9 @@ import dev.panthera.kernels.AdamWState;
 import dev.panthera.kernels.AttentionKernel;
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.DeviceBuffer;
+import dev.panthera.kernels.FeatureKind;
 import dev.panthera.kernels.HeadLayout;
+import dev.panthera.kernels.LinearAttentionKernel;
 import dev.panthera.kernels.NormKind;
 import dev.panthera.tensor.ActivationOperation;
 import dev.panthera.tensor.Columns;
@@ -18,6 +20,7 @@ import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
+import dev.panthera.tensor.WkvOperation;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
@@ -56,8 +59,11 @@ final class KernelCases {
                     Map.entry("selective_scan", KernelCases::selectiveScan),
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
                     Map.entry("silu", activation(Activation.SILU)),
+                    Map.entry("taylor_linear_attention", KernelCases::taylorLinearAttention),
                     Map.entry("sliding_attention", KernelCases::slidingAttention),
-                    Map.entry("softplus", activation(Activation.SOFTPLUS)));
+                    Map.entry("softplus", activation(Activation.SOFTPLUS)),
+                    Map.entry("wkv4", KernelCases::wkv),
+                    Map.entry("wkv4_largek", KernelCases::wkv));
 
     private KernelCases() {}
 
@@ -151,6 +157,24 @@ final class KernelCases {
                 (tape, x) -> ShortConvOperation.apply(tape, x, weight, bias));
         comparison.gradient("grad_in.weight", bench.gradient(weight));
         comparison.gradient("grad_in.bias", bench.gradient(bias));
+    }
+
+    /** A single position has no decay, whose gradient is then not recorded. */
+    private static void wkv(Golden golden, Workbench bench, Comparison comparison) {
+        Tensor v = bench.leaf(golden, "in.v");
+        Tensor decay = bench.leaf(golden, "in.w");
+        Tensor first = bench.leaf(golden, "in.u");
+        differentiate(
+                golden,
+                bench,
+                comparison,
+                "k",
+                (tape, k) -> WkvOperation.apply(tape, k, v, decay, first));
+        comparison.gradient("grad_in.v", bench.gradient(v));
+        comparison.gradient("grad_in.u", bench.gradient(first));
+        if (golden.has("grad_in.w")) {
+            comparison.gradient("grad_in.w", bench.gradient(decay));
+        }
     }
 
     /** Recorded with channels in front of positions. */
@@ -274,8 +298,7 @@ final class KernelCases {
             throw new UnknownCaseException(
                     "attention whose values or keys have another shape than its queries");
         }
-        var layout =
-                new HeadLayout((long) heads * length * headDim, headDim, (long) length * headDim);
+        HeadLayout layout = headsFirst(shape, headDim);
         float scale = (float) (1 / Math.sqrt(headDim));
         var kernel =
                 new AttentionKernel(
@@ -306,6 +329,52 @@ final class KernelCases {
         comparison.gradient("grad_in.q", bench.read(dq));
         comparison.gradient("grad_in.k", bench.read(dk));
         comparison.gradient("grad_in.v", bench.read(dv));
+    }
+
+    /** Heads of shape (batch, heads, length, dim). */
+    private static void taylorLinearAttention(
+            Golden golden, Workbench bench, Comparison comparison) {
+        int[] shape = golden.shape("in.q");
+        int values = golden.shape("in.v")[3];
+        var kernel =
+                new LinearAttentionKernel(
+                        FeatureKind.TAYLOR,
+                        true,
+                        (float) epsilon(golden),
+                        shape[0],
+                        shape[1],
+                        shape[2],
+                        shape[3],
+                        values,
+                        headsFirst(shape, shape[3]),
+                        headsFirst(shape, shape[3]),
+                        headsFirst(shape, values),
+                        headsFirst(shape, values));
+        var stream = bench.stream();
+        DeviceBuffer q = bench.upload(golden.doubles("in.q"));
+        DeviceBuffer k = bench.upload(golden.doubles("in.k"));
+        DeviceBuffer v = bench.upload(golden.doubles("in.v"));
+        DeviceBuffer y = bench.zeros(v.elements());
+        DeviceBuffer denominator = bench.zeros((long) shape[0] * shape[1] * shape[2]);
+        DeviceBuffer forward = workspace(bench, kernel.forwardWorkspaceBytes(stream));
+        kernel.forward(stream, q, k, v, null, y, denominator, null, forward);
+        comparison.output("out.y", bench.read(y));
+        DeviceBuffer dq = bench.zeros(q.elements());
+        DeviceBuffer dk = bench.zeros(k.elements());
+        DeviceBuffer dv = bench.zeros(v.elements());
+        DeviceBuffer dy = bench.upload(golden.doubles(UPSTREAM));
+        DeviceBuffer backward = workspace(bench, kernel.backwardWorkspaceBytes(stream));
+        kernel.backward(stream, q, k, v, y, denominator, dy, dq, dk, dv, backward);
+        comparison.gradient("grad_in.q", bench.read(dq));
+        comparison.gradient("grad_in.k", bench.read(dk));
+        comparison.gradient("grad_in.v", bench.read(dv));
+    }
+
+    /** The layout of (batch, heads, length, dim), whose first sizes are those of {@code shape}. */
+    private static HeadLayout headsFirst(int[] shape, long dim) {
+        long heads = shape[1];
+        long length = shape[2];
+        return new HeadLayout(heads * length * dim, dim, length * dim);
     }
 
     private static @Nullable DeviceBuffer workspace(Workbench bench, long bytes) {

@@ -4,6 +4,7 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
 import dev.panthera.mixer.Glu;
+import dev.panthera.mixer.H3;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.HyenaFilter;
@@ -56,6 +57,7 @@ final class OriginalModules {
                     Map.entry(
                             "zoology.mixers.convolution.ShortConvolution",
                             options -> new ShortConvolution.Config(options.integer("kernel_size"))),
+                    Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
                     Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
                     Map.entry("zoology.mixers.mamba.Mamba", OriginalModules::mamba),
@@ -210,7 +212,17 @@ final class OriginalModules {
                 arguments.number("shift", standard.shift()));
     }
 
-    /** How a scan is computed, and where, makes no difference; nor does the range of the first step sizes. */
+    /** The size of the state may be a fraction, which the original cuts off. */
+    private static MixerConfig h3(Options arguments) {
+        arguments.ignoring("use_fast_fftconv");
+        return new H3.Config(
+                (int) arguments.number("d_state", 64),
+                arguments.integer("head_dim", 1),
+                arguments.integer("l_max", 0),
+                ConvMethod.AUTO);
+    }
+
+    /** How and where a scan is computed makes no difference, nor what the step sizes start from. */
     private static MixerConfig mamba(Options arguments) {
         arguments.ignoring("use_fast_path", "device", "dtype", "dt_scale", "dt_init");
         boolean usualRank = arguments.isText("dt_rank", "auto");

@@ -1,5 +1,12 @@
 package dev.panthera.parity;
 
+import static java.util.Map.entry;
+
+import dev.panthera.task.CumulativeMajority;
+import dev.panthera.task.CumulativeParity;
+import dev.panthera.task.Majority;
+import dev.panthera.task.Parity;
+import dev.panthera.task.VocabMajority;
 import java.util.Map;
 import java.util.Optional;
 
@@ -9,11 +16,31 @@ final class ParityCases {
     private static final String MQAR_STATISTICS = "mqar_gaps";
 
     private static final Map<String, ParityCase> FUNCTIONS =
-            Map.of(
-                    "zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows,
-                    "zoology.metrics.compute_ce_with_embeddings",
-                            LossCases::crossEntropyWithEmbeddings,
-                    "zoology.metrics.compute_mse", LossCases::meanSquaredError);
+            Map.ofEntries(
+                    entry("zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows),
+                    entry("zoology.data.forgetting_mqar.forgetting_mqar", DataCases::forgettingRows),
+                    entry(
+                            "zoology.data.compositional_mqar.compositional_mqar",
+                            DataCases::compositionalRows),
+                    entry(
+                            "zoology.data.circuits.parity",
+                            DataCases.circuit((vocab, length) -> new Parity(length))),
+                    entry(
+                            "zoology.data.circuits.majority",
+                            DataCases.circuit((vocab, length) -> new Majority(length))),
+                    entry(
+                            "zoology.data.circuits.vocab_majority",
+                            DataCases.circuit(VocabMajority::new)),
+                    entry(
+                            "zoology.data.circuits.cumulative_parity",
+                            DataCases.circuit((vocab, length) -> new CumulativeParity(length - 1))),
+                    entry(
+                            "zoology.data.circuits.cumulative_majority",
+                            DataCases.circuit((vocab, length) -> new CumulativeMajority(length))),
+                    entry(
+                            "zoology.metrics.compute_ce_with_embeddings",
+                            LossCases::crossEntropyWithEmbeddings),
+                    entry("zoology.metrics.compute_mse", LossCases::meanSquaredError));
 
     private ParityCases() {}
 

@@ -1,5 +1,7 @@
 package dev.panthera.sweep;
 
+import dev.panthera.mixer.FeatureMapConfig;
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
@@ -80,6 +82,7 @@ public final class TrialIdentity {
         return switch (config) {
             case MixerConfig mixer -> !Mixers.SEQUENCE.contains(Mixers.SEQUENCE.id(mixer));
             case StateMixerConfig mixer -> !Mixers.STATE.contains(Mixers.STATE.id(mixer));
+            case FeatureMapConfig map -> !FeatureMaps.ALL.contains(FeatureMaps.ALL.id(map));
             case TaskConfig task -> !Tasks.ALL.contains(Tasks.ALL.id(task));
             default -> false;
         };

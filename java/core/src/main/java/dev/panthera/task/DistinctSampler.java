@@ -3,7 +3,7 @@ package dev.panthera.task;
 import dev.panthera.random.CounterRandom;
 
 /** Draws distinct integers uniformly from [0, population) in O(draws): a Fisher-Yates shuffle cut short and undone. */
-final class DistinctSampler {
+final class DistinctSampler implements IndexSampler {
 
     private final int[] items;
     private final int[] swaps;
@@ -17,7 +17,8 @@ final class DistinctSampler {
     }
 
     /** Writes the draws, in order, to the start of {@code out}. */
-    void draw(CounterRandom random, int[] out) {
+    @Override
+    public void draw(CounterRandom random, int[] out) {
         for (int i = 0; i < swaps.length; i++) {
             swaps[i] = i + random.nextInt(items.length - i);
             swap(i, swaps[i]);

@@ -6,6 +6,7 @@ import dev.panthera.random.Purpose;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * Multi-query associative recall: key-value pairs, then the keys again, each to be answered with its value.
@@ -36,11 +37,6 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
         implements TaskConfig {
 
     private static final int DEFAULT_VOCAB_SIZE = 8192;
-    private static final double DEFAULT_POWER_A = 0.01;
-
-    /** Ratio of slot weights beyond which the lightest would be lost in a double. */
-    private static final double MAX_LOG_WEIGHT_RATIO = 600.0;
-
     /**
      * Checks that rows exist. {@code V > L >= 4 D} also leaves at least D keys and D values to choose from.
      *
@@ -51,11 +47,7 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
                 length >= 4,
                 "--length %d: the shortest MQAR row is one pair and one query; try 4",
                 length);
-        UserException.require(
-                length % 2 == 0,
-                "--length %d: MQAR places queries in pairs, so the length must be even; try %d",
-                length,
-                length + 1L);
+        requireEven(length);
         UserException.require(
                 pairs >= 1, "--pairs %d: MQAR needs at least one key-value pair; try 4", pairs);
         UserException.require(
@@ -70,29 +62,32 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
                 passes,
                 needed,
                 needed);
+        requireVocabAbove(length, vocabSize);
+        new GapLaw.PowerLaw(powerA).check((length - 2 * pairs * passes) / 2, pairs);
+    }
+
+    /** @throws UserException for an odd length */
+    static void requireEven(int length) {
+        UserException.require(
+                length % 2 == 0,
+                "--length %d: MQAR places queries in pairs, so the length must be even; try %d",
+                length,
+                length + 1L);
+    }
+
+    /** @throws UserException if there are not more tokens than positions */
+    static void requireVocabAbove(int length, int vocabSize) {
         UserException.require(
                 vocabSize > length,
                 "--vocab %d: the vocabulary must be larger than the length %d; try %d",
                 vocabSize,
                 length,
                 2L * length);
-        UserException.require(
-                powerA > 0 && Double.isFinite(powerA),
-                "--power-a %s: the exponent of the query distances must be positive; try %s",
-                powerA,
-                DEFAULT_POWER_A);
-        int slots = (length - 2 * pairs * passes) / 2;
-        UserException.require(
-                (powerA - 1) * StrictMath.log(slots) <= MAX_LOG_WEIGHT_RATIO,
-                "--power-a %s: queries at short distances would have probability 0 at length %d; try 1 (uniform) or"
-                        + " less",
-                powerA,
-                length);
     }
 
     /** L and D with V = 8192, a = 0.01, random fillers and one pass. */
     public static Mqar of(int length, int pairs) {
-        return new Mqar(DEFAULT_VOCAB_SIZE, length, pairs, DEFAULT_POWER_A, Filler.RANDOM, 1);
+        return new Mqar(DEFAULT_VOCAB_SIZE, length, pairs, GapLaw.PowerLaw.DEFAULT_A, Filler.RANDOM, 1);
     }
 
     public Mqar withVocabSize(int vocabSize) {
@@ -144,16 +139,7 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
 
     /** Probability of each slot in a single draw: {@code (s+1)^(a-1)} over its sum. */
     public double[] slotProbabilities() {
-        double[] probabilities = new double[slots()];
-        double sum = 0;
-        for (int s = 0; s < probabilities.length; s++) {
-            probabilities[s] = StrictMath.pow(s + 1.0, powerA - 1.0);
-            sum += probabilities[s];
-        }
-        for (int s = 0; s < probabilities.length; s++) {
-            probabilities[s] /= sum;
-        }
-        return probabilities;
+        return new GapLaw.PowerLaw(powerA).slotProbabilities(slots());
     }
 
     /**
@@ -164,8 +150,12 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
      */
     @Override
     public int answerDistance(int[] inputs, int position) {
+        return distanceToKey(inputs, position, contextLength(), pairs);
+    }
+
+    /** The distance to where the last {@code pairs} pairs of a context show the key at a position. */
+    static int distanceToKey(int[] inputs, int position, int context, int pairs) {
         int key = inputs[position];
-        int context = contextLength();
         for (int shown = context - 2 * pairs; shown < context; shown += 2) {
             if (inputs[shown] == key) {
                 return position - shown;
@@ -176,11 +166,32 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
 
     @Override
     public RowGenerator generator(RowStream stream) {
-        return new Generator(this, stream);
+        return new Generator(
+                this,
+                stream,
+                new DistinctSampler(keyCount(), pairs),
+                new DistinctSampler(valueCount(), pairs),
+                new WeightedSampler(slotProbabilities()));
+    }
+
+    /** Keys are the tokens 1 to this. */
+    int keyCount() {
+        return firstValue() - 1;
+    }
+
+    /** Values are so many tokens, up to the last. */
+    int valueCount() {
+        return vocabSize - firstValue();
     }
 
     private int firstValue() {
         return vocabSize / 2;
+    }
+
+    /** One of the values: a model that has recalled nothing does no better. */
+    @Override
+    public OptionalDouble chance() {
+        return OptionalDouble.of(1.0 / valueCount());
     }
 
     /**
@@ -191,28 +202,55 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
      */
     @Override
     public Optional<String> verify(int[] inputs, int[] labels) {
-        return new Verifier(this, inputs, labels).firstProblem();
+        var shown = new ShownPairs(vocabSize, pairs);
+        return RowCheck.lengths(this, inputs, labels)
+                .or(() -> RowCheck.noLabels(labels, contextLength()))
+                .or(() -> shown.read(inputs))
+                .or(() -> firstProblemOfPasses(inputs))
+                .or(() ->
+                        new QueryCheck(vocabSize, contextLength(), 2, 1, filler)
+                                .firstProblem(
+                                        inputs,
+                                        labels,
+                                        shown.values(),
+                                        position -> shown.pairOf(inputs[position])));
     }
 
-    private static final class Generator implements RowGenerator {
+    private Optional<String> firstProblemOfPasses(int[] inputs) {
+        for (int position = 2 * pairs; position < contextLength(); position++) {
+            if (inputs[position] != inputs[position - 2 * pairs]) {
+                return RowCheck.problem(
+                        position, "a later pass shows another pair than the first");
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Makes rows, given laws of keys, values and slots. */
+    static final class Generator implements RowGenerator {
 
         private final Mqar task;
         private final CounterRandom content;
         private final CounterRandom fillers;
-        private final DistinctSampler keySampler;
-        private final DistinctSampler valueSampler;
-        private final WeightedSampler slotSampler;
+        private final IndexSampler keySampler;
+        private final IndexSampler valueSampler;
+        private final IndexSampler slotSampler;
         private final int[] keys;
         private final int[] values;
         private final int[] slots;
 
-        Generator(Mqar task, RowStream stream) {
+        Generator(
+                Mqar task,
+                RowStream stream,
+                IndexSampler keySampler,
+                IndexSampler valueSampler,
+                IndexSampler slotSampler) {
             this.task = task;
+            this.keySampler = keySampler;
+            this.valueSampler = valueSampler;
+            this.slotSampler = slotSampler;
             content = stream.random(Purpose.ROW);
             fillers = stream.random(Purpose.FILLER);
-            keySampler = new DistinctSampler(task.firstValue() - 1, task.pairs);
-            valueSampler = new DistinctSampler(task.vocabSize - task.firstValue(), task.pairs);
-            slotSampler = new WeightedSampler(task.slotProbabilities());
             keys = new int[task.pairs];
             values = new int[task.pairs];
             slots = new int[task.pairs];
@@ -224,9 +262,9 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
             keySampler.draw(content, keys);
             valueSampler.draw(content, values);
             slotSampler.draw(content, slots);
-            writeFillers(index, inputs);
-            Arrays.fill(labels, 0, task.length, IGNORE);
             int context = task.contextLength();
+            task.filler.write(fillers.reset(index), inputs, context, task.vocabSize);
+            Arrays.fill(labels, IGNORE);
             for (int i = 0; i < task.pairs; i++) {
                 int key = keys[i] + 1;
                 int value = values[i] + task.firstValue();
@@ -237,99 +275,6 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
                 inputs[context + 2 * slots[i]] = key;
                 labels[context + 2 * slots[i]] = value;
             }
-        }
-
-        private void writeFillers(long index, int[] inputs) {
-            int context = task.contextLength();
-            switch (task.filler) {
-                case ZERO -> Arrays.fill(inputs, context, task.length, 0);
-                case RANDOM -> {
-                    fillers.reset(index);
-                    for (int position = context; position < task.length; position++) {
-                        inputs[position] = fillers.nextInt(task.vocabSize);
-                    }
-                }
-            }
-        }
-    }
-
-    /** Checks one row; {@code answers[key]} is the key's value, 0 if the key is not in the context or was asked. */
-    private record Verifier(Mqar task, int[] inputs, int[] labels) {
-
-        Optional<String> firstProblem() {
-            if (inputs.length != task.length || labels.length != task.length) {
-                return Optional.of(
-                        "inputs and labels have lengths %d and %d; expected %d"
-                                .formatted(inputs.length, labels.length, task.length));
-            }
-            int[] answers = new int[task.firstValue()];
-            return firstProblemOfContext(answers).or(() -> firstProblemOfQueries(answers));
-        }
-
-        private Optional<String> firstProblemOfContext(int[] answers) {
-            boolean[] valueSeen = new boolean[task.vocabSize];
-            for (int position = 0; position < task.contextLength(); position += 2) {
-                int key = inputs[position];
-                int value = inputs[position + 1];
-                if (key < 1
-                        || key >= task.firstValue()
-                        || value < task.firstValue()
-                        || value >= task.vocabSize) {
-                    return problem(position, "pair (%d, %d) is out of range".formatted(key, value));
-                }
-                if (labels[position] != IGNORE || labels[position + 1] != IGNORE) {
-                    return problem(position, "the context has a label");
-                }
-                if (position >= 2 * task.pairs) {
-                    int first = position % (2 * task.pairs);
-                    if (key != inputs[first] || value != inputs[first + 1]) {
-                        return problem(position, "a later pass shows another pair than the first");
-                    }
-                } else if (answers[key] != 0 || valueSeen[value]) {
-                    return problem(
-                            position, "key %d or value %d occurs twice".formatted(key, value));
-                }
-                answers[key] = value;
-                valueSeen[value] = true;
-            }
-            return Optional.empty();
-        }
-
-        private Optional<String> firstProblemOfQueries(int[] answers) {
-            int asked = 0;
-            for (int position = task.contextLength(); position < task.length; position++) {
-                int token = inputs[position];
-                if (token < 0 || token >= task.vocabSize) {
-                    return problem(position, "token %d is out of range".formatted(token));
-                }
-                int answer = token < answers.length ? answers[token] : 0;
-                boolean labelled = labels[position] != IGNORE;
-                if (labelled) {
-                    if (position % 2 != 0 || answer == 0) {
-                        return problem(
-                                position, "token %d has a label but is no query".formatted(token));
-                    }
-                    if (labels[position] != answer) {
-                        return problem(
-                                position,
-                                "label %d, but key %d has value %d"
-                                        .formatted(labels[position], token, answer));
-                    }
-                    answers[token] = 0;
-                    asked++;
-                } else if (token != 0 && task.filler == Filler.ZERO) {
-                    return problem(
-                            position,
-                            "token %d is neither a query nor the filler 0".formatted(token));
-                }
-            }
-            return asked == task.pairs
-                    ? Optional.empty()
-                    : Optional.of("%d keys are asked, expected %d".formatted(asked, task.pairs));
-        }
-
-        private static Optional<String> problem(int position, String what) {
-            return Optional.of("position %d: %s".formatted(position, what));
         }
     }
 }

@@ -2,6 +2,7 @@ package dev.panthera.task;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * A synthetic task: which rows there are, and what is the right answer. A task is one file: a record of its options
@@ -46,6 +47,16 @@ public interface TaskConfig {
      */
     default int answerDistance(int[] inputs, int position) {
         return NO_DISTANCE;
+    }
+
+    /**
+     * Expected accuracy of the best answers that do not depend on a row's inputs: what a model does that has learned which
+     * answers there are, and nothing else.
+     *
+     * @return in (0, 1]; empty if it is not known
+     */
+    default OptionalDouble chance() {
+        return OptionalDouble.empty();
     }
 
     /** A generator of the rows of {@code stream}. */

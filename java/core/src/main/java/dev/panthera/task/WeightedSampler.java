@@ -10,7 +10,10 @@ import dev.panthera.random.CounterRandom;
  * down from the root, then sets the leaf to 0. Sums are recomputed from the children and never subtracted, so removing
  * heavy items loses no precision, and putting the weights back restores the tree bit by bit.
  */
-final class WeightedSampler {
+final class WeightedSampler implements IndexSampler {
+
+    /** Ratio of weights, as a logarithm, beyond which the lightest would be lost in a double. */
+    static final double MAX_LOG_WEIGHT_RATIO = 600.0;
 
     private final int leaves;
     private final double[] sums;
@@ -27,7 +30,8 @@ final class WeightedSampler {
     }
 
     /** Fills {@code out} with draws in order; it must not be longer than there are positive weights. */
-    void draw(CounterRandom random, int[] out) {
+    @Override
+    public void draw(CounterRandom random, int[] out) {
         for (int i = 0; i < out.length; i++) {
             out[i] = find(random.nextDouble() * sums[1]);
             set(out[i], 0.0);

@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -26,7 +27,7 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
  * as a whole at the end, so that values may be impossible without those that follow. Keys are as in {@link ConfigFile};
  * a dotted path leads through groups and lists, for example {@code model.d_model}, {@code data.train.0.examples}, or
  * {@code data.train.*.examples} for all elements; {@code model.mixer.**.heads} means every key {@code heads} in the group
- * {@code model.mixer} and below it. Mixers and tasks may be given by their name alone, which means their usual options, and
+ * {@code model.mixer} and below it, {@code data.test.*.task.**.length} every length of a test. Mixers and tasks may be given by their name alone, which means their usual options, and
  * with those options only that differ from the usual ones, or from those that they have already.
  */
 public final class ConfigDraft {
@@ -149,7 +150,7 @@ public final class ConfigDraft {
         }
         List<String> above = keys.subList(0, anywhere);
         Set<String> options = new LinkedHashSet<>();
-        collectOptions(at(above), options);
+        all(above).forEach(node -> collectOptions(node, options));
         return "%s: %s has no option %s, %s; leave it out or choose another %s"
                 .formatted(
                         origin,
@@ -217,6 +218,15 @@ public final class ConfigDraft {
         return ConfigFile.toConfig(root);
     }
 
+    /**
+     * The data of the configuration, whatever is said of its model.
+     *
+     * @throws UserException if a key is unknown, a value of the wrong kind, or the data impossible
+     */
+    public DataOptions toData() {
+        return ConfigFile.toData(root.path("data"));
+    }
+
     private static void merge(ObjectNode target, ObjectNode layer) {
         for (Map.Entry<String, JsonNode> entry : layer.properties()) {
             String key = entry.getKey();
@@ -249,12 +259,23 @@ public final class ConfigDraft {
     /** The groups at a path and anywhere below it that have a key. */
     private List<ObjectNode> groups(List<String> path, String key) {
         List<ObjectNode> found = new ArrayList<>();
-        collect(at(path), key, found);
+        all(path).forEach(node -> collect(node, key, found));
         return found;
     }
 
-    private JsonNode at(List<String> path) {
-        return root.at("/" + String.join("/", path));
+    /** What a path leads to, at which * stands for all elements of a list. */
+    private List<JsonNode> all(List<String> path) {
+        List<JsonNode> nodes = List.of(root);
+        for (String key : path) {
+            nodes =
+                    nodes.stream()
+                            .flatMap(node ->
+                                    key.equals(ALL)
+                                            ? node.valueStream()
+                                            : Stream.of(node.at("/" + key)))
+                            .toList();
+        }
+        return nodes;
     }
 
     private static void collect(JsonNode node, String key, List<ObjectNode> found) {

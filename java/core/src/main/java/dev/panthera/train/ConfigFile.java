@@ -2,8 +2,10 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
+import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.task.GapLaw;
 import dev.panthera.task.TaskConfig;
 import java.lang.ref.WeakReference;
 import java.util.Arrays;
@@ -36,7 +38,9 @@ public final class ConfigFile {
             JsonMapper.builder()
                     .addMixIn(MixerConfig.class, Named.class)
                     .addMixIn(StateMixerConfig.class, Named.class)
+                    .addMixIn(FeatureMapConfig.class, Named.class)
                     .addMixIn(TaskConfig.class, Named.class)
+                    .addMixIn(GapLaw.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
                     .enumNamingStrategy(EnumNamingStrategies.KEBAB_CASE)
                     .enable(SerializationFeature.INDENT_OUTPUT)
@@ -121,6 +125,11 @@ public final class ConfigFile {
     /** The configuration of a tree; an error names the key by its dotted path. */
     static TrainConfig toConfig(JsonNode tree) {
         return convert(readers().strict(), tree, TrainConfig.class);
+    }
+
+    /** The data of a tree of these alone; an error names the key by its dotted path. */
+    static DataOptions toData(JsonNode tree) {
+        return convert(readers().strict(), tree, DataOptions.class);
     }
 
     /**

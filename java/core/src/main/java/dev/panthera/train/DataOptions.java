@@ -7,7 +7,9 @@ import dev.panthera.task.DataSegment;
 import dev.panthera.task.Dataset;
 import dev.panthera.task.RowStorage;
 import dev.panthera.task.Split;
+import dev.panthera.task.TaskConfig;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /**
  * The data of a run and how they are cut into batches.
@@ -58,6 +60,21 @@ public record DataOptions(
     /** The longest row of any test segment: what a model's state size is quoted for. */
     public int maxTestLength() {
         return test.stream().mapToInt(segment -> segment.task().length()).max().orElseThrow();
+    }
+
+    /** Accuracy on the test rows by chance (see {@link TaskConfig#chance}); empty if some task does not know it. */
+    public OptionalDouble testChance() {
+        double sum = 0;
+        long examples = 0;
+        for (DataSegment segment : test) {
+            OptionalDouble chance = segment.task().chance();
+            if (chance.isEmpty()) {
+                return chance;
+            }
+            sum += chance.getAsDouble() * segment.examples();
+            examples += segment.examples();
+        }
+        return OptionalDouble.of(sum / examples);
     }
 
     /** The batches that are trained on. */

@@ -2,9 +2,13 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.NamedConfigs;
+import dev.panthera.mixer.FeatureMapConfig;
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.task.GapLaw;
+import dev.panthera.task.GapLaws;
 import dev.panthera.task.TaskConfig;
 import dev.panthera.task.Tasks;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +16,7 @@ import tools.jackson.databind.DatabindContext;
 import tools.jackson.databind.JavaType;
 import tools.jackson.databind.jsontype.impl.TypeIdResolverBase;
 
-/** Translates between the classes of mixers and tasks and their names in files. */
+/** Translates between the classes of mixers, tasks and laws and their names in files. */
 final class KindOfConfig extends TypeIdResolverBase {
     private NamedConfigs<?> kinds = Tasks.ALL;
 
@@ -26,7 +30,9 @@ final class KindOfConfig extends TypeIdResolverBase {
         return switch (value) {
             case MixerConfig mixer -> Mixers.SEQUENCE.id(mixer);
             case StateMixerConfig mixer -> Mixers.STATE.id(mixer);
+            case FeatureMapConfig map -> FeatureMaps.ALL.id(map);
             case TaskConfig task -> Tasks.ALL.id(task);
+            case GapLaw law -> GapLaws.ALL.id(law);
             default -> throw new IllegalArgumentException(value.getClass().getName());
         };
     }
@@ -49,7 +55,10 @@ final class KindOfConfig extends TypeIdResolverBase {
         if (MixerConfig.class.isAssignableFrom(base)) {
             return Mixers.SEQUENCE;
         }
-        return StateMixerConfig.class.isAssignableFrom(base) ? Mixers.STATE : Tasks.ALL;
+        if (StateMixerConfig.class.isAssignableFrom(base)) {
+            return Mixers.STATE;
+        }
+        return GapLaw.class.isAssignableFrom(base) ? GapLaws.ALL : Tasks.ALL;
     }
 
     @Override

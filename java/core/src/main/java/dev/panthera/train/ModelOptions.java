@@ -59,14 +59,18 @@ public record ModelOptions(
 
     /** The model for these data, checked. */
     public ModelConfig config(DataOptions data) {
-        int length = data.maxLength();
+        return config(data.vocabSize(), data.maxLength());
+    }
+
+    /** The model for sequences of these tokens and up to that length, checked. */
+    public ModelConfig config(int vocabSize, int length) {
         return new ModelConfig(
                 mixer,
                 block,
                 stateMixer,
                 dModel,
                 layers,
-                data.vocabSize(),
+                vocabSize,
                 positions ? length : 0,
                 length,
                 learnWordEmbeddings,

@@ -1,7 +1,9 @@
 package dev.panthera.train;
 
 import dev.panthera.NamedConfigs;
+import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.task.GapLaws;
 import dev.panthera.task.Tasks;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -9,15 +11,17 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers and tasks. */
+/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers, feature maps and tasks. */
 final class NamedGroups {
     /** What a key's value names a kind of. */
-    private static final Map<String, NamedConfigs<?>> KINDS =
+    static final Map<String, NamedConfigs<?>> KINDS =
             Map.of(
                     "mixer", Mixers.SEQUENCE,
                     "configs", Mixers.SEQUENCE,
                     "state_mixer", Mixers.STATE,
-                    "task", Tasks.ALL);
+                    "feature_map", FeatureMaps.ALL,
+                    "task", Tasks.ALL,
+                    "gap_law", GapLaws.ALL);
 
     private NamedGroups() {}
 

@@ -64,9 +64,9 @@ public final class RepeatedStep implements AutoCloseable {
         return session.parameters().trainableParameters();
     }
 
-    /** Bytes of the model's recurrent state for the longest test rows. */
+    /** Bytes of the model's recurrent state for the longest test rows, counted as in the published figures. */
     public long stateBytes() {
-        return session.model().stateBytes(config.data().maxTestLength());
+        return session.model().publishedStateBytes(config.data().maxTestLength());
     }
 
     /** Bytes that the device has given out: parameters, optimizer, step memory. */

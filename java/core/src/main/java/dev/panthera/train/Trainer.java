@@ -220,8 +220,9 @@ public final class Trainer {
         }
     }
 
+    /** Counted as in the published figures, so that results can be set beside them. */
     private long stateBytes() {
-        return session.model().stateBytes(config.data().maxTestLength());
+        return session.model().publishedStateBytes(config.data().maxTestLength());
     }
 
     private TrainResult result(@Nullable Evaluation test, TrainResult.Ending ending) {

@@ -2,71 +2,40 @@ package dev.panthera.cli;
 
 import dev.panthera.UserException;
 import dev.panthera.task.DataSegment;
-import dev.panthera.task.Filler;
-import dev.panthera.task.Mqar;
 import dev.panthera.task.RowStream;
 import dev.panthera.task.Split;
+import dev.panthera.task.TaskConfig;
+import dev.panthera.task.Tasks;
+import dev.panthera.train.ConfigDraft;
+import dev.panthera.train.Presets;
+import dev.panthera.train.UsualOptions;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
-/** {@code panthera data mqar}: the rows that a run with the same options sees. */
+/** {@code panthera data TASK}: the rows that a run with the same options sees. */
 @Command(
-        name = "mqar",
         sortOptions = false,
         abbreviateSynopsis = true,
-        description = {
-            "Prints or writes rows of multi-query associative recall, the same that a training run with these",
-            "options has. As text, 17>4201 is the token 17 with the label 4201."
+        optionListHeading = "%nThe rows:%n",
+        footer = {
+            "",
+            "They are those that a training run with these options has. As text, 17>4201 is the token 17 with the",
+            "label 4201."
         })
-final class MqarDataCommand implements Callable<Integer> {
+final class TaskDataCommand implements Callable<Integer> {
     private static final String DEFAULT = " Default: ${DEFAULT-VALUE}";
 
     private final Streams streams;
-
-    @Option(
-            names = "--length",
-            paramLabel = "N",
-            defaultValue = "64",
-            description = "Tokens of a row." + DEFAULT)
-    private int length;
-
-    @Option(
-            names = "--pairs",
-            paramLabel = "N",
-            defaultValue = "4",
-            description = "Key-value pairs." + DEFAULT)
-    private int pairs;
-
-    @Option(
-            names = "--passes",
-            paramLabel = "N",
-            defaultValue = "1",
-            description = "How often the pairs are shown." + DEFAULT)
-    private int passes;
-
-    @Option(
-            names = "--vocab",
-            paramLabel = "N",
-            defaultValue = "8192",
-            description = "Number of tokens." + DEFAULT)
-    private int vocab;
-
-    @Option(
-            names = "--power-a",
-            paramLabel = "X",
-            defaultValue = "0.01",
-            description = "Exponent of the query distances; 1 is uniform." + DEFAULT)
-    private double powerA;
-
-    @Option(
-            names = "--fillers",
-            paramLabel = "random|zero",
-            defaultValue = "random",
-            description = "Tokens where nothing is asked." + DEFAULT)
-    private Filler fillers;
+    private final String name;
+    private final List<ConfigOption> taskOptions;
 
     @Option(
             names = "--examples",
@@ -108,13 +77,38 @@ final class MqarDataCommand implements Callable<Integer> {
         SAFETENSORS
     }
 
-    MqarDataCommand(Streams streams) {
+    @Spec private CommandSpec spec;
+
+    private TaskDataCommand(Streams streams, String name, List<ConfigOption> taskOptions) {
         this.streams = streams;
+        this.name = name;
+        this.taskOptions = taskOptions;
+    }
+
+    static CommandLine commandLine(Streams streams, String name) {
+        Set<String> keys = UsualOptions.keys(Tasks.ALL, name);
+        List<ConfigOption> options =
+                ConfigOption.task("train").stream()
+                        .filter(option -> keys.contains(option.lastKey()))
+                        .toList();
+        var commandLine = new CommandLine(new TaskDataCommand(streams, name, options));
+        var spec = commandLine.getCommandSpec();
+        spec.usageMessage()
+                .description("Rows of %s: %s.".formatted(name, Tasks.ALL.description(name)));
+        ConfigOption.addTo(spec, "The task:", options, draft(name));
+        return commandLine;
+    }
+
+    private static ConfigDraft draft(String name) {
+        return ConfigDraft.of(Presets.named(Presets.DEFAULT))
+                .set("data.train.*.task", Tasks.ALL.named(name));
     }
 
     @Override
     public Integer call() {
-        var task = new Mqar(vocab, length, pairs, powerA, fillers, passes);
+        ConfigDraft draft = draft(name);
+        ConfigOption.apply(taskOptions, spec.commandLine().getParseResult(), draft);
+        TaskConfig task = draft.toData().train().getFirst().task();
         var rows = new TaskRows(new DataSegment(task, examples), new RowStream(seed, split, 0));
         RowText form = format == Format.JSONL ? RowText.JSONL : RowText.TEXT;
         if (format == Format.SAFETENSORS) {
