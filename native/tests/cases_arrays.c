@@ -152,7 +152,47 @@ static pan_status invoke_strided_copy(pan_stream *stream, const void *desc, void
 #define STRIDED_COPY_FIELDS \
     { FIELD_ENUM(pan_strided_copy_desc, accumulate, 2), FIELD(pan_strided_copy_desc, shape[0], FIELD_SIZE) }
 
-enum { MATMUL, STRIDED_COPY, END };
+/* ---- cumulative sums ---- */
+
+static pan_cumulative_sum_desc *cumulative_sum_desc(call *call, int variant) {
+    pan_cumulative_sum_desc *desc = DESC(call, pan_cumulative_sum_desc);
+    const int64_t count = ragged(variant, 0), inner = variant % 3 == 0 ? 1 : at_most(ragged(variant, 1), 30000 / count);
+    *desc = (pan_cumulative_sum_desc){.struct_size = sizeof *desc,
+                                      .reverse = variant % 2,
+                                      .outer = at_most(ragged(variant, 2), 50000 / (count * inner)),
+                                      .count = count,
+                                      .inner = inner};
+    call->work = (double) (desc->outer * count * inner);
+    return desc;
+}
+
+static void prepare_cumulative_sum(call *call, int variant) {
+    const pan_cumulative_sum_desc *desc = cumulative_sum_desc(call, variant);
+    add_vector(call, "x", INPUT, desc->outer * desc->count * desc->inner);
+    add_vector(call, "y", OUTPUT, desc->outer * desc->count * desc->inner);
+}
+
+static void prepare_cumulative_sum_adjoint(call *call, int variant) {
+    pan_cumulative_sum_desc *desc = cumulative_sum_desc(call, variant);
+    desc->reverse = !desc->reverse;
+    relate(call, add_vector(call, "dy", INPUT, desc->outer * desc->count * desc->inner), COTANGENT_OF, 1);
+    relate(call, add_vector(call, "dx", OUTPUT, desc->outer * desc->count * desc->inner), GRADIENT_OF, 0);
+}
+
+static pan_status invoke_cumulative_sum(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                        int64_t bytes) {
+    UNUSED_WORKSPACE;
+    return pan_cumulative_sum(stream, desc, a[0], a[1]);
+}
+
+#define CUMULATIVE_SUM_FIELDS                                                                                     \
+    {                                                                                                             \
+        FIELD_ENUM(pan_cumulative_sum_desc, reverse, 2), FIELD_RESERVED(pan_cumulative_sum_desc),                 \
+            FIELD(pan_cumulative_sum_desc, outer, FIELD_SIZE), FIELD(pan_cumulative_sum_desc, count, FIELD_SIZE), \
+            FIELD(pan_cumulative_sum_desc, inner, FIELD_SIZE)                                                     \
+    }
+
+enum { MATMUL, STRIDED_COPY, CUMULATIVE_SUM, END };
 
 const op_case ARRAY_CASES[] = {
     [MATMUL] = {.op = "matmul",
@@ -171,5 +211,21 @@ const op_case ARRAY_CASES[] = {
                       .invoke = invoke_strided_copy,
                       .desc_size = sizeof(pan_strided_copy_desc),
                       .fields = STRIDED_COPY_FIELDS},
+    [CUMULATIVE_SUM] = {.op = "cumulative_sum",
+                        .variants = 2 * SIZE_COUNT,
+                        .tolerance = 1e-7,
+                        .prepare = prepare_cumulative_sum,
+                        .invoke = invoke_cumulative_sum,
+                        .aliases = {{1, 0}},
+                        .desc_size = sizeof(pan_cumulative_sum_desc),
+                        .fields = CUMULATIVE_SUM_FIELDS},
     [END] = {0},
 };
+
+const op_case CUMULATIVE_SUM_ADJOINT = {.op = "cumulative_sum",
+                                        .title = "cumulative_sum, whose reverse is its adjoint",
+                                        .variants = 2 * SIZE_COUNT,
+                                        .prepare = prepare_cumulative_sum_adjoint,
+                                        .invoke = invoke_cumulative_sum,
+                                        .forward = &ARRAY_CASES[CUMULATIVE_SUM],
+                                        .desc_size = sizeof(pan_cumulative_sum_desc)};

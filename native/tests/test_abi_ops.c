@@ -413,6 +413,28 @@ static void check_matmul_particulars(const target *target, scratch *d) {
     }
 }
 
+static void check_rotary_particulars(const target *target, scratch *d) {
+    const pan_rotary_desc good = {.struct_size = sizeof good,
+                                  .base = 100.0,
+                                  .batch = 2,
+                                  .heads = 1,
+                                  .length = 3,
+                                  .head_dim = 4,
+                                  .x = {12, 4, 4},
+                                  .y = {12, 4, 4}};
+    CHECK_OK(pan_rotary(target->stream, &good, NULL, d->x, d->y));
+    static const double bases[] = {0.0, -1.0, NAN, INFINITY};
+    for (int i = 0; i < COUNT(bases) + 2; i++) {
+        pan_rotary_desc bad = good;
+        bad.base = i < COUNT(bases) ? bases[i] : good.base;
+        bad.head_dim = i == COUNT(bases) ? 3 : 4;
+        bad.y.length_stride = i > COUNT(bases) ? 3 : 4;
+        CHECK(pan_rotary(target->stream, &bad, NULL, d->x, d->y) == PAN_INVALID_ARGUMENT,
+              "%s: base %g, head_dim %lld, stride %lld", target->name, bad.base, (long long) bad.head_dim,
+              (long long) bad.y.length_stride);
+    }
+}
+
 static void check_particulars(const target *target) {
     pan_stream *stream = target->stream;
     scratch h = {0}, *d = copy_in(target, &h, sizeof h);
@@ -430,6 +452,7 @@ static void check_particulars(const target *target) {
     check_arithmetic_particulars(target, d);
     check_strided_copy_particulars(target, d);
     check_matmul_particulars(target, d);
+    check_rotary_particulars(target, d);
     free_memory(target, d);
 }
 

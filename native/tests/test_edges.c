@@ -700,6 +700,74 @@ static void check_larger(const target *target) {
     }
 }
 
+/* A NaN and what comes after it are NaN; no bit of an earlier sum changes, nor of its neighbours'. */
+static void check_cumulative_sum(const target *target, int64_t inner) {
+    enum { ENTRIES = 90, SUMS = 38, N = ENTRIES * SUMS, BAD = 40 };
+    struct {
+        float x[N], y[N];
+    } clean, h, *d;
+    for (int32_t reverse = 0; reverse < 2; reverse++) {
+        pan_cumulative_sum_desc desc = {.struct_size = sizeof desc,
+                                        .dtype = PAN_F32,
+                                        .reverse = reverse,
+                                        .outer = SUMS / inner,
+                                        .count = ENTRIES,
+                                        .inner = inner};
+        fill(clean.x, N, 8, 1.0);
+        h = clean;
+        const int64_t at = (desc.outer / 2 * ENTRIES + BAD) * inner + inner / 2;
+        h.x[at] = NAN;
+        d = copy_in(target, &clean, sizeof clean);
+        CHECK_OK(pan_cumulative_sum(target->stream, &desc, d->x, d->y));
+        copy_out(target, d, &clean, sizeof clean);
+        d = copy_in(target, &h, sizeof h);
+        CHECK_OK(pan_cumulative_sum(target->stream, &desc, d->x, d->y));
+        copy_out(target, d, &h, sizeof h);
+        for (int64_t i = 0; i < N; i++) {
+            const int64_t k = i / inner % ENTRIES;
+            const bool same_sum = i % inner == at % inner && i / inner / ENTRIES == at / inner / ENTRIES;
+            const bool reached = same_sum && (reverse ? k <= BAD : k >= BAD);
+            CHECK(reached ? isnan(h.y[i]) : memcmp(&h.y[i], &clean.y[i], sizeof(float)) == 0,
+                  "%s: a NaN at %d of a cumulative sum gives %g at %d", target->name, (int) at, (double) h.y[i],
+                  (int) i);
+        }
+    }
+}
+
+/* What lies in front of the sequence is left out and not multiplied by zero; a NaN reaches the next position alone. */
+static void check_token_shift(const target *target) {
+    enum { B = 2, L = 5, C = 19, N = B * L * C, BAD = (L + 2) * C + 7 };
+    struct {
+        float x[N], mix[C], y[N], dy[N], dx[N];
+    } h = {0}, *d;
+    fill(h.x, N, 9, 1.0);
+    fill(h.dy, N, 10, 1.0);
+    for (int c = 0; c < C; c++) {
+        h.mix[c] = c == 3 ? INFINITY : 0.25f;
+    }
+    h.x[BAD] = NAN;
+    h.dy[BAD] = NAN;
+    pan_token_shift_desc desc = {.struct_size = sizeof desc, .dtype = PAN_F32, .batch = B, .length = L, .channels = C};
+    int64_t bytes = 0;
+    d = copy_in(target, &h, sizeof h);
+    CHECK_OK(pan_token_shift_forward(target->stream, &desc, d->x, d->mix, NULL, d->y));
+    CHECK_OK(pan_token_shift_backward_workspace_size(target->stream, &desc, &bytes));
+    void *workspace = new_memory(target, bytes);
+    CHECK_OK(pan_token_shift_backward(target->stream, &desc, d->x, d->mix, d->dy, d->dx, NULL, workspace, bytes));
+    free_memory(target, workspace);
+    copy_out(target, d, &h, sizeof h);
+    for (int i = 0; i < N; i++) {
+        const int t = i / C % L;
+        if (i % C == 3) {
+            CHECK(t > 0 || isinf(h.y[i]), "%s: the first position is %g", target->name, (double) h.y[i]);
+            CHECK(t < L - 1 || isinf(h.dx[i]), "%s: the last gradient is %g", target->name, (double) h.dx[i]);
+            continue;
+        }
+        CHECK(isnan(h.y[i]) == (i == BAD || i == BAD + C), "%s: y[%d] is %g", target->name, i, (double) h.y[i]);
+        CHECK(isnan(h.dx[i]) == (i == BAD || i == BAD - C), "%s: dx[%d] is %g", target->name, i, (double) h.dx[i]);
+    }
+}
+
 int main(void) {
     target targets[MAX_TARGETS];
     int count = open_targets(targets);
@@ -725,6 +793,9 @@ int main(void) {
         check_maximum(target, 1);
         check_maximum(target, 19);
         check_larger(target);
+        check_cumulative_sum(target, 1);
+        check_cumulative_sum(target, 38);
+        check_token_shift(target);
     }
     close_targets(targets, count);
     return report();

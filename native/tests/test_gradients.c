@@ -202,6 +202,8 @@ int main(int argc, char **argv) {
                        .only = argc > 1 ? argv[1] : NULL};
     for_each_case(check_case, &session);
     check_case(&DROPOUT_ADJOINT, &session);
+    check_case(&CUMULATIVE_SUM_ADJOINT, &session);
+    check_case(&ROTARY_ADJOINT, &session);
     close_target(&session.reference);
     return report();
 }

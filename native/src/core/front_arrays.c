@@ -123,3 +123,23 @@ pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *des
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->strided_copy(stream, desc, source, target);
 }
+
+pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y) {
+    PAN_FRONT(cumulative_sum)
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_kind(op, "reverse", desc->reverse, 2));
+    PAN_TRY(pan_check_reserved(op, desc->reserved));
+    PAN_TRY(pan_check_size(op, "outer", desc->outer));
+    PAN_TRY(pan_check_size(op, "count", desc->count));
+    PAN_TRY(pan_check_size(op, "inner", desc->inner));
+    int64_t rows = pan_product(desc->outer, desc->count, 1);
+    if (rows < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of x overflows", op);
+    }
+    PAN_TRY(pan_check_extent(op, "x", rows, desc->inner));
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t bytes = rows * desc->inner * element;
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->cumulative_sum(stream, desc, x, y);
+}

@@ -27,6 +27,17 @@ class BadInputTest {
                     --pairs 0                           | --pairs 0            | at least one
                     --vocab 64                          | --vocab 64           | larger than the length 64
                     --power-a 0                         | --power-a 0          | positive
+                    --task recall                       | --task recall        | mqar, zipf-mqar
+                    --task parity --pairs 4             | --pairs 4: parity has no option pairs | only length; leave it out or choose another task
+                    --task parity --length 1            | --length 1           | at least one bit
+                    --updates 2                         | --updates 2: mqar has no option updates | vocab_size, length, pairs
+                    --gap 4                             | --gap 4: mqar has no option gap | leave it out
+                    --task zipf-mqar --gap-law far      | --gap-law far        | power-law, uniform, geometric, fixed
+                    --task zipf-mqar --gap 16           | --gap 16: zipf-mqar has no option gap | power_a
+                    --task zipf-mqar --gap-law fixed --gap 4 | --gap 4       | between 8 and 56
+                    --task compositional-mqar --pairs 5 | --pairs 5            | square number
+                    --task forgetting-mqar --updates 9  | --updates 9          | try 2
+                    --task selective-copying --data-tokens 0 | --data-tokens 0 | one to copy
                     --train-examples 0                  | 0 examples           | at least one
                     --heads 3                           | --heads 3            | divide the width
                     --heads 0                           | --heads 0            | at least one head
@@ -106,6 +117,8 @@ class BadInputTest {
                     eval nowhere        | nowhere          | no checkpoint
                     data mqra           | mqra             | did you mean mqar
                     data mqar --length 9| --length 9       | even
+                    data parity --pairs 3| --pairs         | no such option
+                    data parity --length 1| --length 1     | at least one bit
                     data mqar --format x| --format x       | text, jsonl or safetensors
                     data mqar --format safetensors | safetensors | --out
                     data mqar --examples 0 | 0 examples    | at least one

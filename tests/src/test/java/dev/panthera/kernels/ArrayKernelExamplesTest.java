@@ -61,6 +61,81 @@ class ArrayKernelExamplesTest {
         }
     }
 
+    @ParameterizedTest
+    @EveryBackend
+    void cumulativeSumsRunEitherWay(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var kernel = new CumulativeSumKernel(false, 1, 3, 2);
+            var x = f.of(1.0, 10, 2, 20, 3, 30);
+            var y = f.empty(6);
+            kernel.apply(f.stream, x, y);
+            assertThat(f.read(y)).containsExactly(1, 10, 3, 30, 6, 60);
+            kernel.reversed().apply(f.stream, x, x);
+            assertThat(f.read(x)).containsExactly(6, 60, 5, 50, 3, 30);
+        }
+    }
+
+    /** By a radian for each position of the first pair, and by a ninth of it for the second. */
+    @ParameterizedTest
+    @EveryBackend
+    void rotationsTurnPairs(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var halves = new RotaryKernel(false, 81, 1, 1, 2, 4);
+            var y = f.empty(8);
+            var x = f.of(1.0, 2, 3, 4, 1, 2, 3, 4);
+            halves.apply(f.stream, null, x, y);
+            KernelExamplesTest.assertClose(
+                    f.read(y),
+                    1,
+                    2,
+                    3,
+                    4,
+                    Math.cos(1) - 3 * Math.sin(1),
+                    2 * Math.cos(1.0 / 9) - 4 * Math.sin(1.0 / 9),
+                    3 * Math.cos(1) + Math.sin(1),
+                    4 * Math.cos(1.0 / 9) + 2 * Math.sin(1.0 / 9));
+            halves.adjoint().apply(f.stream, null, y, y);
+            KernelExamplesTest.assertClose(f.read(y), 1, 2, 3, 4, 1, 2, 3, 4);
+            var neighbours = new RotaryKernel(true, 1, 1, 1, 1, 4);
+            neighbours.apply(f.stream, f.of(22), x, y);
+            double cosine = Math.cos(22);
+            double sine = Math.sin(22);
+            KernelExamplesTest.assertClose(
+                    f.read(y.slice(0, 4)),
+                    cosine - 2 * sine,
+                    2 * cosine + sine,
+                    3 * cosine - 4 * sine,
+                    4 * cosine + 3 * sine);
+        }
+    }
+
+    @ParameterizedTest
+    @EveryBackend
+    void tokensAreMixedWithThoseBefore(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var kernel = new TokenShiftKernel(1, 3, 2);
+            var x = f.of(4.0, 8, 12, 16, 20, 24);
+            var mix = f.of(0.25, 1);
+            var y = f.empty(6);
+            kernel.forward(f.stream, x, mix, null, y);
+            assertThat(f.read(y)).containsExactly(1, 8, 6, 16, 14, 24);
+            kernel.forward(f.stream, x, mix, f.of(100.0, 200), y);
+            assertThat(f.read(y)).containsExactly(76, 8, 6, 16, 14, 24);
+            var dx = f.empty(6);
+            var dmix = f.of(1000.0, 2000);
+            kernel.backward(
+                    f.stream,
+                    x,
+                    mix,
+                    f.of(1.0, 2, 3, 4, 5, 6),
+                    dx,
+                    dmix,
+                    f.workspace(kernel.backwardWorkspaceBytes(f.stream)));
+            assertThat(f.read(dx)).containsExactly(2.5, 2, 4.5, 4, 1.25, 6);
+            assertThat(f.read(dmix)).containsExactly(1068, 2096);
+        }
+    }
+
     @Test
     void copiesOfUnequalRanksAreRefused() {
         long[] one = {1};

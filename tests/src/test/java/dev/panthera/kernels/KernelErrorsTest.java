@@ -109,6 +109,31 @@ class KernelErrorsTest {
                     a -> stridedCopy(a).copy(a.stream, a.reals(), a.reals()),
                     a -> stridedCopy(a).add(a.stream, a.reals(), a.reals()),
                     a ->
+                            new CumulativeSumKernel(
+                                            a.bits() % 2 == 0, a.size(), a.size(), a.size())
+                                    .apply(a.stream, a.reals(), a.reals()),
+                    a ->
+                            rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
+                    a ->
+                            new TokenShiftKernel(a.size(), a.size(), a.size())
+                                    .forward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.reals()),
+                    a -> {
+                        var kernel = new TokenShiftKernel(a.size(), a.size(), a.size());
+                        kernel.backward(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a ->
                             gate(a).forward(
                                             a.stream,
                                             a.reals(),
@@ -614,6 +639,22 @@ class KernelErrorsTest {
                 new long[] {a.size(), columns},
                 new long[] {a.size() % 4, a.size()},
                 new long[] {a.stride(columns), 1});
+    }
+
+    private static RotaryKernel rotary(ArbitraryArguments a) {
+        long heads = a.size();
+        long length = a.size();
+        long headDim = 2 * a.size();
+        return new RotaryKernel(
+                a.bits() % 2 == 0,
+                a.bits() % 2 == 0,
+                a.size(),
+                a.size(),
+                heads,
+                length,
+                headDim,
+                a.layout(length, heads, headDim),
+                a.layout(length, heads, headDim));
     }
 
     private static GateKernel gate(ArbitraryArguments a) {

@@ -47,6 +47,16 @@ final class MixerContracts {
                         "sliding-attention",
                         new SlidingAttention.Config(1, 40, true, 0, false),
                         "sliding_attn_nobias_wide"),
+                new Contract(
+                        "based",
+                        new Based.Config(4, 2, new TaylorExp.Config()),
+                        "based_linear_taylor"),
+                new Contract(
+                        "based",
+                        new Based.Config(6, 1, new AllPoly.Config(8, true)),
+                        "based_linear_all_poly"),
+                new Contract(
+                        "performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),
                 new Contract(
                         "long-conv",

@@ -121,6 +121,7 @@ class LossTest {
                         VOCAB,
                         LENGTH,
                         LENGTH,
+                        false,
                         learned,
                         EmbeddingInit.NORMAL,
                         0,

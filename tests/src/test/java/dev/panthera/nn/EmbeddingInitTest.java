@@ -75,6 +75,7 @@ class EmbeddingInitTest {
                         VOCAB,
                         8,
                         8,
+                        false,
                         learned,
                         start,
                         0,

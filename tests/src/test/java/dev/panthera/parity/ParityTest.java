@@ -159,6 +159,11 @@ class ParityTest {
                 "models/attention loss_ce_embed",
                 "models/attention grad.lm_head.weight",
                 "models/attention_untied_frozen grad.backbone.ln_f.bias",
+                "models/continuous_attention output",
+                "models/continuous_attention loss",
+                "models/continuous_attention loss_mse",
+                "models/continuous_attention grad_input",
+                "models/continuous_attention grad.input_proj.bias",
                 "train/attention losses",
                 "train/attention final.backbone.ln_f.weight",
                 "train/attention init.backbone.ln_f.weight",
@@ -193,9 +198,10 @@ class ParityTest {
         assertThat(run(folder).exitCode()).isEqualTo(Parity.FAILED);
     }
 
-    @Test
-    void aWrongLabelFails() {
-        var source = SafetensorsFile.read(golden("data/mqar_V256_L64_kv4_a0.1_rand0"));
+    @ParameterizedTest
+    @CsvSource({"mqar_V256_L64_kv4_a0.1_rand0, 0", "stacked_continuous, 4"})
+    void aWrongLabelFails(String name, int context) {
+        var source = SafetensorsFile.read(golden("data/" + name));
         int[] labels = source.tensor("labels").toInts();
         int labelled = 0;
         while (labels[labelled] == TaskConfig.IGNORE) {
@@ -204,13 +210,17 @@ class ParityTest {
         labels[labelled]++;
         var writer = new SafetensorsWriter();
         source.metadata().forEach(writer::metadata);
-        StoredTensor inputs = source.tensor("inputs");
-        writer.tensor("inputs", inputs.type(), inputs.shape(), inputs.data());
-        writer.tensor("labels", source.tensor("labels").shape(), labels);
+        for (StoredTensor tensor : source.tensors().values()) {
+            if (tensor.name().equals("labels")) {
+                writer.tensor("labels", tensor.shape(), labels);
+            } else {
+                writer.tensor(tensor.name(), tensor.type(), tensor.shape(), tensor.data());
+            }
+        }
         writer.write(folder.resolve("case.safetensors"));
         Run run = run(folder);
         assertThat(run.lines().get(1))
-                .contains("wrong rows, the first being 0: position " + labelled);
+                .contains("wrong rows, the first being 0: position " + (context + labelled));
         assertThat(run.summary()).isEqualTo("0 passed, 1 failed, 0 unknown");
     }
 

@@ -96,7 +96,7 @@ class DatasetTest {
 
     /** Tokens of two bytes and of four. */
     @ParameterizedTest
-    @ValueSource(ints = {32_768, 32_769, 100_000})
+    @ValueSource(ints = {32_767, 32_768, 100_000})
     void storedTokensAreThoseOfLargeVocabularies(int vocabSize) {
         var segments = List.of(new DataSegment(Mqar.of(64, 8).withVocabSize(vocabSize), 40));
         try (var streamed = dataset(segments, RowStorage.STREAMED);

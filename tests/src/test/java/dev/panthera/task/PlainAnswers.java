@@ -25,6 +25,12 @@ final class PlainAnswers {
                             .map(i -> inputs[i + 2])
                             .findFirst()
                             .orElseThrow();
+            case ContinuousMqar task ->
+                    IntStream.range(0, task.contextLength())
+                            .filter(i -> inputs[2 * i] == inputs[2 * position])
+                            .map(i -> inputs[2 * i + 1] - task.vocabSize() / 2)
+                            .findFirst()
+                            .orElseThrow();
             case InductionHeads task ->
                     IntStream.range(0, position)
                             .filter(i -> inputs[i] == 0)

@@ -4,15 +4,15 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** One row of a task. */
-record Row(TaskConfig task, int[] inputs, int[] labels) {
+public record Row(TaskConfig task, int[] inputs, int[] labels) {
     static final RowStream STREAM = new RowStream(123, Split.TRAIN, 0);
 
-    static Row of(TaskConfig task, long index) {
+    public static Row of(TaskConfig task, long index) {
         return of(task, STREAM, index);
     }
 
     static Row of(TaskConfig task, RowStream stream, long index) {
-        int[] inputs = new int[task.length()];
+        int[] inputs = new int[task.inputsPerRow()];
         int[] labels = new int[task.length()];
         task.generator(stream).row(index, inputs, labels);
         return new Row(task, inputs, labels);
@@ -31,17 +31,18 @@ record Row(TaskConfig task, int[] inputs, int[] labels) {
 
     /** A copy with another token and label at a position. */
     Row with(int position, int input, int label) {
+        return withInput(position, input).withLabel(position, label);
+    }
+
+    Row withLabel(int position, int label) {
         var copy = new Row(task, inputs.clone(), labels.clone());
-        copy.inputs[position] = input;
         copy.labels[position] = label;
         return copy;
     }
 
-    Row withLabel(int position, int label) {
-        return with(position, inputs[position], label);
-    }
-
-    Row withInput(int position, int input) {
-        return with(position, input, labels[position]);
+    Row withInput(int index, int input) {
+        var copy = new Row(task, inputs.clone(), labels.clone());
+        copy.inputs[index] = input;
+        return copy;
     }
 }

@@ -35,7 +35,7 @@ class TaskContractTest {
     @FieldSource("TASKS")
     void theOracleFindsEveryRowRight(TaskConfig task) {
         var generator = task.generator(new RowStream(7, Split.TEST, 3));
-        var row = new Row(task, new int[task.length()], new int[task.length()]);
+        var row = new Row(task, new int[task.inputsPerRow()], new int[task.length()]);
         for (long index = 0; index < 2000; index++) {
             generator.row(index, row.inputs(), row.labels());
             assertThat(row.problem()).as("row %d", index).isEmpty();
@@ -49,13 +49,19 @@ class TaskContractTest {
         for (long index = 0; index < 200; index++) {
             var row = Row.of(task, index);
             assertThat(row.asked().count()).isEqualTo(task.labelsPerRow());
-            assertThat(Arrays.stream(row.inputs()).boxed()).allMatch(token -> token >= 0 && token < task.vocabSize());
+            assertThat(Arrays.stream(row.inputs()).boxed())
+                    .allMatch(id -> id >= 0 && id < bound(task));
             row.asked()
                     .forEach(position ->
                             assertThat(row.labels()[position])
                                     .as("position %d of %s", position, Arrays.toString(row.inputs()))
                                     .isEqualTo(PlainAnswers.answer(row, position)));
         }
+    }
+
+    /** Of the ids of inputs, which may be one more than tokens: nothing. */
+    private static int bound(TaskConfig task) {
+        return task.continuous() ? task.vocabSize() + 1 : task.vocabSize();
     }
 
     @ParameterizedTest
@@ -81,21 +87,21 @@ class TaskContractTest {
     @FieldSource("TASKS")
     void theOracleFindsEveryTokenOutsideTheVocabulary(TaskConfig task) {
         var row = Row.of(task, 0);
-        for (int position = 0; position < task.length(); position++) {
-            assertThat(row.withInput(position, -1).problem()).isPresent();
-            assertThat(row.withInput(position, task.vocabSize()).problem()).isPresent();
+        for (int i = 0; i < task.inputsPerRow(); i++) {
+            assertThat(row.withInput(i, -1).problem()).isPresent();
+            assertThat(row.withInput(i, bound(task)).problem()).isPresent();
         }
         assertThat(task.verify(new int[task.length() + 1], new int[task.length() + 1]))
                 .get()
                 .asString()
-                .contains("expected " + task.length());
+                .contains("expected %d and %d".formatted(task.inputsPerRow(), task.length()));
     }
 
     @ParameterizedTest
     @FieldSource("TASKS")
     void aRowDependsOnSeedSplitSegmentAndIndexAlone(TaskConfig task) {
         var generator = task.generator(Row.STREAM);
-        int[] inputs = new int[task.length()];
+        int[] inputs = new int[task.inputsPerRow()];
         int[] labels = new int[task.length()];
         for (long index : new long[] {7, 3, 1_000_000_007L, 0, 3, 7}) {
             generator.row(index, inputs, labels);
@@ -137,6 +143,12 @@ class TaskContractTest {
         }
         assertThat(distance).isBetween(1, position);
         int shown = position - distance;
+        if (row.task() instanceof ContinuousMqar task) {
+            assertThat(row.inputs()[2 * shown]).isEqualTo(row.inputs()[2 * position]);
+            assertThat(row.inputs()[2 * shown + 1] - task.vocabSize() / 2)
+                    .isEqualTo(row.labels()[position]);
+            return;
+        }
         boolean copies = row.task() instanceof SelectiveCopying;
         assertThat(row.inputs()[copies ? shown : shown + 1]).isEqualTo(row.labels()[position]);
         if (!copies) {
@@ -155,7 +167,7 @@ class TaskContractTest {
         boolean everywhere = task.labelsPerRow() == task.length();
         Map<Integer, Map<Integer, Integer>> counts = new HashMap<>();
         var generator = task.generator(Row.STREAM);
-        int[] inputs = new int[task.length()];
+        int[] inputs = new int[task.inputsPerRow()];
         int[] labels = new int[task.length()];
         for (long index = 0; index < rows; index++) {
             generator.row(index, inputs, labels);

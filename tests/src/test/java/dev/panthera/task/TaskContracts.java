@@ -3,8 +3,8 @@ package dev.panthera.task;
 import java.util.List;
 
 /** Every listed task, some of them with several options. */
-final class TaskContracts {
-    static final List<TaskConfig> ALL =
+public final class TaskContracts {
+    public static final List<TaskConfig> ALL =
             List.of(
                     Mqar.of(64, 4),
                     new Mqar(17, 16, 2, 0.5, Filler.ZERO, 2),
@@ -18,6 +18,8 @@ final class TaskContracts {
                     new ForgettingMqar(33, 32, 4, 0, 0.5, Filler.ZERO, false),
                     CompositionalMqar.of(64, 4),
                     new CompositionalMqar(64, 63, 9, 0.5, Filler.ZERO),
+                    ContinuousMqar.of(8),
+                    new ContinuousMqar(17, 5, 2, true),
                     new InductionHeads(16, 64),
                     new InductionHeads(3, 3),
                     new SelectiveCopying(16, 256, 16),

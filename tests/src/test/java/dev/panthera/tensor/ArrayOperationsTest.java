@@ -13,6 +13,7 @@ import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Operations that move elements: their values by index arithmetic, their gradients by differences. */
 class ArrayOperationsTest {
@@ -199,6 +200,109 @@ class ArrayOperationsTest {
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessageContaining("equal or 1");
             }
+        }
+    }
+
+    @Test
+    void cumulativeSumsAddEarlierEntries() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] from = rig.values(x);
+            double[] y = forward(rig, tape -> CumulativeSumOperation.apply(tape, x, -2));
+            for (int i = 0; i < y.length; i++) {
+                double before = i / 5 % 4 == 0 ? 0 : y[i - 5];
+                assertThat(y[i]).isEqualTo(before + from[i]);
+            }
+            for (int dimension = 0; dimension < 4; dimension++) {
+                int along = dimension;
+                Gradients.check(
+                        rig, List.of(x), tape -> CumulativeSumOperation.apply(tape, x, along));
+            }
+            assertThatThrownBy(() -> CumulativeSumOperation.apply(rig.tape(), x, 4))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("dimension 4");
+        }
+    }
+
+    /** Queries and keys of a packed projection; positions from an offset on are those of a longer sequence. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void rotationsOfPackedHeadsPassGradients(boolean interleaved) {
+        try (var rig = Rig.exact()) {
+            int heads = 2;
+            Tensor packed = input(rig, 2, 3, 3 * 8);
+            Columns queries = Columns.part(packed, 0, 3);
+            Columns keys = Columns.part(packed, 1, 3);
+            Gradients.check(
+                    rig,
+                    List.of(packed),
+                    tape ->
+                            RotaryOperation.apply(tape, queries, heads, interleaved, 100, 0)
+                                    .times(
+                                            RotaryOperation.apply(
+                                                    tape, keys, heads, interleaved, 100, 7)));
+            double[] later =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor all =
+                                        RotaryOperation.apply(
+                                                tape, keys, heads, interleaved, 100, 0);
+                                return SliceOperation.apply(tape, all, 1, 2, 1);
+                            });
+            double[] offset =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor last = SliceOperation.apply(tape, packed, 1, 2, 1);
+                                return RotaryOperation.apply(
+                                        tape, Columns.part(last, 1, 3), heads, interleaved, 100, 2);
+                            });
+            assertThat(offset).isEqualTo(later);
+            for (int bad : new int[] {3, 8}) {
+                assertThatThrownBy(() ->
+                                RotaryOperation.apply(
+                                        rig.tape(), queries, bad, interleaved, 100, 0))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("even headDim");
+            }
+        }
+    }
+
+    @Test
+    void tokenShiftsPassGradientsAndGoOn() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, 2, 4, 3);
+            Tensor mix = input(rig, 3);
+            Gradients.check(
+                    rig, List.of(x, mix), tape -> TokenShiftOperation.apply(tape, x, mix, null));
+            double[] later =
+                    forward(
+                            rig,
+                            tape ->
+                                    SliceOperation.apply(
+                                            tape,
+                                            TokenShiftOperation.apply(tape, x, mix, null),
+                                            1,
+                                            2,
+                                            2));
+            double[] continued =
+                    forward(
+                            rig,
+                            tape -> {
+                                Tensor before = SliceOperation.apply(tape, x, 1, 1, 1);
+                                Tensor next = SliceOperation.apply(tape, x, 1, 2, 2);
+                                return TokenShiftOperation.apply(tape, next, mix, before);
+                            });
+            assertThat(continued).isEqualTo(later);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor previous = input(rig, 2, 3);
+            assertThatThrownBy(() -> TokenShiftOperation.apply(rig.tape(), x, mix, previous))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("leave it out in training");
+            assertThatThrownBy(() -> TokenShiftOperation.apply(rig.tape(), x, previous, null))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("expected (batch, length, channels)");
         }
     }
 

@@ -182,6 +182,13 @@ record ConfigOption(
                         "How often the pairs are shown.",
                         splits),
                 ofTask(
+                        "--shared-mapping",
+                        "",
+                        Boolean.class,
+                        "shared_mapping",
+                        "Keys have the same values in all rows.",
+                        splits),
+                ofTask(
                         "--updates",
                         "N",
                         Integer.class,

@@ -4,12 +4,18 @@ import dev.panthera.task.TaskConfig;
 
 /** Rows as lines of text. */
 enum RowText {
-    /** Tokens with blanks between them; a labelled one is followed by {@code >} and its label. */
+    /**
+     * Positions with blanks between them; a labelled one is followed by {@code >} and its label. Several ids of a position have a
+     * comma between them.
+     */
     TEXT {
         @Override
         void append(StringBuilder line, int[] inputs, int[] labels) {
-            for (int i = 0; i < inputs.length; i++) {
-                line.append(i == 0 ? "" : " ").append(inputs[i]);
+            int ids = inputs.length / labels.length;
+            for (int i = 0; i < labels.length; i++) {
+                for (int id = i * ids; id < (i + 1) * ids; id++) {
+                    line.append(id == 0 ? "" : id % ids == 0 ? " " : ",").append(inputs[id]);
+                }
                 if (labels[i] != TaskConfig.IGNORE) {
                     line.append('>').append(labels[i]);
                 }

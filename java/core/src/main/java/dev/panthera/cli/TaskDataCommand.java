@@ -108,6 +108,7 @@ final class TaskDataCommand implements Callable<Integer> {
     public Integer call() {
         ConfigDraft draft = draft(name);
         ConfigOption.apply(taskOptions, spec.commandLine().getParseResult(), draft);
+        draft.setYaml("data.test", draft.text("data.train")).setYaml("data.validation", "[]");
         TaskConfig task = draft.toData().train().getFirst().task();
         var rows = new TaskRows(new DataSegment(task, examples), new RowStream(seed, split, 0));
         RowText form = format == Format.JSONL ? RowText.JSONL : RowText.TEXT;

@@ -71,8 +71,8 @@ record TaskRows(DataSegment segment, RowStream stream) {
     private void write(RowText form, Sink sink) throws IOException {
         var text = new StringBuilder();
         RowGenerator generator = segment.task().generator(stream);
-        int[] inputs = new int[segment.task().length()];
-        int[] labels = new int[inputs.length];
+        int[] inputs = new int[segment.task().inputsPerRow()];
+        int[] labels = new int[segment.task().length()];
         for (int row = 0; row < segment.examples(); row++) {
             generator.row(row, inputs, labels);
             form.append(text, inputs, labels);
@@ -87,31 +87,41 @@ record TaskRows(DataSegment segment, RowStream stream) {
     }
 
     /**
-     * Writes {@code inputs} and {@code labels}, int32 (examples, length), to a file, atomically.
+     * Writes {@code inputs}, int32 (examples, ids of a row), and {@code labels}, int32 (examples, length), to a file, atomically.
      *
      * @throws UserException if it cannot be written
      */
     void writeSafetensors(Path file) {
-        int length = segment.task().length();
-        long[] shape = {segment.examples(), length};
-        long rowBytes = (long) length * Integer.BYTES;
+        int[] inputRow = new int[segment.task().inputsPerRow()];
+        int[] labelRow = new int[segment.task().length()];
         try (var arena = Arena.ofConfined()) {
-            var inputs = arena.allocate(segment.examples() * rowBytes, Integer.BYTES);
-            var labels = arena.allocate(segment.examples() * rowBytes, Integer.BYTES);
+            var inputs = allocate(arena, inputRow);
+            var labels = allocate(arena, labelRow);
             RowGenerator generator = segment.task().generator(stream);
-            int[] inputRow = new int[length];
-            int[] labelRow = new int[length];
             for (int row = 0; row < segment.examples(); row++) {
                 generator.row(row, inputRow, labelRow);
-                MemorySegment.copy(inputRow, 0, inputs, LITTLE_ENDIAN_INT, row * rowBytes, length);
-                MemorySegment.copy(labelRow, 0, labels, LITTLE_ENDIAN_INT, row * rowBytes, length);
+                place(inputRow, inputs, row);
+                place(labelRow, labels, row);
             }
             new SafetensorsWriter()
                     .metadata("task", segment.task().toString())
                     .metadata("stream", stream.toString())
-                    .tensor("inputs", StoredType.I32, shape, inputs)
-                    .tensor("labels", StoredType.I32, shape, labels)
+                    .tensor("inputs", StoredType.I32, shape(inputRow), inputs)
+                    .tensor("labels", StoredType.I32, shape(labelRow), labels)
                     .write(file);
         }
+    }
+
+    private MemorySegment allocate(Arena arena, int[] row) {
+        return arena.allocate((long) segment.examples() * row.length * Integer.BYTES, Integer.BYTES);
+    }
+
+    private static void place(int[] row, MemorySegment rows, int index) {
+        long offset = (long) index * row.length * Integer.BYTES;
+        MemorySegment.copy(row, 0, rows, LITTLE_ENDIAN_INT, offset, row.length);
+    }
+
+    private long[] shape(int[] row) {
+        return new long[] {segment.examples(), row.length};
     }
 }

@@ -13,7 +13,6 @@ import dev.panthera.tensor.MatmulOperation;
 import dev.panthera.tensor.PermuteOperation;
 import dev.panthera.tensor.ReduceOperation;
 import dev.panthera.tensor.ReshapeOperation;
-import dev.panthera.tensor.RotaryOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -73,10 +72,7 @@ public record Based(
                     "based: epsilon %s: a number of at least 0 is needed; try 1e-12",
                     epsilon);
             UserException.require(
-                    !rotary || featureDim % 2 == 0,
-                    "based: feature_dim %d: rotary positions turn pairs of channels; try %d, or rotary: false",
-                    featureDim,
-                    featureDim + 1);
+                    !rotary, "based: rotary positions are not there yet; try rotary: false");
             UserException.require(
                     rotaryBase > 0 && Double.isFinite(rotaryBase),
                     "based: rotary_base %s: a positive number is needed; try 10000",
@@ -146,11 +142,8 @@ public record Based(
     /** Queries or keys {@code (batch, length, heads, featureDim)}, rotated if they are to be. */
     private Tensor projected(Tape tape, Linear projection, Tensor x, FeatureMap.Span span) {
         Tensor flat = projection.apply(tape, x);
-        Tensor split =
-                ReshapeOperation.apply(tape, flat, x.size(0), x.size(1), heads, flat.size(2) / heads);
-        return rotaryBase == 0
-                ? split
-                : RotaryOperation.apply(tape, split, false, rotaryBase, span.first());
+        return ReshapeOperation.apply(
+                tape, flat, x.size(0), x.size(1), heads, flat.size(2) / heads);
     }
 
     /** What the kernel takes, the heads side by side. */

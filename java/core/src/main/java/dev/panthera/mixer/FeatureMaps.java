@@ -24,10 +24,6 @@ public final class FeatureMaps {
                             "learnt polynomials of the second order",
                             new AllPoly.Config(0, true))
                     .with(
-                            "cosformer",
-                            "max(x, 0), weighted by the sine and cosine of the position",
-                            new CosFormer.Config())
-                    .with(
                             "performer",
                             "positive orthogonal random features",
                             new RandomFeatures.Config(RANDOM_FEATURES))

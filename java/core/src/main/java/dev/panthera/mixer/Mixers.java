@@ -48,6 +48,14 @@ public final class Mixers {
                             "Mamba: a selective state space behind a short convolution, gated",
                             new Mamba.Config(16))
                     .with(
+                            "based",
+                            "linear attention with a feature map",
+                            new Based.Config(16, 1, new TaylorExp.Config()))
+                    .with(
+                            "performer",
+                            "linear attention with random features of the softmax",
+                            new Performer.Config(1, 256))
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));

@@ -44,7 +44,7 @@ public record Backbone(
      * @return {@code (batch, length, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids) {
-        return run(tape, ids, null);
+        return transform(tape, embeddings.forward(tape, ids));
     }
 
     /**
@@ -55,10 +55,20 @@ public record Backbone(
      * @return {@code (1, count, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids, Tensor neededRows) {
+        return transform(tape, embeddings.forward(tape, ids), neededRows);
+    }
+
+    /** {@link #forward(Tape, Tensor)} without the embeddings: vectors {@code (batch, length, channels)} to the same shape. */
+    public Tensor transform(Tape tape, Tensor x) {
+        return run(tape, x, null);
+    }
+
+    /** The rows of {@link #transform(Tape, Tensor)} that are needed, as in {@link #forward(Tape, Tensor, Tensor)}. */
+    public Tensor transform(Tape tape, Tensor x, Tensor neededRows) {
         if (finalDropout.probability() == 0) {
-            return run(tape, ids, neededRows);
+            return run(tape, x, neededRows);
         }
-        return GatherRowsOperation.apply(tape, run(tape, ids, null), neededRows);
+        return GatherRowsOperation.apply(tape, run(tape, x, null), neededRows);
     }
 
     /** As {@link SequenceModel#stateBytes}. */
@@ -75,8 +85,8 @@ public record Backbone(
         return BYTES_PER_NUMBER * layers.stream().mapToLong(numbers).sum();
     }
 
-    private Tensor run(Tape tape, Tensor ids, @Nullable Tensor neededRows) {
-        var state = new Block.State(embeddings.forward(tape, ids), null);
+    private Tensor run(Tape tape, Tensor x, @Nullable Tensor neededRows) {
+        var state = new Block.State(x, null);
         for (Block block : layers) {
             state = block.forward(tape, state, block == layers.getLast() ? neededRows : null);
         }

@@ -24,7 +24,11 @@ public enum Loss {
 
     /** The loss of a batch, a scalar; 0 if it has no label. */
     public Tensor mean(Tape tape, SequenceModel model, LabelledBatch batch) {
-        Tensor hidden = model.hidden(tape, batch.inputs(), batch.rows());
+        return mean(tape, model, model.hidden(tape, batch.inputs(), batch.rows()), batch);
+    }
+
+    /** The loss of a batch, whatever its inputs, from the vectors that the model has at its labelled positions. */
+    public Tensor mean(Tape tape, SequenceModel model, Tensor hidden, LabelledBatch batch) {
         return switch (this) {
             case CROSS_ENTROPY, CROSS_ENTROPY_EMBEDDINGS ->
                     crossEntropy(tape, model, hidden, batch).loss();

@@ -8,7 +8,7 @@ import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.nn.Init;
 
 /**
- * A language model.
+ * A model of sequences, of token ids or of vectors.
  *
  * @param sequenceMixer mixes over time
  * @param block what is around the sequence mixer; the mixer's usual one where {@link BlockKind#AUTO} is given
@@ -18,6 +18,7 @@ import dev.panthera.nn.Init;
  * @param vocabSize number of tokens
  * @param maxPositions rows of the learned position table; 0: no positions
  * @param length the longest sequence that the model will see
+ * @param continuous whether positions hold vectors instead of tokens: a {@link ContinuousModel}, else a {@link LanguageModel}
  * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
  *     head has its own weights
  * @param embeddingInit what the word table starts as
@@ -35,6 +36,7 @@ public record ModelConfig(
         int vocabSize,
         int maxPositions,
         int length,
+        boolean continuous,
         boolean learnWordEmbeddings,
         EmbeddingInit embeddingInit,
         double embeddingDropout,
@@ -42,7 +44,7 @@ public record ModelConfig(
         double dropPath,
         double normEpsilon) {
 
-    /** With the mixer's usual block, and the usual initial values of the word table. */
+    /** Of token ids, with the mixer's usual block and the usual initial values of the word table. */
     public ModelConfig(
             MixerConfig sequenceMixer,
             StateMixerConfig stateMixer,
@@ -65,6 +67,7 @@ public record ModelConfig(
                 vocabSize,
                 maxPositions,
                 length,
+                false,
                 learnWordEmbeddings,
                 EmbeddingInit.DEFAULT,
                 embeddingDropout,
@@ -92,9 +95,12 @@ public record ModelConfig(
         block = block.with(sequenceMixer);
     }
 
-    /** How linear layers start in a model of such blocks. */
-    Init.Scheme initScheme() {
-        return block == BlockKind.MAMBA ? Init.Scheme.MAMBA : Init.Scheme.TRANSFORMER;
+    /** What parameters start from in a model of such blocks. */
+    Init init(long seed) {
+        return new Init(
+                seed,
+                layers,
+                block == BlockKind.MAMBA ? Init.Scheme.MAMBA : Init.Scheme.TRANSFORMER);
     }
 
     private static void requireProbability(String name, double value) {

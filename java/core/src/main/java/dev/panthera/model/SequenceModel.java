@@ -6,11 +6,13 @@ import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
 /** A model that answers at the labelled positions of a task's rows; what the training of all models needs to know. */
-public sealed interface SequenceModel extends Parameterized permits LanguageModel {
+public sealed interface SequenceModel extends Parameterized permits LanguageModel, ContinuousModel {
 
     /** A model with fresh parameters; the same seed gives the same values. */
     static SequenceModel of(ModelConfig config, long seed) {
-        return LanguageModel.of(config, seed);
+        return config.continuous()
+                ? ContinuousModel.of(config, seed)
+                : LanguageModel.of(config, seed);
     }
 
     Backbone backbone();

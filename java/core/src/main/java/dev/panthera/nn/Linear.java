@@ -32,6 +32,12 @@ public record Linear(Tensor weight, @Nullable Tensor bias) implements FeatureLay
         return new Linear(init.residualWeight(out, in), bias ? init.constant(0, out) : null);
     }
 
+    /** A layer with bias outside of the scheme of {@link Init}: all values start uniform in {@code 1 / sqrt(in)}. */
+    public static Linear uniform(int in, int out, Init init) {
+        double bound = 1 / Math.sqrt(in);
+        return new Linear(init.uniform(bound, out, in), init.uniform(bound, out));
+    }
+
     /** The layer that computes some of the outputs, with the same parameters. */
     public Linear outputs(int first, int count) {
         return new Linear(weight.part(first, count), bias == null ? null : bias.part(first, count));

@@ -1,6 +1,7 @@
 package dev.panthera.parity;
 
 import dev.panthera.task.CompositionalMqar;
+import dev.panthera.task.ContinuousMqar;
 import dev.panthera.task.Filler;
 import dev.panthera.task.ForgettingMqar;
 import dev.panthera.task.Mqar;
@@ -8,6 +9,10 @@ import dev.panthera.task.RowStream;
 import dev.panthera.task.Split;
 import dev.panthera.task.TaskConfig;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
 
@@ -22,17 +27,19 @@ final class DataCases {
 
     /** Rows of a task: our oracle recomputes each label from the inputs. */
     private static void rows(TaskConfig task, Golden golden, Comparison comparison) {
-        int[] inputs = golden.ints("inputs");
-        int[] labels = golden.ints("labels");
-        int length = golden.shape("inputs")[1];
-        int wrong = 0;
+        rows(task, golden.ints("inputs"), golden.ints("labels"), comparison);
+    }
+
+    private static void rows(TaskConfig task, int[] inputs, int[] labels, Comparison comparison) {
+        int ids = task.inputsPerRow();
+        int length = task.length();
+        int wrong = inputs.length / ids == labels.length / length ? 0 : 1;
         String first = "rows of another task";
-        for (int row = 0; row < inputs.length / length; row++) {
-            int begin = row * length;
+        for (int row = 0; row < inputs.length / ids; row++) {
             Optional<String> problem =
                     task.verify(
-                            Arrays.copyOfRange(inputs, begin, begin + length),
-                            Arrays.copyOfRange(labels, begin, begin + length));
+                            Arrays.copyOfRange(inputs, row * ids, (row + 1) * ids),
+                            Arrays.copyOfRange(labels, row * length, (row + 1) * length));
             if (problem.isPresent() && wrong++ == 0) {
                 first = "wrong rows, the first being %d: %s".formatted(row, problem.get());
             }
@@ -73,6 +80,49 @@ final class DataCases {
                         filler(options));
         options.finish();
         rows(task, golden, comparison);
+    }
+
+    /**
+     * Rows of continuous recall: vectors of embeddings, which tell the ids. Recorded labels are those of the queries alone. With
+     * one mapping for all rows, the original draws keys and values anew for each; so these rows have a mapping each.
+     */
+    static void continuousMqarRows(Golden golden, Workbench bench, Comparison comparison) {
+        Options options =
+                options(golden).ignoring("input_seq_len", "vocab_size", "per_sequence_mapping");
+        var task =
+                new ContinuousMqar(
+                        golden.shape("embeddings")[0],
+                        options.integer("num_kv_pairs", 8),
+                        options.integer("num_passes", 1),
+                        false);
+        options.finish();
+        int[] recorded = golden.ints("labels");
+        int[] labels = new int[recorded.length / task.pairs() * task.length()];
+        Arrays.fill(labels, TaskConfig.IGNORE);
+        for (int i = 0; i < recorded.length; i++) {
+            int row = i / task.pairs();
+            labels[row * task.length() + task.contextLength() + i % task.pairs()] = recorded[i];
+        }
+        rows(task, embeddedIds(golden), labels, comparison);
+    }
+
+    /** Which embedding each vector is; the number of embeddings for zeros, and -1 for none of these. */
+    private static int[] embeddedIds(Golden golden) {
+        int[] shape = golden.shape("embeddings");
+        Map<List<Double>, Integer> ids = new HashMap<>();
+        double[] embeddings = golden.doubles("embeddings");
+        for (int id = 0; id < shape[0]; id++) {
+            ids.put(vector(embeddings, id, shape[1]), id);
+        }
+        ids.put(Collections.nCopies(shape[1], 0.0), shape[0]);
+        double[] inputs = golden.doubles("inputs");
+        int[] found = new int[inputs.length / shape[1]];
+        Arrays.setAll(found, i -> ids.getOrDefault(vector(inputs, i, shape[1]), -1));
+        return found;
+    }
+
+    private static List<Double> vector(double[] values, int index, int width) {
+        return Arrays.stream(values, index * width, (index + 1) * width).boxed().toList();
     }
 
     /** A circuit over tokens, by vocabulary and length. */

@@ -15,6 +15,8 @@ import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.FilterLayout;
 import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.ReshapeOperation;
+import dev.panthera.tensor.RotaryOperation;
 import dev.panthera.tensor.SelectiveScanOperation;
 import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
@@ -38,6 +40,7 @@ final class KernelCases {
     private static final Pattern EPSILON_IN_NOTES =
             Pattern.compile("eps\\s+([0-9.]+(?:e-?[0-9]+)?)");
     private static final double USUAL_EPSILON = 1e-5;
+    private static final double USUAL_BASE = 10000;
     private static final String UPSTREAM = "grad_out.y";
 
     private static final Map<String, ParityCase> KERNELS =
@@ -56,6 +59,8 @@ final class KernelCases {
                     Map.entry("logsigmoid", activation(Activation.LOG_SIGMOID)),
                     Map.entry("relu_squared", activation(Activation.RELU_SQUARED)),
                     Map.entry("rmsnorm", norm(NormKind.RMS)),
+                    Map.entry("rope_half", rotary(false)),
+                    Map.entry("rope_interleaved", rotary(true)),
                     Map.entry("selective_scan", KernelCases::selectiveScan),
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
                     Map.entry("silu", activation(Activation.SILU)),
@@ -81,6 +86,23 @@ final class KernelCases {
                         comparison,
                         "x",
                         (tape, x) -> ActivationOperation.apply(tape, function, x));
+    }
+
+    /** Positions are the last dimension but one; all in front of it are as good as sequences. */
+    private static ParityCase rotary(boolean interleaved) {
+        return (golden, bench, comparison) -> {
+            double base = golden.metadata("base").map(Double::parseDouble).orElse(USUAL_BASE);
+            differentiate(
+                    golden,
+                    bench,
+                    comparison,
+                    "x",
+                    (tape, x) -> {
+                        Tensor rows = ReshapeOperation.apply(tape, x, -1, x.size(-2), x.size(-1));
+                        return RotaryOperation.apply(
+                                tape, Columns.of(rows), 1, interleaved, base, null);
+                    });
+        };
     }
 
     private static ParityCase norm(NormKind kind) {

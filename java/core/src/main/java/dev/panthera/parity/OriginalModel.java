@@ -4,6 +4,8 @@ import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.StateMixerConfig;
+import dev.panthera.model.Backbone;
+import dev.panthera.model.ContinuousModel;
 import dev.panthera.model.LanguageModel;
 import dev.panthera.model.ModelConfig;
 import dev.panthera.nn.EmbeddingInit;
@@ -13,6 +15,9 @@ final class OriginalModel {
 
     /** The original's class of models of token ids. */
     static final String LANGUAGE_MODEL = "zoology.model.LanguageModel";
+
+    /** The original's class of models of vectors. */
+    static final String CONTINUOUS_MODEL = "zoology.model.ContinuousInputModel";
 
     /** Any: recorded parameters replace the initial ones. */
     private static final long SEED = 0;
@@ -29,10 +34,20 @@ final class OriginalModel {
      */
     static LanguageModel build(Options options, int length) {
         var model = LanguageModel.of(config(options, length), SEED);
-        model.backbone()
-                .layers()
-                .forEach(block -> OriginalModules.rejectWrappedTaps(block.sequenceMixer(), length));
+        rejectWrappedTaps(model.backbone(), length);
         return model;
+    }
+
+    /** As {@link #build} for a model of vectors. */
+    static ContinuousModel buildContinuous(Options options, int length) {
+        var model = ContinuousModel.of(config(options, length), SEED);
+        rejectWrappedTaps(model.backbone(), length);
+        return model;
+    }
+
+    private static void rejectWrappedTaps(Backbone backbone, int length) {
+        backbone.layers()
+                .forEach(block -> OriginalModules.rejectWrappedTaps(block.sequenceMixer(), length));
     }
 
     /**
@@ -56,6 +71,7 @@ final class OriginalModel {
                         vocabSize,
                         Math.max(0, options.integer("max_position_embeddings", 64)),
                         length,
+                        false,
                         options.flag("learnable_word_embeddings", true),
                         embeddingInit(options.text("embedding_init_type", "default")),
                         0,

@@ -3,6 +3,7 @@ package dev.panthera.parity;
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.Based;
 import dev.panthera.mixer.Glu;
 import dev.panthera.mixer.H3;
 import dev.panthera.mixer.Hybrid;
@@ -48,6 +49,7 @@ final class OriginalModules {
                             LISTING + "BaseImplicitConv",
                             options -> listedBaseConv(options, true)),
                     Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
+                    Map.entry("zoology.mixers.based.Based", OriginalModules::based),
                     Map.entry(
                             "zoology.mixers.convolution.ImplicitLongConvolution",
                             OriginalModules::implicitLongConvolution),
@@ -242,6 +244,24 @@ final class OriginalModules {
         arguments.ignoring("attention_dropout", "dropout");
         return new SlidingAttention.Config(
                 1, arguments.integer("block_size", 256), true, 0, arguments.flag("bias", true));
+    }
+
+    private static MixerConfig based(Options arguments) {
+        int heads = arguments.integer("num_heads", 12);
+        if (arguments.integer("num_key_value_heads", 12) != heads) {
+            throw new UnknownCaseException("based whose keys have another number of heads");
+        }
+        arguments.ignoring("l_max", "train_view");
+        return new Based.Config(
+                arguments.integer("feature_dim", 16),
+                heads,
+                OriginalFeatureMaps.config(
+                        arguments.text("feature_name", "taylor_exp"),
+                        arguments.nested("feature_kwargs")),
+                arguments.number("eps", 1e-12),
+                arguments.flag("causal", true),
+                arguments.flag("apply_rotary", false),
+                arguments.number("rope_theta", 10000));
     }
 
     private static MixerConfig hybrid(Options arguments) {

@@ -23,6 +23,9 @@ final class ParityCases {
                             "zoology.data.compositional_mqar.compositional_mqar",
                             DataCases::compositionalRows),
                     entry(
+                            "zoology.data.stacked_mqar.continuous_mqar",
+                            DataCases::continuousMqarRows),
+                    entry(
                             "zoology.data.circuits.parity",
                             DataCases.circuit((vocab, length) -> new Parity(length))),
                     entry(
@@ -50,8 +53,10 @@ final class ParityCases {
      * @throws UnknownCaseException if there is no such case
      */
     static ParityCase of(Golden golden) {
-        if (golden.metadata("module_class").isPresent()) {
-            return new ModuleCase();
+        Optional<String> module = golden.metadata("module_class");
+        if (module.isPresent()) {
+            boolean map = module.get().startsWith(OriginalFeatureMaps.PACKAGE);
+            return map ? new FeatureMapCase() : new ModuleCase();
         }
         Optional<String> model = golden.metadata("model_class");
         if (model.isPresent() || golden.metadata("model_config").isPresent()) {
@@ -70,10 +75,12 @@ final class ParityCases {
     }
 
     private static ParityCase model(Golden golden, String className) {
-        if (!className.equals(OriginalModel.LANGUAGE_MODEL)) {
-            throw new UnknownCaseException("class " + className);
-        }
-        return golden.has("batch_inputs") ? new TrajectoryCase() : new ModelCase();
+        return switch (className) {
+            case OriginalModel.LANGUAGE_MODEL ->
+                    golden.has("batch_inputs") ? new TrajectoryCase() : new ModelCase();
+            case OriginalModel.CONTINUOUS_MODEL -> new ContinuousModelCase();
+            default -> throw new UnknownCaseException("class " + className);
+        };
     }
 
     private static ParityCase known(Optional<ParityCase> found, String what) {

@@ -14,7 +14,9 @@ public enum Purpose {
     /** Order of the rows within a segment; index: the epoch. */
     SHUFFLE(18),
     /** Order of the batches across segments; index: the epoch. */
-    BATCH_ORDER(19);
+    BATCH_ORDER(19),
+    /** What all rows of a data set share, in all splits. */
+    SHARED(20);
 
     private final int code;
 

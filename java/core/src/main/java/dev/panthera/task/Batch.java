@@ -9,8 +9,8 @@ import java.util.Map;
  *
  * @param task   the rows' task
  * @param rows   number of rows, at least 1; the last batch of a segment may be short
- * @param inputs token ids, int32 in native byte order, off-heap, (rows, length)
- * @param labels token ids or {@link TaskConfig#IGNORE}, likewise
+ * @param inputs token ids, int32 in native byte order, off-heap, (rows, {@link TaskConfig#inputsPerRow})
+ * @param labels what is to be predicted or {@link TaskConfig#IGNORE}, likewise, (rows, length)
  */
 public record Batch(TaskConfig task, int rows, MemorySegment inputs, MemorySegment labels) {
 

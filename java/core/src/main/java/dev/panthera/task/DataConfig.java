@@ -1,6 +1,7 @@
 package dev.panthera.task;
 
 import dev.panthera.UserException;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -15,7 +16,7 @@ import java.util.stream.Stream;
 public record DataConfig(
         List<DataSegment> train, List<DataSegment> validation, List<DataSegment> test, long seed) {
 
-    /** @throws UserException if there are no training or no test segments, or a split has too many */
+    /** @throws UserException if there are no training or no test segments, a split has too many, or tasks do not go together */
     public DataConfig {
         train = List.copyOf(train);
         validation = List.copyOf(validation);
@@ -29,6 +30,26 @@ public record DataConfig(
                     segments.size(),
                     RowStream.SEGMENTS);
         }
+        TaskConfig first = train.getFirst().task();
+        tasks(train, validation, test).forEach(other -> requireSameKind(first, other));
+    }
+
+    private static void requireSameKind(TaskConfig first, TaskConfig other) {
+        UserException.require(
+                first.continuous() == other.continuous(),
+                "%s and %s: one has tokens, the other vectors, and a model takes one of them; use tasks of one kind",
+                first.name(),
+                other.name());
+        UserException.require(
+                !first.continuous() || first.vocabSize() == other.vocabSize(),
+                "--vocab %d and %d: half of the tokens are values, so tasks on vectors need the same number; use one",
+                first.vocabSize(),
+                other.vocabSize());
+    }
+
+    /** Whether {@linkplain TaskConfig#continuous positions hold vectors}. */
+    public boolean continuous() {
+        return train.getFirst().task().continuous();
     }
 
     /** The segments of a split. */
@@ -47,15 +68,16 @@ public record DataConfig(
 
     /** The smallest vocabulary that covers every segment. */
     public int vocabSize() {
-        return tasks().mapToInt(TaskConfig::vocabSize).max().orElseThrow();
+        return tasks(train, validation, test).mapToInt(TaskConfig::vocabSize).max().orElseThrow();
     }
 
     /** The longest row of any segment. */
     public int maxLength() {
-        return tasks().mapToInt(TaskConfig::length).max().orElseThrow();
+        return tasks(train, validation, test).mapToInt(TaskConfig::length).max().orElseThrow();
     }
 
-    private Stream<TaskConfig> tasks() {
-        return Stream.of(train, validation, test).flatMap(List::stream).map(DataSegment::task);
+    @SafeVarargs
+    private static Stream<TaskConfig> tasks(List<DataSegment>... splits) {
+        return Arrays.stream(splits).flatMap(List::stream).map(DataSegment::task);
     }
 }

@@ -74,6 +74,7 @@ public final class Dataset implements AutoCloseable {
         UserException.require(
                 batchSize >= 1, "--batch %d: a batch needs at least one row; try 32", batchSize);
         this.order = order;
+        long ids = 0;
         long positions = 0;
         for (DataSegment segment : segments) {
             var part = new Part(segment, new RowStream(seed, split, parts.size()), storage, arena);
@@ -81,11 +82,12 @@ public final class Dataset implements AutoCloseable {
             for (int begin = 0; begin < segment.examples(); ) {
                 int end = begin + Math.min(batchSize, segment.examples() - begin);
                 slices.add(new Slice(part, begin, end));
+                ids = Math.max(ids, (long) (end - begin) * part.task.inputsPerRow());
                 positions = Math.max(positions, (long) (end - begin) * part.task.length());
                 begin = end;
             }
         }
-        inputs = arena.allocate(positions * Integer.BYTES, CACHE_LINE);
+        inputs = arena.allocate(ids * Integer.BYTES, CACHE_LINE);
         labels = arena.allocate(positions * Integer.BYTES, CACHE_LINE);
         sliceOrder = identity(slices.size());
         batchRandom = new RowStream(seed, split, 0).random(Purpose.BATCH_ORDER);
@@ -123,8 +125,10 @@ public final class Dataset implements AutoCloseable {
             part.source.copy(part.rows[place], inputs, labels, place - slice.begin());
         }
         int rows = slice.end() - slice.begin();
-        long bytes = (long) rows * part.task.length() * Integer.BYTES;
-        return new Batch(part.task, rows, inputs.asSlice(0, bytes), labels.asSlice(0, bytes));
+        long inputBytes = (long) rows * part.task.inputsPerRow() * Integer.BYTES;
+        long labelBytes = (long) rows * part.task.length() * Integer.BYTES;
+        return new Batch(
+                part.task, rows, inputs.asSlice(0, inputBytes), labels.asSlice(0, labelBytes));
     }
 
     @Override

@@ -6,13 +6,17 @@ import java.util.Optional;
 final class RowCheck {
     private RowCheck() {}
 
-    /** A row has as many tokens and labels as the task has positions. */
+    /** A row has as many ids and labels as the task says. */
     static Optional<String> lengths(TaskConfig task, int[] inputs, int[] labels) {
-        return inputs.length == task.length() && labels.length == task.length()
+        return inputs.length == task.inputsPerRow() && labels.length == task.length()
                 ? Optional.empty()
                 : Optional.of(
-                        "inputs and labels have lengths %d and %d; expected %d"
-                                .formatted(inputs.length, labels.length, task.length()));
+                        "inputs and labels have lengths %d and %d; expected %d and %d"
+                                .formatted(
+                                        inputs.length,
+                                        labels.length,
+                                        task.inputsPerRow(),
+                                        task.length()));
     }
 
     /** Tokens in [begin, end) are in [least, bound). */

@@ -8,8 +8,8 @@ public interface RowGenerator {
      * Writes one row.
      *
      * @param index  the row, at least 0; no upper bound
-     * @param inputs receives the token ids of all positions
-     * @param labels receives for each position the token to predict there, or {@link TaskConfig#IGNORE}
+     * @param inputs receives the row's {@link TaskConfig#inputsPerRow} ids
+     * @param labels receives for each position what is to be predicted there, or {@link TaskConfig#IGNORE}
      */
     void row(long index, int[] inputs, int[] labels);
 }

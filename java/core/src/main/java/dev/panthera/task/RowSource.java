@@ -7,7 +7,7 @@ import java.lang.foreign.ValueLayout;
 /** The rows of one segment, copied to off-heap int32 memory on request. */
 sealed interface RowSource {
 
-    /** Copies a row to place {@code slot} of {@code inputs} and {@code labels}, each (rows, length). */
+    /** Copies a row to place {@code slot} of {@code inputs} and {@code labels}, which have the shapes of a {@link Batch}. */
     void copy(int row, MemorySegment inputs, MemorySegment labels, int slot);
 
     /** The rows of {@code segment}; materialised ones live as long as {@code arena}. */
@@ -15,7 +15,7 @@ sealed interface RowSource {
         var streamed =
                 new Streamed(
                         segment.task().generator(stream),
-                        new int[segment.task().length()],
+                        new int[segment.task().inputsPerRow()],
                         new int[segment.task().length()]);
         return switch (storage) {
             case STREAMED -> streamed;
@@ -28,59 +28,67 @@ sealed interface RowSource {
         @Override
         public void copy(int row, MemorySegment inputs, MemorySegment labels, int slot) {
             generator.row(row, inputRow, labelRow);
-            long offset = (long) slot * inputRow.length * Integer.BYTES;
-            MemorySegment.copy(inputRow, 0, inputs, ValueLayout.JAVA_INT, offset, inputRow.length);
-            MemorySegment.copy(labelRow, 0, labels, ValueLayout.JAVA_INT, offset, labelRow.length);
+            place(inputRow, inputs, slot);
+            place(labelRow, labels, slot);
+        }
+
+        private static void place(int[] row, MemorySegment rows, int slot) {
+            long offset = (long) slot * row.length * Integer.BYTES;
+            MemorySegment.copy(row, 0, rows, ValueLayout.JAVA_INT, offset, row.length);
         }
     }
 
-    /** Holds all rows, with two bytes a token where those can tell all tokens apart. */
-    record Materialised(
-            MemorySegment allInputs, MemorySegment allLabels, ValueLayout stored, int length)
-            implements RowSource {
+    /** Holds all rows. */
+    record Materialised(Stored inputRows, Stored labelRows) implements RowSource {
 
         static Materialised of(Streamed rows, DataSegment segment, Arena arena) {
-            int length = segment.task().length();
-            ValueLayout stored =
-                    segment.task().vocabSize() - 1 <= Short.MAX_VALUE
-                            ? ValueLayout.JAVA_SHORT
-                            : ValueLayout.JAVA_INT;
-            long bytes = (long) segment.examples() * length * stored.byteSize();
+            TaskConfig task = segment.task();
             var made =
                     new Materialised(
-                            arena.allocate(bytes, Integer.BYTES),
-                            arena.allocate(bytes, Integer.BYTES),
-                            stored,
-                            length);
+                            Stored.of(task.inputsPerRow(), segment, arena),
+                            Stored.of(task.length(), segment, arena));
             for (int row = 0; row < segment.examples(); row++) {
                 rows.generator.row(row, rows.inputRow, rows.labelRow);
-                made.keep(row, rows.inputRow, made.allInputs);
-                made.keep(row, rows.labelRow, made.allLabels);
+                made.inputRows.keep(row, rows.inputRow);
+                made.labelRows.keep(row, rows.labelRow);
             }
             return made;
         }
 
-        private void keep(int row, int[] tokens, MemorySegment all) {
+        @Override
+        public void copy(int row, MemorySegment inputs, MemorySegment labels, int slot) {
+            inputRows.copy(row, inputs, slot);
+            labelRows.copy(row, labels, slot);
+        }
+    }
+
+    /** Rows of ids or labels, with two bytes each where those can tell all tokens, and nothing, apart. */
+    record Stored(MemorySegment all, ValueLayout layout, int length) {
+
+        static Stored of(int length, DataSegment segment, Arena arena) {
+            ValueLayout layout =
+                    segment.task().vocabSize() <= Short.MAX_VALUE
+                            ? ValueLayout.JAVA_SHORT
+                            : ValueLayout.JAVA_INT;
+            long bytes = (long) segment.examples() * length * layout.byteSize();
+            return new Stored(arena.allocate(bytes, Integer.BYTES), layout, length);
+        }
+
+        void keep(int row, int[] values) {
             long first = (long) row * length;
-            if (stored instanceof ValueLayout.OfInt layout) {
-                MemorySegment.copy(tokens, 0, all, layout, first * Integer.BYTES, length);
+            if (layout instanceof ValueLayout.OfInt ints) {
+                MemorySegment.copy(values, 0, all, ints, first * Integer.BYTES, length);
                 return;
             }
             for (int i = 0; i < length; i++) {
-                all.setAtIndex(ValueLayout.JAVA_SHORT, first + i, (short) tokens[i]);
+                all.setAtIndex(ValueLayout.JAVA_SHORT, first + i, (short) values[i]);
             }
         }
 
-        @Override
-        public void copy(int row, MemorySegment inputs, MemorySegment labels, int slot) {
-            copyRow(row, allInputs, inputs, slot);
-            copyRow(row, allLabels, labels, slot);
-        }
-
-        private void copyRow(int row, MemorySegment all, MemorySegment target, int slot) {
+        void copy(int row, MemorySegment target, int slot) {
             long from = (long) row * length;
             long to = (long) slot * length;
-            if (stored instanceof ValueLayout.OfInt) {
+            if (layout instanceof ValueLayout.OfInt) {
                 MemorySegment.copy(
                         all,
                         from * Integer.BYTES,

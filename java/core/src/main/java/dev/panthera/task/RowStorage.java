@@ -4,6 +4,6 @@ package dev.panthera.task;
 public enum RowStorage {
     /** Rows are made when a batch needs them; memory does not grow with their number. */
     STREAMED,
-    /** Rows are made once and kept off the Java heap: 4 bytes a position, 8 if the vocabulary has more than 32768 tokens. */
+    /** Rows are made once and kept off the Java heap: 2 bytes for each id and label, 4 if the vocabulary has more than 32767 tokens. */
     MATERIALISED
 }

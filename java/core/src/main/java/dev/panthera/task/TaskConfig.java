@@ -30,6 +30,20 @@ public interface TaskConfig {
     /** Positions of each row. */
     int length();
 
+    /**
+     * Whether positions hold vectors instead of tokens. Then a position's inputs are two ids, of a key and of a value; either may
+     * be {@link #vocabSize()}, which is nothing. The input is the vectors of both side by side, in the model's word table as it
+     * is before training, with zeros for nothing. Labels count the values: label j is token {@code vocabSize / 2 + j}.
+     */
+    default boolean continuous() {
+        return false;
+    }
+
+    /** Ids of each row. */
+    default int inputsPerRow() {
+        return continuous() ? Math.multiplyExact(2, length()) : length();
+    }
+
     /** The most positions of a row that have a label. */
     int labelsPerRow();
 
@@ -41,7 +55,7 @@ public interface TaskConfig {
      * asked there, such as the key that a query repeats. Accuracies are reported by it. Called for every label of a
      * test, so it should not allocate.
      *
-     * @param inputs token ids of one row of this task
+     * @param inputs ids of one row of this task
      * @param position a position of the row that has a label
      * @return at least 1, or {@link #NO_DISTANCE} if there is no such place
      */

@@ -24,6 +24,10 @@ public final class Tasks {
                             "MQAR with keys of two tokens, both of which must match",
                             CompositionalMqar.of(64, 4))
                     .with(
+                            "continuous-mqar",
+                            "MQAR on vectors: a position shows a key and its value together",
+                            ContinuousMqar.of(8))
+                    .with(
                             "induction-heads",
                             "at the end: what followed the special token before?",
                             new InductionHeads(16, 64))

@@ -12,7 +12,7 @@ public record EmbeddingOperation(
      * @param ids {@code (batch, length)} int32
      * @param table {@code (vocab_size, channels)}
      * @param positions {@code (max_positions, channels)} or null
-     * @return {@code (batch, length, channels)}
+     * @return {@code (batch, length, channels)}; a constant if neither table is trained
      */
     public static Tensor apply(Tape tape, Tensor ids, Tensor table, @Nullable Tensor positions) {
         int batch = ids.size(0);
@@ -25,9 +25,13 @@ public record EmbeddingOperation(
                         channels,
                         table.size(0),
                         positions == null ? 0 : positions.size(0));
-        var operation =
-                new EmbeddingOperation(
-                        kernel, ids, table, positions, tape.allocate(batch, length, channels));
+        boolean trained =
+                table.requiresGradient() || positions != null && positions.requiresGradient();
+        Tensor y =
+                trained
+                        ? tape.allocate(batch, length, channels)
+                        : tape.allocateConstant(tape.type(), batch, length, channels);
+        var operation = new EmbeddingOperation(kernel, ids, table, positions, y);
         tape.run(operation);
         return operation.y;
     }

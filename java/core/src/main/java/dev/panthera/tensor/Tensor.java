@@ -188,13 +188,23 @@ public final class Tensor {
         return this;
     }
 
+    /** What a parameter starts from; a copy. For before it is in a {@link ParameterStore}. */
+    public float[] initialValues() {
+        return requireInitialValues().clone();
+    }
+
     float[] takeInitialValues() {
+        float[] initial = requireInitialValues();
+        initialValues = null;
+        return initial;
+    }
+
+    private float[] requireInitialValues() {
         float[] initial = initialValues;
         if (initial == null) {
             throw new IllegalStateException(
                     "this tensor is no parameter, or is in a ParameterStore already");
         }
-        initialValues = null;
         return initial;
     }
 

@@ -26,7 +26,7 @@ public final class Checkpoint {
     /** Name of the file in a run's folder. */
     public static final String FILE = "checkpoint.safetensors";
 
-    private static final String FORMAT = "panthera-checkpoint-3";
+    private static final String FORMAT = "panthera-checkpoint-2";
     private static final String FIRST_MOMENT = "optimizer.exp_avg.";
     private static final String SECOND_MOMENT = "optimizer.exp_avg_sq.";
 

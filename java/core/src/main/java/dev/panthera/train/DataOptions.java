@@ -52,6 +52,11 @@ public record DataOptions(
         return config().vocabSize();
     }
 
+    /** Whether {@linkplain dev.panthera.task.TaskConfig#continuous positions hold vectors}. */
+    public boolean continuous() {
+        return config().continuous();
+    }
+
     /** The longest row of any segment. */
     public int maxLength() {
         return config().maxLength();

@@ -20,13 +20,15 @@ final class DistanceTotals {
     void add(Batch batch, int[] labels, int[] predicted) {
         TaskConfig task = batch.task();
         int length = batch.length();
-        if (row.length != length) {
-            row = new int[length];
+        int ids = task.inputsPerRow();
+        if (row.length != ids) {
+            row = new int[ids];
         }
         int next = 0;
-        for (int first = 0; first < batch.rows() * length; first += length) {
-            long offset = (long) first * Integer.BYTES;
-            MemorySegment.copy(batch.inputs(), ValueLayout.JAVA_INT, offset, row, 0, length);
+        for (int r = 0; r < batch.rows(); r++) {
+            int first = r * length;
+            long offset = (long) r * ids * Integer.BYTES;
+            MemorySegment.copy(batch.inputs(), ValueLayout.JAVA_INT, offset, row, 0, ids);
             for (int position = 0; position < length; position++) {
                 int label = labels[first + position];
                 if (label != TaskConfig.IGNORE) {

@@ -62,15 +62,27 @@ public final class Evaluator {
 
     private static void requireFit(TrainConfig config, DataOptions data) {
         UserException.require(
-                data.vocabSize() <= config.data().vocabSize(),
+                data.continuous() == config.data().continuous(),
+                "%s: the model was trained on %s; one has tokens, the other vectors",
+                data.test().getFirst().task().name(),
+                config.data().train().getFirst().task().name());
+        int known = config.data().vocabSize();
+        UserException.require(
+                data.vocabSize() <= known,
                 "--vocab %d: the model knows %d tokens; use at most as many",
                 data.vocabSize(),
-                config.data().vocabSize());
+                known);
         UserException.require(
-                !config.model().positions() || data.maxTestLength() <= config.data().maxLength(),
+                !data.continuous() || data.vocabSize() == known,
+                "--vocab %d: half of the model's %d tokens are values; use as many",
+                data.vocabSize(),
+                known);
+        int positions = config.model().config(config.data()).maxPositions();
+        UserException.require(
+                positions == 0 || data.maxTestLength() <= positions,
                 "--length %d: the model has learned %d positions; test it on rows that are no longer",
                 data.maxTestLength(),
-                config.data().maxLength());
+                positions);
     }
 
     /** Evaluates all examples of a dataset. */

@@ -15,7 +15,7 @@ import dev.panthera.nn.EmbeddingInit;
  * @param layers number of blocks
  * @param dModel channels
  * @param stateMixer mixes over channels; a Mamba block has none
- * @param positions whether positions are learned, as many as the longest sequence has
+ * @param positions whether positions are learned, as many as the longest sequence has; never for data that hold vectors
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
  * @param embeddingInit what the word table starts as
  * @param dropout of the embeddings; a Mamba block has no dropout
@@ -59,11 +59,15 @@ public record ModelOptions(
 
     /** The model for these data, checked. */
     public ModelConfig config(DataOptions data) {
-        return config(data.vocabSize(), data.maxLength());
+        return config(data.vocabSize(), data.maxLength(), data.continuous());
     }
 
     /** The model for sequences of these tokens and up to that length, checked. */
     public ModelConfig config(int vocabSize, int length) {
+        return config(vocabSize, length, false);
+    }
+
+    private ModelConfig config(int vocabSize, int length, boolean continuous) {
         return new ModelConfig(
                 mixer,
                 block,
@@ -71,8 +75,9 @@ public record ModelOptions(
                 dModel,
                 layers,
                 vocabSize,
-                positions ? length : 0,
+                positions && !continuous ? length : 0,
                 length,
+                continuous,
                 learnWordEmbeddings,
                 embeddingInit,
                 dropout,

@@ -43,7 +43,7 @@ final class Session implements AutoCloseable {
     /**
      * Takes over the device and closes it at the end, or now if there is no memory for the model.
      *
-     * @param positions most tokens of a batch
+     * @param positions most positions of a batch
      */
     Session(Device device, TrainConfig config, long positions) {
         this.device = owned.own(device);
@@ -57,7 +57,8 @@ final class Session implements AutoCloseable {
             parameters =
                     owned.own(
                             new ParameterStore(device, stream, DataType.F32, Parameters.of(model)));
-            inputs = owned.own(device.allocate(DataType.I32, positions));
+            int idsPerPosition = config.data().continuous() ? 2 : 1;
+            inputs = owned.own(device.allocate(DataType.I32, idsPerPosition * positions));
             labels = owned.own(device.allocate(DataType.I32, positions));
             rows = owned.own(device.allocate(DataType.I32, positions));
             targets = owned.own(device.allocate(DataType.I32, positions));
@@ -151,7 +152,7 @@ final class Session implements AutoCloseable {
             hostShares.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
         }
         return new LabelledBatch(
-                upload(inputs, batch.inputs(), batch.rows(), batch.length()),
+                upload(inputs, batch.inputs(), batch.rows(), batch.task().inputsPerRow()),
                 upload(rows, hostRows, 1, capacity),
                 upload(labels, hostLabels, 1, capacity),
                 upload(targets, hostTargets, 1, capacity),

@@ -19,8 +19,8 @@ public final class Trainer {
     /** Name of the configuration in a run's folder. */
     public static final String CONFIG_FILE = "config.json";
 
-    /** Training rows are kept in memory up to this many tokens (4 bytes each, 8 of large vocabularies), and made anew in each epoch above it. */
-    private static final long MATERIALISED_TOKENS = 4L << 20;
+    /** Training rows are kept in memory up to this many ids (4 bytes each with their labels, 8 of large vocabularies), and made anew in each epoch above it. */
+    private static final long MATERIALISED_IDS = 4L << 20;
 
     private final TrainConfig config;
     private final RunOptions options;
@@ -100,11 +100,12 @@ public final class Trainer {
     }
 
     private static RowStorage storage(DataOptions data) {
-        long tokens =
+        long ids =
                 data.train().stream()
-                        .mapToLong(segment -> (long) segment.examples() * segment.task().length())
+                        .mapToLong(segment ->
+                                (long) segment.examples() * segment.task().inputsPerRow())
                         .sum();
-        return tokens <= MATERIALISED_TOKENS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
+        return ids <= MATERIALISED_IDS ? RowStorage.MATERIALISED : RowStorage.STREAMED;
     }
 
     private TrainResult run() {
