@@ -202,8 +202,8 @@ class BenchCommandTest {
         step("--steps", "0").refused("--steps 0");
         step("--batch", "0").refused("0");
         decode("--mixer", "atention").refused("atention", "attention");
-        decode("--positions", "5,7").refused("--positions 7", "apart");
-        decode("--positions", "0").refused("--positions 0");
+        run("bench decode --positions 50,60").refused("--positions 60", "apart");
+        run("bench decode --positions 0").refused("--positions 0");
         decode("--steps", "1").refused("--steps 1");
         decode("--batch", "0").refused("--batch 0");
         run("bench data --examples 0").refused("0");

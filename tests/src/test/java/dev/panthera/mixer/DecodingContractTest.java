@@ -33,7 +33,7 @@ class DecodingContractTest {
                     List.of(64, 1, 64, 1));
 
     static List<Contract> contracts() {
-        return MixerContracts.all();
+        return MixerContracts.withShown();
     }
 
     /** Those with convolutions by FFT too. */

@@ -41,14 +41,15 @@ class MixerContractTest {
     private static final int[] LENGTHS = {1, 2, 5, 17, 64, 100};
 
     static List<Contract> contracts() {
-        return MixerContracts.all();
+        return MixerContracts.withShown();
     }
 
     @Test
     void everyRegisteredMixerHasAContractAndAGolden() {
-        assertThat(contracts().stream().map(Contract::name).collect(Collectors.toSet()))
+        List<Contract> registered = MixerContracts.all();
+        assertThat(registered.stream().map(Contract::name).collect(Collectors.toSet()))
                 .containsExactlyInAnyOrderElementsOf(Mixers.SEQUENCE.names());
-        for (Contract contract : contracts()) {
+        for (Contract contract : registered) {
             assertThat(
                             getClass()
                                     .getResource(

@@ -1,13 +1,18 @@
 package dev.panthera.mixer;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.sweep.ExperimentJar;
 import dev.panthera.tensor.ParameterStore;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.testing.Rig;
+import java.io.IOException;
 import java.lang.reflect.RecordComponent;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** Every sequence mixer with the options under which it must keep the contract. A new mixer adds a line. */
 final class MixerContracts {
@@ -102,6 +107,34 @@ final class MixerContracts {
                 new Contract("h3", new H3.Config(6, 1, 0, ConvMethod.DIRECT), "h3"),
                 new Contract("h3", new H3.Config(40, 2, 0, ConvMethod.DIRECT), "h3_headdim2"),
                 new Contract("h3", new H3.Config(3, 4, 0, ConvMethod.DIRECT), "h3_short_L"));
+    }
+
+    /** {@link #all}, and the mixer that docs/adding-a-mixer.md shows. */
+    static List<Contract> withShown() {
+        return Stream.concat(all().stream(), Stream.of(Shown.CONTRACT)).toList();
+    }
+
+    /** Compiled from the file of an experiment, as {@code panthera run} does it. */
+    private static final class Shown {
+        static final Contract CONTRACT = new Contract("gated-convolution", config(), "");
+
+        private static MixerConfig config() {
+            try {
+                Path jar = Files.createTempFile("own-mixer", ".jar");
+                jar.toFile().deleteOnExit();
+                ExperimentJar.compile(Path.of("../experiments/OwnMixer.java"), jar);
+                Class<?> config =
+                        Class.forName(
+                                "OwnMixer$GatedConvolution$Config",
+                                true,
+                                ExperimentJar.loader(jar));
+                var constructor = config.getDeclaredConstructor(int.class);
+                constructor.setAccessible(true);
+                return (MixerConfig) constructor.newInstance(3);
+            } catch (IOException | ReflectiveOperationException failure) {
+                throw new IllegalStateException(failure);
+            }
+        }
     }
 
     /** The configurations of {@link #all} that choose how a convolution is computed, all of whose convolutions go by FFT. */

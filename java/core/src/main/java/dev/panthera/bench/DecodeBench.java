@@ -22,7 +22,7 @@ public final class DecodeBench {
     private static final int FEWEST_STEPS = 5;
 
     /** In which the JVM compiles what a step runs. */
-    private static final double WARM_UP_SECONDS = 0.5;
+    private static final double WARM_UP_SECONDS = 0.2;
 
     private static final int WARM_UP_TOKENS = 64;
 

@@ -168,9 +168,9 @@ public final class DecodeState implements AutoCloseable {
      */
     public Tensor rows(Tape tape, int length, int first, int count) {
         int[] rows = new int[Math.multiplyExact(shared.batch, count)];
-        Math.multiplyExact(shared.batch, length);
         for (int i = 0; i < rows.length; i++) {
-            rows[i] = i / count * length + first + i % count;
+            int sequence = i / count;
+            rows[i] = Math.addExact(Math.multiplyExact(sequence, length), first + i % count);
         }
         Tensor result = tape.allocateConstant(DataType.I32, 1, rows.length);
         shared.stream.copyToDevice(result.values(), rows);

@@ -34,9 +34,12 @@ record LongFilter(
         int position = state.position();
         int count = u.size(1);
         Tensor history = state.history("inputs", u);
-        if (position == 0 || count >= MANY) {
-            Tensor seen = position == 0 ? u : Rows.of(tape, history, 0, position + count);
-            return Rows.last(tape, convolve(tape, seen), count);
+        if (position == 0) {
+            return convolve(tape, u);
+        }
+        if (count >= MANY) {
+            Tensor seen = Rows.of(tape, history, 0, rounded(position + count, state.capacity()));
+            return Rows.of(tape, convolve(tape, seen), position, count);
         }
         Tensor reversed = state.derived("filter", () -> reversed(tape, state.capacity()));
         Tensor y = Rows.allocate(tape, u, count);
@@ -69,6 +72,11 @@ record LongFilter(
     Tensor convolve(Tape tape, Tensor u) {
         return LongConvOperation.apply(
                 tape, Columns.of(u), null, null, values.get(), layout, skip, method);
+    }
+
+    /** Up to a power of two, so that few plans are made: rows that are still zero change no earlier output. */
+    private static int rounded(int length, int atMost) {
+        return (int) Math.min(Long.highestOneBit(2L * length - 1), atMost);
     }
 
     /** Sums the first {@code count} inputs, each times its tap: the newest times the last row of the filter. */
