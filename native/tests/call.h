@@ -12,7 +12,7 @@ typedef enum element { REAL, INTEGER, STATE } element; /* STATE: one C struct of
 /* What an array of a backward op is to the forward op: value, cotangent or gradient of one of its arrays. */
 typedef enum relation { UNRELATED, VALUE_OF, COTANGENT_OF, GRADIENT_OF } relation;
 
-enum { MAX_VIEWS = 16, MAX_DIMENSIONS = PAN_MAX_RANK, DESC_BYTES = 256 };
+enum { MAX_VIEWS = 20, MAX_DIMENSIONS = PAN_MAX_RANK, DESC_BYTES = 256 };
 
 /* One array argument: a strided window into a block of memory. */
 typedef struct view {

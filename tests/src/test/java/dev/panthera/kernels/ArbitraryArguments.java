@@ -24,7 +24,7 @@ final class ArbitraryArguments {
         (1L << 61) + 1
     };
     private static final int SLOT_BYTES = 4096;
-    private static final int SLOTS = 16;
+    private static final int SLOTS = 24;
     private static final byte GUARD = 0x5a;
 
     final DeviceStream stream;

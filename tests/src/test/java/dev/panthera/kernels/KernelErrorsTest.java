@@ -324,6 +324,35 @@ class KernelErrorsTest {
                                 a.workspace(kernel::backwardWorkspaceBytes));
                     },
                     a -> {
+                        var kernel = selectiveScan(a);
+                        kernel.forward(
+                                a.stream,
+                                scanned(a),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.orNull(a.reals()),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = selectiveScan(a);
+                        kernel.backward(
+                                a.stream,
+                                scanned(a),
+                                a.reals(),
+                                a.reals(),
+                                new SelectiveScanKernel.Gradients(
+                                        a.reals(),
+                                        a.reals(),
+                                        a.reals(),
+                                        a.reals(),
+                                        a.reals(),
+                                        a.orNull(a.reals()),
+                                        a.orNull(a.reals()),
+                                        a.orNull(a.reals())),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
                         try (var plan = longConvolution(a).plan(a.stream.device())) {
                             plan.prepare(
                                     a.stream,
@@ -528,6 +557,24 @@ class KernelErrorsTest {
         long in = a.size();
         long out = a.size();
         return new LinearKernel(a.size(), in, out, a.stride(in), a.stride(out));
+    }
+
+    private static SelectiveScanKernel selectiveScan(ArbitraryArguments a) {
+        return new SelectiveScanKernel(
+                a.size(), a.size(), a.size(), a.size(), a.size(), a.size(), a.size(), a.size(),
+                a.size(), a.size());
+    }
+
+    private static SelectiveScanKernel.Inputs scanned(ArbitraryArguments a) {
+        return new SelectiveScanKernel.Inputs(
+                a.reals(),
+                a.reals(),
+                a.reals(),
+                a.reals(),
+                a.reals(),
+                a.orNull(a.reals()),
+                a.orNull(a.reals()),
+                a.orNull(a.reals()));
     }
 
     private static ShortConvKernel shortConvolution(ArbitraryArguments a) {

@@ -88,6 +88,11 @@ final class MixerContracts {
                         new BaseConv.Config(List.of(-1), false, true, true, 0, ConvMethod.DIRECT),
                         "baseconv_long_implicit_act"),
                 new Contract("rwkv-4", new Rwkv4.Config(), "rwkv4_timemix"),
+                new Contract("mamba", new Mamba.Config(4), "mamba"),
+                new Contract(
+                        "mamba",
+                        new Mamba.Config(3, 3, 1, 2, false, true, 0.01, 0.5, 0.1),
+                        "mamba_opts"),
                 new Contract("hyena", new Hyena.Config(ConvMethod.DIRECT), "hyena"),
                 new Contract(
                         "hyena",

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.tensor.Tape;
@@ -134,6 +135,7 @@ class ContinuousModelTest {
     private static ModelConfig config(EmbeddingInit start, int width) {
         return new ModelConfig(
                 new Attention.Config(2, 0, true),
+                BlockKind.AUTO,
                 new Mlp.Config(2),
                 width,
                 1,

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.TaskConfig;
@@ -113,6 +114,7 @@ class LossTest {
         return LanguageModel.of(
                 new ModelConfig(
                         new Attention.Config(2, 0, true),
+                        BlockKind.AUTO,
                         new Passthrough.Config(),
                         WIDTH,
                         1,

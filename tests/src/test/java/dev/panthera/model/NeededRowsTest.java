@@ -7,6 +7,7 @@ import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
+import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
@@ -54,6 +55,7 @@ class NeededRowsTest {
                 Arguments.of(new BaseConv.Config(List.of(-1, 3), ConvMethod.AUTO), none, 0.0, 0.2),
                 Arguments.of(new Hyena.Config(ConvMethod.AUTO), none, 0.0, 0.0),
                 Arguments.of(new Rwkv4.Config(), new Rwkv4ChannelMix.Config(2), 0.0, 0.0),
+                Arguments.of(new Mamba.Config(4), none, 0.0, 0.0),
                 Arguments.of(
                         new Hybrid.Config(List.of(new Hyena.Config(ConvMethod.AUTO), attention)),
                         new Mlp.Config(2),

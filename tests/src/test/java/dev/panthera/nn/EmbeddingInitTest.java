@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.model.LanguageModel;
 import dev.panthera.model.ModelConfig;
@@ -67,6 +68,7 @@ class EmbeddingInitTest {
         var config =
                 new ModelConfig(
                         new Attention.Config(1),
+                        BlockKind.AUTO,
                         new Passthrough.Config(),
                         WIDTH,
                         1,

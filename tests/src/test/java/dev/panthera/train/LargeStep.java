@@ -1,6 +1,7 @@
 package dev.panthera.train;
 
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
@@ -29,6 +30,7 @@ final class LargeStep {
         var model =
                 new ModelOptions(
                         new Attention.Config(1),
+                        BlockKind.AUTO,
                         2,
                         64,
                         new Passthrough.Config(),

@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import dev.panthera.io.SafetensorsFile;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
@@ -32,6 +33,7 @@ final class TinyRuns {
             new TrainConfig(
                     new ModelOptions(
                             new Attention.Config(2),
+                            BlockKind.AUTO,
                             2,
                             16,
                             new Mlp.Config(2),

@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.kernels.ConvMethod;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.model.Loss;
 import dev.panthera.nn.EmbeddingInit;
 import dev.panthera.task.BatchOrder;
@@ -72,6 +73,12 @@ record ConfigOption(
                             ConvMethod.class,
                             "model.mixer.**.method",
                             "How long convolutions are computed."),
+                    one(
+                            "--block",
+                            "auto|transformer|mamba",
+                            BlockKind.class,
+                            "model.block",
+                            "What is around the sequence mixer; auto is what it usually has. A mamba block has no state mixer and no dropout."),
                     text(
                             "--state-mixer",
                             "NAME",

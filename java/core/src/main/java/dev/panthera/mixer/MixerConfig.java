@@ -19,4 +19,9 @@ public interface MixerConfig {
     default boolean needsPositions() {
         return false;
     }
+
+    /** The block in which this mixer is usual, never {@link BlockKind#AUTO}: where no other is asked for, it is used. */
+    default BlockKind usualBlock() {
+        return BlockKind.TRANSFORMER;
+    }
 }

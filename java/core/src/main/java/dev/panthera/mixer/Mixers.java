@@ -44,6 +44,10 @@ public final class Mixers {
                             "H3: a shift and a diagonal state space between two gates",
                             new H3.Config(ConvMethod.AUTO))
                     .with(
+                            "mamba",
+                            "Mamba: a selective state space behind a short convolution, gated",
+                            new Mamba.Config(16))
+                    .with(
                             "based",
                             "linear attention with a feature map",
                             new Based.Config(16, 1, new TaylorExp.Config()))

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /** Embeddings, blocks and the final norm: token ids to hidden vectors. */
 public record Backbone(
         Embeddings embeddings,
-        List<TransformerBlock> layers,
+        List<Block> layers,
         @StateName("ln_f") Norm finalNorm,
         Dropout finalDropout)
         implements Parameterized {
@@ -26,10 +26,10 @@ public record Backbone(
 
     static Backbone of(ModelConfig config, Init init) {
         var embeddings = Embeddings.of(config, init);
-        List<TransformerBlock> blocks = new ArrayList<>();
+        List<Block> blocks = new ArrayList<>();
         for (int i = 0; i < config.layers(); i++) {
             var layer = new Layer(i, config.layers(), config.width(), config.length());
-            blocks.add(TransformerBlock.of(config, layer, init));
+            blocks.add(Block.of(config, layer, init));
         }
         var end = new Layer(config.layers(), config.layers(), config.width(), config.length());
         return new Backbone(
@@ -73,10 +73,7 @@ public record Backbone(
 
     /** As {@link SequenceModel#stateBytes}. */
     long stateBytes(int length) {
-        return bytes(
-                block ->
-                        block.sequenceMixer().stateSize(length)
-                                + block.stateMixer().stateSize(length));
+        return bytes(block -> block.stateSize(length));
     }
 
     /** As {@link SequenceModel#publishedStateBytes}. */
@@ -84,13 +81,13 @@ public record Backbone(
         return bytes(block -> block.sequenceMixer().publishedStateSize(length));
     }
 
-    private long bytes(ToLongFunction<TransformerBlock> numbers) {
+    private long bytes(ToLongFunction<Block> numbers) {
         return BYTES_PER_NUMBER * layers.stream().mapToLong(numbers).sum();
     }
 
     private Tensor run(Tape tape, Tensor x, @Nullable Tensor neededRows) {
-        var state = new TransformerBlock.State(x, null);
-        for (TransformerBlock block : layers) {
+        var state = new Block.State(x, null);
+        for (Block block : layers) {
             state = block.forward(tape, state, block == layers.getLast() ? neededRows : null);
         }
         return finalNorm
@@ -106,7 +103,7 @@ public record Backbone(
      */
     public Tensor extend(Tape tape, Tensor ids, DecodeState kept) {
         Tensor embedded = embeddings.forward(tape, ids, kept.position());
-        var state = new TransformerBlock.State(embedded, null);
+        var state = new Block.State(embedded, null);
         for (int i = 0; i < layers.size(); i++) {
             state = layers.get(i).extend(tape, state, kept.part("layers." + i));
         }

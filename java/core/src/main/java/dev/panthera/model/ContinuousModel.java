@@ -1,7 +1,6 @@
 package dev.panthera.model;
 
 import dev.panthera.nn.Embedding;
-import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.EmbeddingOperation;
@@ -34,7 +33,7 @@ public record ContinuousModel(
 
     /** A model with fresh parameters; the same seed gives the same values. */
     public static ContinuousModel of(ModelConfig config, long seed) {
-        var init = new Init(seed, config.layers());
+        var init = config.init(seed);
         var backbone = Backbone.of(config, init);
         int width = config.width();
         return new ContinuousModel(

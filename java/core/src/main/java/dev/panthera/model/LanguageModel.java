@@ -1,6 +1,5 @@
 package dev.panthera.model;
 
-import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
 import dev.panthera.tensor.Tape;
@@ -13,7 +12,7 @@ public record LanguageModel(Backbone backbone, @StateName("lm_head") Linear head
 
     /** A model with fresh parameters; the same seed gives the same values. */
     public static LanguageModel of(ModelConfig config, long seed) {
-        var init = new Init(seed, config.layers());
+        var init = config.init(seed);
         var backbone = Backbone.of(config, init);
         var head =
                 config.learnWordEmbeddings()

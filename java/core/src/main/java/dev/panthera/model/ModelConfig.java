@@ -1,15 +1,18 @@
 package dev.panthera.model;
 
 import dev.panthera.UserException;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.nn.EmbeddingInit;
+import dev.panthera.nn.Init;
 
 /**
  * A model of sequences, of token ids or of vectors.
  *
  * @param sequenceMixer mixes over time
- * @param stateMixer mixes over channels
+ * @param block what is around the sequence mixer; the mixer's usual one where {@link BlockKind#AUTO} is given
+ * @param stateMixer mixes over channels; a Mamba block has none
  * @param width channels, d_model
  * @param layers number of blocks
  * @param vocabSize number of tokens
@@ -19,13 +22,14 @@ import dev.panthera.nn.EmbeddingInit;
  * @param learnWordEmbeddings trains the word table and ties the head to it; otherwise the table stays as it is and the
  *     head has its own weights
  * @param embeddingInit what the word table starts as
- * @param embeddingDropout at the entry of the first block
+ * @param embeddingDropout at the entry of the first block; a Mamba block has no dropout
  * @param residualDropout on the other residual branches
  * @param dropPath stochastic depth of both branches
  * @param normEpsilon of the final norm; the blocks' is 1e-5
  */
 public record ModelConfig(
         MixerConfig sequenceMixer,
+        BlockKind block,
         StateMixerConfig stateMixer,
         int width,
         int layers,
@@ -40,7 +44,7 @@ public record ModelConfig(
         double dropPath,
         double normEpsilon) {
 
-    /** Of token ids, with the usual initial values of the word table. */
+    /** Of token ids, with the mixer's usual block and the usual initial values of the word table. */
     public ModelConfig(
             MixerConfig sequenceMixer,
             StateMixerConfig stateMixer,
@@ -56,6 +60,7 @@ public record ModelConfig(
             double normEpsilon) {
         this(
                 sequenceMixer,
+                BlockKind.AUTO,
                 stateMixer,
                 width,
                 layers,
@@ -87,6 +92,15 @@ public record ModelConfig(
         requireProbability("residual dropout", residualDropout);
         requireProbability("drop path", dropPath);
         sequenceMixer.check(width);
+        block = block.with(sequenceMixer);
+    }
+
+    /** What parameters start from in a model of such blocks. */
+    Init init(long seed) {
+        return new Init(
+                seed,
+                layers,
+                block == BlockKind.MAMBA ? Init.Scheme.MAMBA : Init.Scheme.TRANSFORMER);
     }
 
     private static void requireProbability(String name, double value) {

@@ -7,14 +7,13 @@ import dev.panthera.mixer.StateMixer;
 import dev.panthera.nn.Dropout;
 import dev.panthera.nn.Init;
 import dev.panthera.nn.Norm;
-import dev.panthera.nn.Parameterized;
 import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A pre-norm block. From block to block goes a pair of the last branch's output and the residual stream before its addition:
+ * A pre-norm block of two branches, of which one mixes over time and the other over channels:
  *
  * <pre>
  *     residual = residual + drop1(hidden)      hidden = sequence_mixer(norm1(residual))
@@ -28,11 +27,8 @@ public record TransformerBlock(
         Norm norm2,
         Dropout drop1,
         Dropout drop2)
-        implements Parameterized {
+        implements Block {
     private static final double NORM_EPSILON = 1e-5;
-
-    /** The pair that blocks pass on; residual is null in front of the first block. */
-    public record State(Tensor hidden, @Nullable Tensor residual) {}
 
     static TransformerBlock of(ModelConfig config, Layer layer, Init init) {
         double drop1 = layer.index() == 0 ? config.embeddingDropout() : config.residualDropout();
@@ -46,18 +42,7 @@ public record TransformerBlock(
                 new Dropout((float) config.residualDropout(), path, layer.dropoutKey(1)));
     }
 
-    /** Applies the block to what the one before passed on; all tensors are {@code (batch, length, channels)}. */
-    public State forward(Tape tape, State state) {
-        return forward(tape, state, null);
-    }
-
-    /**
-     * As {@link #forward(Tape, State)}, where not all positions of the result are used.
-     *
-     * @param neededRows int32 {@code (1, count)}: the only positions, counted over the batch, that are used further on;
-     *     then what follows the sequence mixer is computed for them alone, and the result is {@code (1, count, channels)}.
-     *     Null: all are used.
-     */
+    @Override
     public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
         if (neededRows != null && !stateMixer.isPerPosition()) {
             State all = forward(tape, state, null);
@@ -75,7 +60,7 @@ public record TransformerBlock(
         return new State(stateMixer.forward(tape, second.normalised()), second.sum());
     }
 
-    /** Applies the block to the positions after those that {@code kept} has seen; see {@link Mixer#extend}. */
+    @Override
     public State extend(Tape tape, State state, DecodeState kept) {
         var first = norm1.addAndApply(tape, state.hidden(), state.residual());
         Tensor mixed = sequenceMixer.extend(tape, first.normalised(), kept.part("sequence_mixer"));
@@ -83,6 +68,11 @@ public record TransformerBlock(
         return new State(
                 stateMixer.extend(tape, second.normalised(), kept.part("state_mixer")),
                 second.sum());
+    }
+
+    @Override
+    public long stateSize(int length) {
+        return sequenceMixer.stateSize(length) + stateMixer.stateSize(length);
     }
 
     /** Dropout draws by the place of a row, so where there is any it comes before rows are left out. */

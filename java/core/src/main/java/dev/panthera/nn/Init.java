@@ -7,10 +7,8 @@ import dev.panthera.tensor.Tensor;
 import java.util.Arrays;
 
 /**
- * Makes parameters with their initial values. The scheme is that of the original's Transformer models (every linear
- * weight and embedding N(0, 0.02^2), biases 0, and the weights of projections that write to the residual stream
- * N(0, (0.02 / sqrt(2 n_layers))^2), after Radford et al. 2019). Parameter number k of a model draws from its own
- * sequence of (seed, k).
+ * Makes parameters with their initial values, by one of two {@linkplain Scheme schemes}. Embeddings are N(0, 0.02^2) and the
+ * biases of linear layers 0 in both. Parameter number k of a model draws from its own sequence of (seed, k).
  */
 public final class Init {
     private static final double STANDARD_DEVIATION = 0.02;
@@ -20,25 +18,67 @@ public final class Init {
 
     private final long seed;
     private final int layers;
+    private final Scheme scheme;
     private long parameters;
+
+    /** How the weights of linear layers start, which depends on a model's blocks. */
+    public enum Scheme {
+        /**
+         * Normal, N(0, 0.02^2), and N(0, (0.02 / sqrt(2 n_layers))^2) where a projection writes to the residual stream (Radford
+         * et al. 2019).
+         */
+        TRANSFORMER,
+        /**
+         * Uniform in 1 / sqrt(in), divided by sqrt(n_layers) where a projection writes to the residual stream, of which a block
+         * has one (Gu and Dao 2023, arXiv 2312.00752, and its code).
+         */
+        MAMBA
+    }
+
+    /** Of the scheme of Transformers. */
+    public Init(long seed, int layers) {
+        this(seed, layers, Scheme.TRANSFORMER);
+    }
 
     /**
      * @param seed model seed
      * @param layers number of blocks of the model, for the scale of residual projections
      */
-    public Init(long seed, int layers) {
+    public Init(long seed, int layers, Scheme scheme) {
         this.seed = seed;
         this.layers = layers;
+        this.scheme = scheme;
     }
 
-    /** Weight of a linear layer: N(0, 0.02^2). */
+    /** Weight of a linear layer. */
     public Tensor linearWeight(int out, int in) {
-        return normal(STANDARD_DEVIATION, true, out, in);
+        return switch (scheme) {
+            case TRANSFORMER -> normal(STANDARD_DEVIATION, true, out, in);
+            case MAMBA -> uniform(1 / Math.sqrt(in), out, in);
+        };
     }
 
-    /** Weight of a projection that writes to the residual stream: N(0, (0.02 / sqrt(2 n_layers))^2). */
+    /** Weight of a projection that writes to the residual stream. */
     public Tensor residualWeight(int out, int in) {
-        return normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
+        return switch (scheme) {
+            case TRANSFORMER ->
+                    normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
+            case MAMBA -> uniform(1 / Math.sqrt((double) in * layers), out, in);
+        };
+    }
+
+    /**
+     * Biases whose softplus is log-uniform between two step sizes, and not below a third: x = s + log(1 - exp(-s)).
+     */
+    public Tensor stepBias(double smallest, double largest, double floor, int count) {
+        CounterRandom random = next();
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            double exponent = random.nextDouble() * Math.log(largest / smallest);
+            double step = Math.max(floor, smallest * Math.exp(exponent));
+            values[i] = (float) (step + Math.log(-Math.expm1(-step)));
+        }
+        return Tensor.parameter(values, true, count);
     }
 
     /** An embedding table. */

@@ -24,7 +24,12 @@ public record Linear(Tensor weight, @Nullable Tensor bias) implements FeatureLay
 
     /** A layer with bias that writes to the residual stream, and starts smaller the deeper the model is. */
     public static Linear residual(int in, int out, Init init) {
-        return new Linear(init.residualWeight(out, in), init.constant(0, out));
+        return residual(in, out, true, init);
+    }
+
+    /** As {@link #residual(int, int, Init)}, with or without bias. */
+    public static Linear residual(int in, int out, boolean bias, Init init) {
+        return new Linear(init.residualWeight(out, in), bias ? init.constant(0, out) : null);
     }
 
     /** A layer with bias outside of the scheme of {@link Init}: all values start uniform in {@code 1 / sqrt(in)}. */

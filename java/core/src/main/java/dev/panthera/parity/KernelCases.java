@@ -17,6 +17,7 @@ import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
 import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.RotaryOperation;
+import dev.panthera.tensor.SelectiveScanOperation;
 import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -60,6 +61,7 @@ final class KernelCases {
                     Map.entry("rmsnorm", norm(NormKind.RMS)),
                     Map.entry("rope_half", rotary(false)),
                     Map.entry("rope_interleaved", rotary(true)),
+                    Map.entry("selective_scan", KernelCases::selectiveScan),
                     Map.entry("sigmoid", activation(Activation.SIGMOID)),
                     Map.entry("silu", activation(Activation.SILU)),
                     Map.entry("taylor_linear_attention", KernelCases::taylorLinearAttention),
@@ -226,6 +228,62 @@ final class KernelCases {
         comparison.gradient("grad_in.u", transposed(bench.gradient(u), batch, length, channels));
         comparison.gradient("grad_in.k", bench.gradient(filter));
         comparison.gradient("grad_in.D", bench.gradient(skip));
+    }
+
+    /** Recorded with channels and states in front of positions; skip, bias and gate may be absent. */
+    private static void selectiveScan(Golden golden, Workbench bench, Comparison comparison) {
+        Tensor u = positionsFirst(golden, bench, "u");
+        Tensor delta = positionsFirst(golden, bench, "delta");
+        Tensor rates = bench.leaf(golden, "in.A_log");
+        Tensor b = positionsFirst(golden, bench, "B");
+        Tensor c = positionsFirst(golden, bench, "C");
+        Tensor skip = golden.has("in.D") ? bench.leaf(golden, "in.D") : null;
+        Tensor bias = golden.has("in.delta_bias") ? bench.leaf(golden, "in.delta_bias") : null;
+        Tensor z = golden.has("in.z") ? positionsFirst(golden, bench, "z") : null;
+        var inputs =
+                new SelectiveScanOperation.Inputs(
+                        Columns.of(u),
+                        Columns.of(delta),
+                        rates,
+                        Columns.of(b),
+                        Columns.of(c),
+                        skip,
+                        bias,
+                        z == null ? null : Columns.of(z));
+        bench.tape().begin(Tape.Mode.TRAINING);
+        Tensor y = SelectiveScanOperation.apply(bench.tape(), inputs);
+        comparison.output("out.y", channelsFirst(bench.values(y), y));
+        int[] shape = golden.shape(UPSTREAM);
+        double[] upstream = transposed(golden.doubles(UPSTREAM), shape[0], shape[1], shape[2]);
+        bench.tape().backward(y, bench.upload(upstream));
+        comparison.gradient("grad_in.u", channelsFirst(bench.gradient(u), u));
+        comparison.gradient("grad_in.delta", channelsFirst(bench.gradient(delta), delta));
+        comparison.gradient("grad_in.A_log", bench.gradient(rates));
+        comparison.gradient("grad_in.B", channelsFirst(bench.gradient(b), b));
+        comparison.gradient("grad_in.C", channelsFirst(bench.gradient(c), c));
+        if (skip != null) {
+            comparison.gradient("grad_in.D", bench.gradient(skip));
+        }
+        if (bias != null) {
+            comparison.gradient("grad_in.delta_bias", bench.gradient(bias));
+        }
+        if (z != null) {
+            comparison.gradient("grad_in.z", channelsFirst(bench.gradient(z), z));
+        }
+    }
+
+    /** An input that was recorded as (batch, channels, length), as we have it. */
+    private static Tensor positionsFirst(Golden golden, Workbench bench, String name) {
+        int[] shape = golden.shape("in." + name);
+        double[] values =
+                transposed(golden.doubles("in." + name), shape[0], shape[1], shape[2]);
+        return Tensor.leaf(
+                bench.upload(values), bench.zeros(values.length), shape[0], shape[2], shape[1]);
+    }
+
+    /** Values of a tensor (batch, length, channels), as they were recorded. */
+    private static double[] channelsFirst(double[] values, Tensor tensor) {
+        return transposed(values, tensor.size(0), tensor.size(1), tensor.size(2));
     }
 
     /** Each of {@code count} matrices, transposed. */

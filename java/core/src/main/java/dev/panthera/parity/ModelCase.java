@@ -2,7 +2,7 @@ package dev.panthera.parity;
 
 import dev.panthera.model.Backbone;
 import dev.panthera.model.LanguageModel;
-import dev.panthera.model.TransformerBlock;
+import dev.panthera.model.Block;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
@@ -36,7 +36,7 @@ final class ModelCase implements ParityCase {
             Golden golden, Workbench bench, Comparison comparison, Backbone backbone, Tensor ids) {
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.EVALUATION);
-        var state = new TransformerBlock.State(backbone.embeddings().forward(tape, ids), null);
+        var state = new Block.State(backbone.embeddings().forward(tape, ids), null);
         comparison.output("embeddings", bench.values(state.hidden()));
         for (int i = 0; i < backbone.layers().size(); i++) {
             state = backbone.layers().get(i).forward(tape, state);

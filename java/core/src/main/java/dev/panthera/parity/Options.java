@@ -115,6 +115,11 @@ final class Options {
         return value.stringValue();
     }
 
+    /** Whether an option that may also be of another type is this text; if so, it has been read. */
+    boolean isText(String name, String text) {
+        return has(name) && values.get(name).isString() && text(name).equals(text);
+    }
+
     /** The options in the object called {@code name}; none if it is absent. */
     Options nested(String name) {
         if (!has(name)) {

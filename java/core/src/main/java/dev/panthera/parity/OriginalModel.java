@@ -1,5 +1,6 @@
 package dev.panthera.parity;
 
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.StateMixerConfig;
@@ -58,15 +59,12 @@ final class OriginalModel {
      */
     static ModelConfig config(Options options, int length) {
         options.ignoring("name", "embed_dropout", "resid_dropout", "drop_path");
-        String block = options.text("block_type", "TransformerBlock");
-        if (!block.equals("TransformerBlock")) {
-            throw new UnknownCaseException("block " + block);
-        }
         int multiple = options.integer("pad_vocab_size_multiple", 1);
         int vocabSize = Math.ceilDiv(options.integer("vocab_size", 8192), multiple) * multiple;
         var config =
                 new ModelConfig(
                         sequenceMixer(options.nested("sequence_mixer")),
+                        block(options.text("block_type", "TransformerBlock")),
                         stateMixer(options, "state_mixer"),
                         options.integer("d_model", 128),
                         options.integer("n_layers", 2),
@@ -82,6 +80,14 @@ final class OriginalModel {
                         options.number("layer_norm_epsilon", 1e-5));
         options.finish();
         return config;
+    }
+
+    private static BlockKind block(String name) {
+        return switch (name) {
+            case "TransformerBlock" -> BlockKind.TRANSFORMER;
+            case "MambaBlock" -> BlockKind.MAMBA;
+            default -> throw new UnknownCaseException("block " + name);
+        };
     }
 
     private static EmbeddingInit embeddingInit(String name) {

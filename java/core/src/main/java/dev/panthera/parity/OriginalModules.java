@@ -12,6 +12,7 @@ import dev.panthera.mixer.HyenaFilter;
 import dev.panthera.mixer.ImplicitLongConvolution;
 import dev.panthera.mixer.Layer;
 import dev.panthera.mixer.LongConvolution;
+import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
@@ -63,6 +64,7 @@ final class OriginalModules {
                     Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
                     Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
+                    Map.entry("zoology.mixers.mamba.Mamba", OriginalModules::mamba),
                     Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
                     Map.entry(
                             "zoology.mixers.slide_attn.SlidingAttn",
@@ -225,6 +227,22 @@ final class OriginalModules {
                 arguments.integer("head_dim", 1),
                 arguments.integer("l_max", 0),
                 ConvMethod.AUTO);
+    }
+
+    /** How and where a scan is computed makes no difference, nor what the step sizes start from. */
+    private static MixerConfig mamba(Options arguments) {
+        arguments.ignoring("use_fast_path", "device", "dtype", "dt_scale", "dt_init");
+        boolean usualRank = arguments.isText("dt_rank", "auto");
+        return new Mamba.Config(
+                arguments.integer("d_state", 16),
+                arguments.integer("d_conv", 4),
+                arguments.integer("expand", 2),
+                usualRank ? 0 : arguments.integer("dt_rank", 0),
+                arguments.flag("conv_bias", true),
+                arguments.flag("bias", false),
+                arguments.number("dt_min", 0.001),
+                arguments.number("dt_max", 0.1),
+                arguments.number("dt_init_floor", 1e-4));
     }
 
     private static MixerConfig slidingAttention(Options arguments) {

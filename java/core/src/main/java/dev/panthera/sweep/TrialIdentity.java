@@ -39,7 +39,7 @@ public final class TrialIdentity {
     public static String of(TrainConfig config) {
         MessageDigest digest = sha256();
         digest.update(("semantics " + SEMANTICS + "\n").getBytes(StandardCharsets.UTF_8));
-        digest.update(ConfigFile.toJsonLine(config).getBytes(StandardCharsets.UTF_8));
+        digest.update(ConfigFile.toIdentity(config).getBytes(StandardCharsets.UTF_8));
         foreign(config)
                 .forEach((name, code) -> {
                     digest.update(name.getBytes(StandardCharsets.UTF_8));

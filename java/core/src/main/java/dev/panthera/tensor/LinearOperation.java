@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 
 /** {@code y = x W^T + b} on every row; see {@link LinearKernel}. */
 public record LinearOperation(
-        LinearKernel kernel, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y)
+        LinearKernel kernel, Columns x, Tensor weight, @Nullable Tensor bias, Tensor y)
         implements Operation {
 
     /**
@@ -15,19 +15,25 @@ public record LinearOperation(
      * @return {@code (..., out)}
      */
     public static Tensor apply(Tape tape, Tensor x, Tensor weight, @Nullable Tensor bias) {
-        if (weight.rank() != 2 || weight.size(1) != x.size(-1)) {
+        return apply(tape, Columns.of(x), weight, bias);
+    }
+
+    /** As {@link #apply(Tape, Tensor, Tensor, Tensor)} of a column range. */
+    public static Tensor apply(Tape tape, Columns x, Tensor weight, @Nullable Tensor bias) {
+        if (weight.rank() != 2 || weight.size(1) != x.count()) {
             throw new IllegalArgumentException(
                     "linear: "
                             + weight
                             + " for "
                             + x
                             + "; expected weight (out, "
-                            + x.size(-1)
+                            + x.count()
                             + ")");
         }
         int[] shape = x.shape();
         shape[shape.length - 1] = weight.size(0);
-        var kernel = new LinearKernel(x.rows(), weight.size(1), weight.size(0));
+        int out = weight.size(0);
+        var kernel = new LinearKernel(x.tensor().rows(), x.count(), out, x.stride(), out);
         var operation = new LinearOperation(kernel, x, weight, bias, tape.allocate(shape));
         tape.run(operation);
         return operation.y;
@@ -40,7 +46,7 @@ public record LinearOperation(
 
     @Override
     public double flops() {
-        return 2.0 * x.rows() * weight.size();
+        return 2.0 * kernel.rows() * weight.size();
     }
 
     @Override
@@ -55,19 +61,19 @@ public record LinearOperation(
 
     @Override
     public void backward(Tape tape) {
-        var dx = tape.writeGradient(x);
+        var gradients = new Columns.Gradients(tape, x);
         try (var workspace = tape.scratch(kernel.backwardWorkspaceBytes(tape.stream()))) {
             kernel.backward(
                     tape.stream(),
                     x.values(),
                     weight.values(),
                     y.gradient(),
-                    Tape.Gradient.of(dx),
+                    gradients.of(0),
                     tape.addGradient(weight),
                     tape.addGradient(bias),
                     Tape.Scratch.of(workspace));
         }
-        tape.give(dx, x);
+        gradients.give();
     }
 
     @Override

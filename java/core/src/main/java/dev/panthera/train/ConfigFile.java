@@ -99,12 +99,21 @@ public final class ConfigFile {
     }
 
     /**
-     * Reads what {@link #toJson} wrote.
+     * Reads what {@link #toJson} wrote, also before there were some keys that have a default.
      *
      * @throws UserException if it is no JSON, a key is missing or unknown, or the configuration is impossible
      */
     public static TrainConfig fromJson(String json) {
-        return toConfig(parse(json));
+        JsonNode tree = parse(json);
+        LaterKeys.fillIn(tree);
+        return toConfig(tree);
+    }
+
+    /** What decides about a run, on one line: {@link #toJsonLine} without keys that came later and have their default. */
+    public static String toIdentity(TrainConfig config) {
+        JsonNode tree = LINES.valueToTree(config);
+        LaterKeys.leaveOut(tree);
+        return LINES.writeValueAsString(tree);
     }
 
     private static JsonNode parse(String json) {

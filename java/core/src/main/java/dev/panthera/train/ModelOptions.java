@@ -1,5 +1,6 @@
 package dev.panthera.train;
 
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.StateMixerConfig;
@@ -10,18 +11,20 @@ import dev.panthera.nn.EmbeddingInit;
  * A model, but for what its data decide: the vocabulary and the longest sequence.
  *
  * @param mixer mixes over time
+ * @param block what is around the sequence mixer
  * @param layers number of blocks
  * @param dModel channels
- * @param stateMixer mixes over channels
+ * @param stateMixer mixes over channels; a Mamba block has none
  * @param positions whether positions are learned, as many as the longest sequence has; never for data that hold vectors
  * @param learnWordEmbeddings see {@link ModelConfig#learnWordEmbeddings()}
  * @param embeddingInit what the word table starts as
- * @param dropout of the embeddings
+ * @param dropout of the embeddings; a Mamba block has no dropout
  * @param residualDropout of the residual branches
  * @param dropPath stochastic depth
  */
 public record ModelOptions(
         MixerConfig mixer,
+        BlockKind block,
         int layers,
         int dModel,
         StateMixerConfig stateMixer,
@@ -37,6 +40,7 @@ public record ModelOptions(
     ModelOptions withMixer(MixerConfig newMixer, int newLayers, boolean newPositions) {
         return new ModelOptions(
                 newMixer,
+                block,
                 newLayers,
                 dModel,
                 stateMixer,
@@ -66,6 +70,7 @@ public record ModelOptions(
     private ModelConfig config(int vocabSize, int length, boolean continuous) {
         return new ModelConfig(
                 mixer,
+                block,
                 stateMixer,
                 dModel,
                 layers,

@@ -2,6 +2,7 @@ package dev.panthera.train;
 
 import dev.panthera.UserException;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
@@ -98,6 +99,7 @@ public final class Presets {
     private static ModelOptions attention(int dModel, StateMixerConfig stateMixer) {
         return new ModelOptions(
                 new Attention.Config(1),
+                BlockKind.AUTO,
                 2,
                 dModel,
                 stateMixer,
