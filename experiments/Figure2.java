@@ -32,6 +32,9 @@ Layers[] models(int layers) {
         Layers.of(2, new Attention.Config(1)),
         Layers.of(layers, new BaseConv.Config(List.of(3, -1), ConvMethod.AUTO)),
         Layers.of(layers, new Hyena.Config(ConvMethod.AUTO)),
-        Layers.missing("h3"), Layers.missing("rwkv"), Layers.missing("based"), Layers.missing("mamba")
+        Layers.of(layers, new H3.Config(0, 2, 0, ConvMethod.AUTO)),
+        Layers.of(layers, Hybrid.Config.of(new BaseConv.Config(List.of(3), ConvMethod.AUTO), new Based.Config(8, 1, new TaylorExp.Config())))
+            .named("based").positions(false),
+        Layers.missing("rwkv"), Layers.missing("mamba")
     };
 }

@@ -865,13 +865,14 @@ typedef struct pan_wkv_desc {
  *     y[t] = ( sum_{s<t} exp(-(t-1-s) exp(decay) + k[s]) v[s] + exp(first + k[t]) v[t] )
  *            / ( the same without v )                                   for each example and channel
  *
- * computed with a running maximum of the exponents, so that no k overflows. A k of -infinity has no weight; y is 0 where
- * nothing has.
+ * Sums are kept relative to a running exponent, so that no k overflows: that of a position so far, with its decays. The
+ * next one takes its place where it is larger by more than 16; smaller steps would round all sums again and again. A k of
+ * -infinity has no weight; y is 0 where nothing has.
  *
  * k, v, y        (batch, length, channels) of dtype
  * decay, first   (channels) f32, the original's time_decay and time_first
- * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, the exponent that both are
- *                relative to; zeros, or NULL: nothing came before
+ * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, and the exponent that
+ *                both are relative to; zeros, or NULL: nothing came before
  * final_state    may be NULL, may alias initial_state
  * Source: Peng et al. 2023 (arXiv 2305.13048), eq. 16 and appendix D.
  */
@@ -1204,7 +1205,7 @@ typedef struct pan_diagonal_ssm_scan_desc {
     int64_t batch;
     int64_t length;
     int64_t heads;
-    int64_t width; /**< channels of a head, which have its model in common */
+    int64_t repeats; /**< channels that have the model of a head in common */
     int64_t modes;
 } pan_diagonal_ssm_scan_desc;
 
@@ -1213,12 +1214,12 @@ PAN_API pan_status pan_diagonal_ssm_scan_workspace_size(pan_stream *stream, cons
 
 /**
  * The convolution with the filter of pan_diagonal_ssm_forward as a recurrence, to go on from a state. Channel
- * c = h * width + i has the model of head h; with its Abar and Cbar, for t = 0, 1, ...,
+ * c = i * heads + h has the model of head h; with its Abar and Cbar, for t = 0, 1, ...,
  *
  *     state[b,c,n] = Abar[h,n] state[b,c,n] + u[b,t,c]      y[b,t,c] = 2 Re sum_n Cbar[h,n] state[b,c,n]
  *
- * u, y   (batch, length, heads * width) of dtype, dense; y may alias u
- * state  (batch, heads * width, modes, 2) f32: real and imaginary parts, 0 before a sequence; updated in place
+ * u, y   (batch, length, repeats * heads) of dtype, dense; y may alias u
+ * state  (batch, repeats * heads, modes, 2) f32: real and imaginary parts, 0 before a sequence; updated in place
  *
  * The other arrays are those of pan_diagonal_ssm_forward. Computed in f64, the state between positions of a call too.
  * Has no gradient.

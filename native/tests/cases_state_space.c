@@ -95,18 +95,18 @@ static pan_status diagonal_backward_workspace(pan_stream *stream, const void *de
 /* ---- diagonal, as a recurrence ---- */
 
 static void prepare_diagonal_scan(call *call, int variant) {
-    static const int64_t batches[] = {1, 2, 3}, widths[] = {1, 4, 3, 1, 9};
-    const int64_t batch = batches[variant % COUNT(batches)], width = widths[variant % COUNT(widths)];
+    static const int64_t batches[] = {1, 2, 3}, repetitions[] = {1, 4, 3, 1, 9};
+    const int64_t batch = batches[variant % COUNT(batches)], repeats = repetitions[variant % COUNT(repetitions)];
     const int64_t modes = at_most(ragged(variant, 1), 100);
-    const int64_t heads = at_most(ragged(variant, 0), 1000 / (modes * width) + 1);
+    const int64_t heads = at_most(ragged(variant, 0), 1000 / (modes * repeats) + 1);
     pan_diagonal_ssm_scan_desc *desc = DESC(call, pan_diagonal_ssm_scan_desc);
     *desc = (pan_diagonal_ssm_scan_desc){.struct_size = sizeof *desc,
                                          .batch = batch,
-                                         .length = at_most(ragged(variant, 2), 100000 / (modes * width * heads)),
+                                         .length = at_most(ragged(variant, 2), 100000 / (modes * repeats * heads)),
                                          .heads = heads,
-                                         .width = width,
+                                         .repeats = repeats,
                                          .modes = modes};
-    const int64_t channels = heads * width;
+    const int64_t channels = heads * repeats;
     add_rows(call, "u", INPUT, batch * desc->length, channels, channels);
     scale_mode_values(call, add_parameters(call, heads, modes), desc->length);
     add_rows(call, "state", ADDED, batch * channels, 2 * modes, 2 * modes);
@@ -206,7 +206,7 @@ const op_case STATE_SPACE_CASES[] = {
                        .fields = {FIELD(pan_diagonal_ssm_scan_desc, batch, FIELD_SIZE),
                                   FIELD(pan_diagonal_ssm_scan_desc, length, FIELD_SIZE),
                                   FIELD(pan_diagonal_ssm_scan_desc, heads, FIELD_SIZE),
-                                  FIELD(pan_diagonal_ssm_scan_desc, width, FIELD_SIZE),
+                                  FIELD(pan_diagonal_ssm_scan_desc, repeats, FIELD_SIZE),
                                   FIELD(pan_diagonal_ssm_scan_desc, modes, FIELD_SIZE)}},
     [SHIFT] = {.op = "shift_ssm_forward",
                .variants = 2 * SIZE_COUNT,

@@ -59,7 +59,7 @@ static void compute(const target *target, model *d) {
                                                  .batch = 1,
                                                  .length = first + SPLIT < LENGTH ? SPLIT : LENGTH - first,
                                                  .heads = HEADS,
-                                                 .width = 1,
+                                                 .repeats = 1,
                                                  .modes = MODES};
         CHECK_OK(pan_diagonal_ssm_scan_workspace_size(target->stream, &scan, &bytes));
         workspace = new_memory(target, bytes);

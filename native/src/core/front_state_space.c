@@ -82,17 +82,17 @@ static pan_status check_diagonal_ssm_scan(const char *op, const pan_stream *stre
     PAN_TRY(pan_check_size(op, "batch", desc->batch));
     PAN_TRY(pan_check_size(op, "length", desc->length));
     PAN_TRY(pan_check_size(op, "heads", desc->heads));
-    PAN_TRY(pan_check_size(op, "width", desc->width));
+    PAN_TRY(pan_check_size(op, "repeats", desc->repeats));
     PAN_TRY(pan_check_size(op, "modes", desc->modes));
     int64_t rows = pan_product(desc->batch, desc->length, 1);
-    int64_t channels = pan_product(desc->heads, desc->width, 1);
+    int64_t channels = pan_product(desc->repeats, desc->heads, 1);
     if (rows < 0 || channels < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s overflows", op, rows < 0 ? "batch * length" : "heads * width");
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: %s overflows", op, rows < 0 ? "batch * length" : "repeats * heads");
     }
     PAN_TRY(pan_check_extent(op, "u", rows, channels));
     int64_t states = pan_product(desc->batch, channels, 1);
     if (states < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: batch * heads * width overflows", op);
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: batch * repeats * heads overflows", op);
     }
     return pan_check_extent(op, "state", states, 2 * desc->modes);
 }
@@ -110,7 +110,7 @@ pan_status pan_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_scan
     PAN_FRONT_WORKSPACE(diagonal_ssm_scan_workspace_size)
     int64_t real = pan_real_bytes(stream);
     int64_t element = pan_element_bytes(desc->dtype);
-    int64_t channels = desc->heads * desc->width;
+    int64_t channels = desc->repeats * desc->heads;
     int64_t modes = pan_product(desc->heads, desc->modes, real);
     int64_t bytes = pan_product(desc->batch * desc->length, channels, element);
     const pan_array arrays[] = {

@@ -67,7 +67,7 @@ static void scan_vector(const scan_job *job, const ssm_lanes *mode, const float 
 static void scan_channel(const scan_job *job, int64_t index, vd_complex *states) {
     const int64_t channel = index % job->channels;
     const int64_t first = index / job->channels * job->desc->length * job->channels + channel;
-    const ssm_lanes *lanes = job->lanes + channel / job->desc->width * job->vectors;
+    const ssm_lanes *lanes = job->lanes + channel % job->desc->heads * job->vectors;
     float *kept = job->state + index * 2 * job->desc->modes;
     read_state(job, kept, states);
     for (int64_t begin = 0; begin < job->desc->length; begin += CHUNK_POSITIONS) {
@@ -112,7 +112,7 @@ pan_status PAN_BODY(diagonal_ssm_scan)(pan_stream *stream, const pan_diagonal_ss
     pan_pool *pool = stream->device->pool;
     scan_job job = {.desc = desc,
                     .arrays = {desc->heads, desc->modes, log_dt, a_real_log, a_imag, b, c},
-                    .channels = desc->heads * desc->width,
+                    .channels = desc->repeats * desc->heads,
                     .vectors = ceil_div(desc->modes, LANES),
                     .task_channels = tile_rows(16 * desc->length * desc->modes),
                     .u = u,

@@ -171,7 +171,7 @@ struct time_step_gradient {
 
 // "Row" b * channels + c is a channel of an example, whose modes a team shares; the state waits as doubles.
 struct scan_row {
-    int64_t length, channels, width, modes;
+    int64_t length, channels, heads, modes;
     const float *u;
     const ssm_factors *factors; // (heads, modes)
     float *state;
@@ -180,7 +180,7 @@ struct scan_row {
 
     template <int TEAM> __device__ void row(int64_t row) const {
         const int64_t channel = row % channels;
-        const ssm_factors *of_head = factors + channel / width * modes;
+        const ssm_factors *of_head = factors + channel % heads * modes;
         pan_complex *z = states + row * modes;
         float *kept = state + row * 2 * modes;
         for (int64_t n = threadIdx.x; n < modes; n += TEAM) {
@@ -252,7 +252,7 @@ pan_status cuda_diagonal_ssm_backward(pan_stream *stream, const pan_diagonal_ssm
 
 pan_status cuda_diagonal_ssm_scan_workspace_size(pan_stream *, const pan_diagonal_ssm_scan_desc *desc, int64_t *bytes) {
     *bytes = factors_bytes(desc->heads, desc->modes) +
-             desc->batch * desc->heads * desc->width * desc->modes * static_cast<int64_t>(sizeof(pan_complex));
+             desc->batch * desc->repeats * desc->heads * desc->modes * static_cast<int64_t>(sizeof(pan_complex));
     return PAN_OK;
 }
 
@@ -260,13 +260,13 @@ pan_status cuda_diagonal_ssm_scan(pan_stream *stream, const pan_diagonal_ssm_sca
                                   const float *log_dt, const float *a_real_log, const float *a_imag, const float *b,
                                   const float *c, float *state, void *y, void *workspace, int64_t) {
     const ssm_arrays arrays = {desc->heads, desc->modes, log_dt, a_real_log, a_imag, b, c};
-    const int64_t channels = desc->heads * desc->width;
+    const int64_t channels = desc->repeats * desc->heads;
     auto *factors = static_cast<ssm_factors *>(workspace);
     auto *states =
         reinterpret_cast<pan_complex *>(static_cast<char *>(workspace) + factors_bytes(desc->heads, desc->modes));
     CUDA_TRY(
         for_each(stream, "diagonal_ssm_scan", desc->heads, desc->modes, discretize_element<false>{arrays, factors}));
     return for_each_row(stream, "diagonal_ssm_scan", desc->batch * channels, desc->modes,
-                        scan_row{desc->length, channels, desc->width, desc->modes, static_cast<const float *>(u),
+                        scan_row{desc->length, channels, desc->heads, desc->modes, static_cast<const float *>(u),
                                  factors, state, states, static_cast<float *>(y)});
 }

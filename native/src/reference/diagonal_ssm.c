@@ -135,12 +135,12 @@ pan_status PAN_BODY(diagonal_ssm_scan_workspace_size)(pan_stream *stream, const 
 /* Channel `channel` of an example, at `states` its state. */
 static void scan_channel(const pan_diagonal_ssm_scan_desc *desc, const parameters *p, int64_t channel, const real *u,
                          real *y, pan_complex *states) {
-    const int64_t channels = desc->heads * desc->width;
+    const int64_t channels = desc->repeats * desc->heads;
     for (int64_t t = 0; t < desc->length; t++) {
         const double input = u[t * channels + channel];
         double sum = 0.0;
         for (int64_t n = 0; n < desc->modes; n++) {
-            const pan_ssm_mode mode = mode_of(p, channel / desc->width, n);
+            const pan_ssm_mode mode = mode_of(p, channel % desc->heads, n);
             states[n] = pan_complex_multiply(mode.ratio, states[n]);
             states[n].re += input;
             sum += 2.0 * pan_complex_multiply(mode.coefficient, states[n]).re;
@@ -156,7 +156,7 @@ pan_status PAN_BODY(diagonal_ssm_scan)(pan_stream *stream, const pan_diagonal_ss
     (void) stream;
     (void) workspace_bytes;
     const parameters p = {desc->modes, REAL(log_dt), REAL(a_real_log), REAL(a_imag), REAL(b), REAL(c)};
-    const int64_t channels = desc->heads * desc->width;
+    const int64_t channels = desc->repeats * desc->heads;
     pan_complex *states = workspace;
     for (int64_t i = 0; i < desc->batch * channels; i++) {
         const int64_t first = i / channels * desc->length * channels;

@@ -7,19 +7,19 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The convolution with the filter of {@link DiagonalSsmKernel} as a recurrence, to go on from a state. Channel
- * {@code c = h * width + i} has the model of head h; with its Abar and Cbar, for t = 0, 1, ...:
+ * {@code c = i * heads + h} has the model of head h; with its Abar and Cbar, for t = 0, 1, ...:
  * <pre>
  * state[b,c,n] = Abar[h,n] state[b,c,n] + u[b,t,c]      y[b,t,c] = 2 Re sum_n Cbar[h,n] state[b,c,n]
  * </pre>
  * Computed in double, the state between positions of a call too. Has no gradient.
  *
- * @param batch  sequences
- * @param length positions of a call
- * @param heads  models
- * @param width  channels of a head, which have its model in common
- * @param modes  complex modes of each head
+ * @param batch   sequences
+ * @param length  positions of a call
+ * @param heads   models
+ * @param repeats channels that have the model of a head in common
+ * @param modes   complex modes of each head
  */
-public record DiagonalSsmScanKernel(long batch, long length, long heads, long width, long modes) {
+public record DiagonalSsmScanKernel(long batch, long length, long heads, long repeats, long modes) {
 
     /** Bytes of scratch that {@link #apply} needs. */
     public long workspaceBytes(DeviceStream stream) {
@@ -34,10 +34,10 @@ public record DiagonalSsmScanKernel(long batch, long length, long heads, long wi
     /**
      * Computes y and the state after it.
      *
-     * @param u          (batch, length, heads * width)
+     * @param u          (batch, length, repeats * heads)
      * @param parameters all present
-     * @param state      (batch, heads * width, modes, 2): real and imaginary parts, 0 before a sequence; updated in place
-     * @param y          (batch, length, heads * width), output; may be u
+     * @param state      (batch, repeats * heads, modes, 2): real and imaginary parts, 0 before a sequence; updated in place
+     * @param y          (batch, length, repeats * heads), output; may be u
      * @param workspace  {@link #workspaceBytes}; may be null if 0
      */
     public void apply(
@@ -50,7 +50,7 @@ public record DiagonalSsmScanKernel(long batch, long length, long heads, long wi
         synchronized (stream) {
             KernelCall call = stream.call("diagonal_ssm_scan", this);
             DataType type = call.activationType(u);
-            long channels = Sizes.product(heads, width);
+            long channels = Sizes.product(repeats, heads);
             long elements = Sizes.product(batch, length, channels);
             long stateSize = Sizes.product(batch, channels, Sizes.product(2, modes));
             var inputs = new DiagonalSsmKernel.Inputs(call, parameters, heads, modes);
@@ -78,7 +78,7 @@ public record DiagonalSsmScanKernel(long batch, long length, long heads, long wi
         pan_diagonal_ssm_scan_desc.batch(desc, batch);
         pan_diagonal_ssm_scan_desc.length(desc, length);
         pan_diagonal_ssm_scan_desc.heads(desc, heads);
-        pan_diagonal_ssm_scan_desc.width(desc, width);
+        pan_diagonal_ssm_scan_desc.repeats(desc, repeats);
         pan_diagonal_ssm_scan_desc.modes(desc, modes);
         return desc;
     }

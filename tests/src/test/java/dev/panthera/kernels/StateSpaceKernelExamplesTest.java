@@ -61,7 +61,7 @@ class StateSpaceKernelExamplesTest {
     void theRecurrenceIsTheFilter(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var state = f.zeros(2 * 2 * 2);
-            double[] impulse = {1, 0, 0, 3, 0, 0, 0, 0};
+            double[] impulse = {1, 0, 0, 3, 0, 0, 0, 0}; // channels: heads 0, 1, 0, 1
             var first = new DiagonalSsmScanKernel(1, 2, 2, 2, 1);
             var y = f.of(impulse);
             first.apply(

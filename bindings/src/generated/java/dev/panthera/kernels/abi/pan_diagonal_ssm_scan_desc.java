@@ -20,7 +20,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t batch;
  *     int64_t length;
  *     int64_t heads;
- *     int64_t width;
+ *     int64_t repeats;
  *     int64_t modes;
  * }
  * }
@@ -37,7 +37,7 @@ public class pan_diagonal_ssm_scan_desc {
         PantheraAbi.C_LONG.withName("batch"),
         PantheraAbi.C_LONG.withName("length"),
         PantheraAbi.C_LONG.withName("heads"),
-        PantheraAbi.C_LONG.withName("width"),
+        PantheraAbi.C_LONG.withName("repeats"),
         PantheraAbi.C_LONG.withName("modes")
     ).withName("pan_diagonal_ssm_scan_desc");
 
@@ -268,48 +268,48 @@ public class pan_diagonal_ssm_scan_desc {
         struct.set(heads$LAYOUT, heads$OFFSET, fieldValue);
     }
 
-    private static final OfLong width$LAYOUT = (OfLong)$LAYOUT.select(groupElement("width"));
+    private static final OfLong repeats$LAYOUT = (OfLong)$LAYOUT.select(groupElement("repeats"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int64_t width
+     * int64_t repeats
      * }
      */
-    public static final OfLong width$layout() {
-        return width$LAYOUT;
+    public static final OfLong repeats$layout() {
+        return repeats$LAYOUT;
     }
 
-    private static final long width$OFFSET = $LAYOUT.byteOffset(groupElement("width"));
+    private static final long repeats$OFFSET = $LAYOUT.byteOffset(groupElement("repeats"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int64_t width
+     * int64_t repeats
      * }
      */
-    public static final long width$offset() {
-        return width$OFFSET;
+    public static final long repeats$offset() {
+        return repeats$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int64_t width
+     * int64_t repeats
      * }
      */
-    public static long width(MemorySegment struct) {
-        return struct.get(width$LAYOUT, width$OFFSET);
+    public static long repeats(MemorySegment struct) {
+        return struct.get(repeats$LAYOUT, repeats$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int64_t width
+     * int64_t repeats
      * }
      */
-    public static void width(MemorySegment struct, long fieldValue) {
-        struct.set(width$LAYOUT, width$OFFSET, fieldValue);
+    public static void repeats(MemorySegment struct, long fieldValue) {
+        struct.set(repeats$LAYOUT, repeats$OFFSET, fieldValue);
     }
 
     private static final OfLong modes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("modes"));

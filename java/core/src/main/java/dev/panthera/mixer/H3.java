@@ -13,6 +13,7 @@ import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.DiagonalSsmOperation;
 import dev.panthera.tensor.FilterLayout;
 import dev.panthera.tensor.GatherRowsOperation;
+import dev.panthera.tensor.LinearOperation;
 import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.PermuteOperation;
 import dev.panthera.tensor.ReduceOperation;
@@ -20,7 +21,7 @@ import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.ShiftSsmOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
-import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,7 +50,8 @@ public record H3(
         implements Mixer {
 
     /**
-     * @param stateSize numbers of the state of a channel in each state space, at least 2
+     * @param stateSize numbers of the state of a channel in each state space, at least 2; 0: as many as the longest sequence
+     *     has positions
      * @param headDim channels of a head, whose keys and values are all multiplied; divides the width
      * @param maxLength taps of the long filter; 0: as many as a sequence has positions
      * @param method how the convolutions are computed
@@ -58,8 +60,8 @@ public record H3(
             implements MixerConfig {
         public Config {
             UserException.require(
-                    stateSize >= 2,
-                    "h3 state of %d: a complex mode needs 2 numbers; try 64",
+                    stateSize == 0 || stateSize >= 2,
+                    "h3 state of %d: a complex mode needs 2 numbers; try 64, or 0, the longest length of the data",
                     stateSize);
             UserException.require(
                     headDim >= 1, "h3 heads of %d channels: at least one is needed; try 1",
@@ -89,14 +91,15 @@ public record H3(
             check(width);
             layer.hidden(headDim); // as many products as an array can have
             int heads = width / headDim;
+            int state = stateSize == 0 ? Math.max(2, layer.length()) : stateSize;
             return new H3(
                     Linear.of(width, width, init),
                     Linear.of(width, width, init),
                     Linear.of(width, width, init),
                     Linear.of(width, width, init),
-                    Shift.of(width, stateSize, init),
+                    Shift.of(width, state, init),
                     init.normal(1, true, width),
-                    Diagonal.of(heads, stateSize / 2, init),
+                    Diagonal.of(heads, state / 2, init),
                     init.normal(1, true, heads),
                     this);
         }
@@ -177,7 +180,7 @@ public record H3(
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Tensor q = query.apply(tape, x);
+        Tensor q = project(tape, query, x);
         Tensor y =
                 config.headDim == 1
                         ? remember(tape, x, Columns.of(q))
@@ -189,12 +192,39 @@ public record H3(
     @Override
     public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
         Tensor s = GatherRowsOperation.apply(tape, remember(tape, x, null), rows);
-        Tensor q = query.apply(tape, GatherRowsOperation.apply(tape, x, rows));
+        Tensor q = project(tape, query, GatherRowsOperation.apply(tape, x, rows));
         return output.apply(tape, read(tape, s, q));
     }
 
+    /** A projection whose channels are in the order of {@link #headsLast}. */
+    private Tensor project(Tape tape, Linear linear, Tensor x) {
+        return LinearOperation.apply(
+                tape,
+                x,
+                headsLast(tape, linear.weight(), 0),
+                headsLast(tape, Objects.requireNonNull(linear.bias()), 0));
+    }
+
     /**
-     * All s, {@code (batch, length, heads * headDim * headDim)}.
+     * Parameters of channel {@code h * headDim + i} at place {@code i * heads + h}: so that activations come with neighbouring
+     * heads side by side, which is fast, and heads interleaved, as the output has them.
+     */
+    private Tensor headsLast(Tape tape, Tensor x, int dimension) {
+        if (config.headDim == 1) {
+            return x;
+        }
+        int[] shape = x.shape();
+        int outer = 1;
+        for (int i = 0; i < dimension; i++) {
+            outer *= shape[i];
+        }
+        int inner = Math.toIntExact(x.size() / outer / shape[dimension]);
+        Tensor parts = ReshapeOperation.apply(tape, x, outer, -1, config.headDim, inner);
+        return ReshapeOperation.apply(tape, PermuteOperation.apply(tape, parts, 0, 2, 1, 3), shape);
+    }
+
+    /**
+     * All s, {@code (batch, length, headDim * headDim * heads)}.
      *
      * @param gate by which the result is multiplied, or null
      */
@@ -202,8 +232,8 @@ public record H3(
         int length = x.size(1);
         Tensor keys =
                 shiftFilter(tape, Math.min(length, shift.stateSize()))
-                        .convolve(tape, key.apply(tape, x));
-        Tensor values = value.apply(tape, x);
+                        .convolve(tape, project(tape, key, x));
+        Tensor values = project(tape, value, x);
         int taps = config.maxLength == 0 ? length : Math.min(length, config.maxLength);
         boolean single = config.headDim == 1;
         return LongConvOperation.apply(
@@ -211,15 +241,18 @@ public record H3(
                 Columns.of(single ? keys : products(tape, keys, values)),
                 single ? Columns.of(values) : null,
                 gate,
-                ofProducts(tape, DiagonalSsmOperation.apply(tape, diagonal.parameters(), taps)),
+                repeated(tape, DiagonalSsmOperation.apply(tape, diagonal.parameters(), taps)),
                 FilterLayout.TAPS_FIRST,
-                ofProducts(tape, skip),
+                repeated(tape, skip),
                 config.method);
     }
 
     private LongFilter shiftFilter(Tape tape, int taps) {
         return new LongFilter(
-                () -> shift.filter(tape, taps), FilterLayout.TAPS_FIRST, shiftSkip, config.method);
+                () -> headsLast(tape, shift.filter(tape, taps), 2),
+                FilterLayout.TAPS_FIRST,
+                headsLast(tape, shiftSkip, 0),
+                config.method);
     }
 
     /** {@code k'_i v_j} of all channels of each head. */
@@ -230,36 +263,33 @@ public record H3(
     }
 
     /** What is the same for all products of a head, {@code (..., heads)}, repeated for each of them. */
-    private Tensor ofProducts(Tape tape, Tensor ofHeads) {
+    private Tensor repeated(Tape tape, Tensor ofHeads) {
         if (config.headDim == 1) {
             return ofHeads;
         }
+        int heads = ofHeads.size(-1);
+        int rows = Math.toIntExact(ofHeads.rows());
         int products = config.headDim * config.headDim;
+        Tensor once = ReshapeOperation.apply(tape, ofHeads, rows, 1, heads);
+        Tensor all = BroadcastOperation.apply(tape, once, rows, products, heads);
         int[] shape = ofHeads.shape();
-        int[] spread = Arrays.copyOf(shape, shape.length + 1);
-        spread[shape.length] = 1;
-        Tensor column = ReshapeOperation.apply(tape, ofHeads, spread);
-        spread[shape.length] = products;
         shape[shape.length - 1] *= products;
-        return ReshapeOperation.apply(tape, BroadcastOperation.apply(tape, column, spread), shape);
+        return ReshapeOperation.apply(tape, all, shape);
     }
 
-    /** {@code y_j = sum_i q_i s_ij}, the channels of the heads interleaved. */
+    /** {@code y_j = sum_i q_i s_ij}. */
     private Tensor read(Tape tape, Tensor s, Tensor q) {
         if (config.headDim == 1) {
             return s.times(q);
         }
         int dim = config.headDim;
         Tensor weighted = inHeads(tape, s, dim, dim).times(inHeads(tape, q, dim, 1));
-        Tensor sums = ReduceOperation.apply(tape, Reduction.SUM, weighted, 3);
-        int heads = sums.size(2);
-        Tensor y = ReshapeOperation.apply(tape, sums, q.size(0), q.size(1), heads, dim);
-        return ReshapeOperation.apply(
-                tape, PermuteOperation.apply(tape, y, 0, 1, 3, 2), q.size(0), q.size(1), -1);
+        Tensor sums = ReduceOperation.apply(tape, Reduction.SUM, weighted, 2);
+        return ReshapeOperation.apply(tape, sums, q.shape());
     }
 
     private Tensor inHeads(Tape tape, Tensor x, int rows, int columns) {
-        return ReshapeOperation.apply(tape, x, x.size(0), x.size(1), -1, rows, columns);
+        return ReshapeOperation.apply(tape, x, x.size(0), x.size(1), rows, columns, -1);
     }
 
     /** Keeps the keys that the taps of the shift will meet again, and the states of the modes. */
@@ -272,27 +302,26 @@ public record H3(
         int taps = shift.stateSize();
         Tensor keys =
                 shiftFilter(tape, taps)
-                        .extendWithin(tape, key.apply(tape, x), state.part("shift"), taps);
-        Tensor values = value.apply(tape, x);
-        Tensor products = config.headDim == 1 ? keys.times(values) : products(tape, keys, values);
-        Tensor skips = state.derived("skips", () -> ofProducts(tape, skip));
+                        .extendWithin(tape, project(tape, key, x), state.part("shift"), taps);
+        Tensor products = products(tape, keys, project(tape, value, x));
+        Tensor skips = state.derived("skips", () -> repeated(tape, skip));
         Tensor s = scan(tape, products, state).plus(products.times(skips));
-        return output.apply(tape, read(tape, s, query.apply(tape, x)));
+        return output.apply(tape, read(tape, s, project(tape, query, x)));
     }
 
     /** The convolution with the filter of the diagonal state spaces, as a recurrence. */
     private Tensor scan(Tape tape, Tensor products, DecodeState state) {
         var parameters = diagonal.parameters();
+        int heads = parameters.heads();
         int channels = products.size(2);
         var kernel =
                 new DiagonalSsmScanKernel(
                         products.size(0),
                         products.size(1),
-                        parameters.heads(),
-                        channels / parameters.heads(),
+                        heads,
+                        channels / heads,
                         parameters.modes());
-        Tensor modes =
-                state.tensor("modes", products.size(0), channels, parameters.modes(), 2);
+        Tensor modes = state.tensor("modes", products.size(0), channels, parameters.modes(), 2);
         Tensor y = tape.allocate(products.shape());
         try (var workspace = tape.scratch(kernel.workspaceBytes(tape.stream()))) {
             kernel.apply(
@@ -317,6 +346,6 @@ public record H3(
     /** As many numbers for each channel as one of its state spaces has. */
     @Override
     public long publishedStateSize(int length) {
-        return shiftSkip.size() * config.stateSize;
+        return shiftSkip.size() * shift.stateSize();
     }
 }

@@ -54,7 +54,7 @@ public final class StoredSweep {
         JsonNode train = config.at("/data/train");
         return new ReportTrial(
                 trial.id(),
-                trial.factors().getOrDefault("mixer", config.at("/model/mixer/name").asString("")),
+                trial.factors().getOrDefault("mixer", mixer(config.at("/model/mixer"))),
                 config.at("/model/d_model").asInt(0),
                 largest(train, "length"),
                 largest(train, "pairs"),
@@ -72,6 +72,14 @@ public final class StoredSweep {
                 trial.tokensPerSecond(),
                 trial.message(),
                 trial.config());
+    }
+
+    /** The mixer's name; a hybrid is called after its last mixer, which recalls what a convolution before it has joined. */
+    private static String mixer(JsonNode config) {
+        JsonNode configs = config.path("configs");
+        return configs.isEmpty()
+                ? config.path("name").asString("")
+                : mixer(configs.get(configs.size() - 1));
     }
 
     private static int largest(JsonNode segments, String key) {

@@ -1,0 +1,39 @@
+import module dev.panthera;
+
+/**
+ * Whether every mixer learns to recall: two layers, a short convolution and the mixer, at one small width, on the two easiest settings of
+ * figure 2 of Zoology (Arora et al. 2023, arXiv 2312.04927), the best of four learning rates.
+ *
+ *     --scale small        a smaller vocabulary, a fifth of the rows and a quarter of the passes: half an hour on two cores
+ */
+void main(String... args) {
+    Sweep.named("zoo-learning")
+        .description("Each mixer behind a short convolution: best accuracy on multi-query associative recall")
+        .over(Mqar.of(64, 4), Mqar.of(128, 8))
+        .examples(100_000, 3_000).fillers(Filler.ZERO).batch(512)
+        .over(Width.of(64))
+        .over(LearningRate.of(1e-3, 3.16e-3, 1e-2, 3.16e-2))
+        .over(models())
+        .epochs(64).stopAbove(0.99)
+        .scale("small", sweep -> sweep
+            .over(Mqar.of(64, 4).withVocabSize(512), Mqar.of(128, 8).withVocabSize(512))
+            .examples(20_000, 1_000).batch(64)
+            .over(LearningRate.of(2e-3, 1e-2))
+            .epochs(16))
+        .run(args);
+}
+
+Layers[] models() {
+    return new Layers[] {
+        hybrid("attention", new Attention.Config(1)),
+        hybrid("hyena", new Hyena.Config(ConvMethod.AUTO)),
+        hybrid("h3", new H3.Config(ConvMethod.AUTO)),
+        hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
+        hybrid("performer", new Performer.Config(1, 256)),
+        Layers.missing("rwkv"), Layers.missing("mamba"), Layers.missing("cum-sum")
+    };
+}
+
+Layers hybrid(String label, MixerConfig mixer) {
+    return Layers.of(2, Hybrid.Config.of(new BaseConv.Config(List.of(3), ConvMethod.AUTO), mixer)).named(label).positions(false);
+}
