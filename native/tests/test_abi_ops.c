@@ -402,6 +402,14 @@ static void check_matmul_particulars(const target *target, scratch *d) {
                                   .y_stride = 3,
                                   .y_batch_stride = 6};
     CHECK_OK(pan_matmul(target->stream, &good, d->x, d->x, d->y, NULL, 0));
+    /* Column ranges of one packed array. */
+    pan_matmul_desc packed = good;
+    packed.batch = 1;
+    packed.a_stride = packed.b_stride = packed.y_stride = 8;
+    packed.y_batch_stride = 16;
+    CHECK_OK(pan_matmul(target->stream, &packed, d->x, d->x + 2, d->x + 5, NULL, 0));
+    CHECK(pan_matmul(target->stream, &packed, d->x, d->x + 2, d->x + 4, NULL, 0) == PAN_INVALID_ARGUMENT,
+          "%s: y over the last column of b", target->name);
     for (int i = 0; i < 3; i++) {
         pan_matmul_desc bad = good;
         bad.a_batch_stride = i == 0 ? -1 : 0;

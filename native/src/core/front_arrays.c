@@ -24,13 +24,19 @@ static matrices matrices_y(const pan_matmul_desc *desc) {
     return (matrices){"y", desc->m, desc->n, desc->y_stride, desc->y_batch_stride};
 }
 
-static int64_t matrices_bytes(const pan_matmul_desc *desc, matrices m, int64_t element) {
+/* Where all rows are one stride apart, the matrices may be a column range of a packed array. */
+static pan_array matrices_array(const pan_matmul_desc *desc, matrices m, const void *address, int32_t flags) {
+    int64_t element = pan_element_bytes(desc->dtype);
     int64_t before_last = pan_product(desc->batch - 1, m.batch_stride, 1);
     int64_t elements = pan_extent(m.rows, m.stride, m.columns, 1);
-    if (before_last < 0 || elements < 0 || __builtin_add_overflow(before_last, elements, &elements)) {
-        return -1;
-    }
-    return pan_product(elements, element, 1);
+    bool overflow = before_last < 0 || elements < 0 || __builtin_add_overflow(before_last, elements, &elements);
+    bool in_rows = m.batch_stride % m.stride == 0;
+    return (pan_array){.name = m.name,
+                       .address = address,
+                       .bytes = overflow ? -1 : pan_product(elements, element, 1),
+                       .flags = flags,
+                       .stride = in_rows ? m.stride * element : 0,
+                       .row = in_rows ? m.columns * element : 0};
 }
 
 static pan_status check_matrices(const char *op, const pan_matmul_desc *desc, matrices m, const char *stride_name,
@@ -67,14 +73,13 @@ pan_status pan_matmul(pan_stream *stream, const pan_matmul_desc *desc, const voi
     PAN_FRONT(matmul)
     PAN_TRY(check_matmul(op, stream, desc));
     PAN_FRONT_WORKSPACE(matmul_workspace_size)
-    int64_t element = pan_element_bytes(desc->dtype);
     const pan_array arrays[] = {
-        PAN_INPUT(a, matrices_bytes(desc, matrices_a(desc), element)),
-        PAN_INPUT(b, matrices_bytes(desc, matrices_b(desc), element)),
-        PAN_OUTPUT(y, matrices_bytes(desc, matrices_y(desc), element)),
+        matrices_array(desc, matrices_a(desc), a, PAN_ARRAY_INPUT),
+        matrices_array(desc, matrices_b(desc), b, PAN_ARRAY_INPUT),
+        matrices_array(desc, matrices_y(desc), y, PAN_ARRAY_OUTPUT),
         PAN_WORKSPACE,
     };
-    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
     return ops->matmul(stream, desc, a, b, y, workspace, workspace_bytes);
 }
 

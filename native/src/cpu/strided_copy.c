@@ -1,8 +1,9 @@
 /* Copies between arrays of any strides.
  *
- * A copy is rows of columns: the columns are the dimension in which the target's elements lie closest, the rows, of the
- * others, that in which the source's do. So a transposition goes through blocks that read and write whole cache lines
- * together, and where both arrays are contiguous along the columns, whole runs are copied. */
+ * A copy is rows of columns. The columns are the dimension in which the target's elements lie closest. Where both arrays are
+ * contiguous along them, whole runs are copied, and the rows are the longest of the other dimensions. Else the rows are
+ * that in which the source's elements lie closest, so that a transposition goes through blocks that read and write whole
+ * cache lines together. */
 #include "tile.h"
 #include "vector.h"
 
@@ -24,6 +25,7 @@ typedef struct copy_job {
     int64_t column_blocks;
     int64_t units; /* blocks in all */
     int64_t task_units;
+    bool runs; /* both arrays are contiguous along the columns */
     bool accumulate;
     const float *source;
     float *target;
@@ -73,12 +75,15 @@ static copy_job plan(const pan_strided_copy_desc *desc) {
     if (job.rank > 0) {
         job.columns = take_axis(&job, job.rank - 1);
     }
+    job.runs = job.columns.source == 1 && job.columns.target == 1;
     if (job.rank > 0) {
-        int closest = job.rank - 1;
+        int best = job.rank - 1;
         for (int d = job.rank - 2; d >= 0; d--) {
-            closest = job.outer[d].source < job.outer[closest].source ? d : closest;
+            const bool better =
+                job.runs ? job.outer[d].extent > job.outer[best].extent : job.outer[d].source < job.outer[best].source;
+            best = better ? d : best;
         }
-        job.rows = take_axis(&job, closest);
+        job.rows = take_axis(&job, best);
     }
     job.row_blocks = ceil_div(job.rows.extent, BLOCK_ROWS);
     job.column_blocks = ceil_div(job.columns.extent, BLOCK_COLUMNS);
@@ -141,7 +146,7 @@ static void copy_unit(const copy_job *job, int64_t unit) {
         unit /= job->outer[d].extent;
     }
     const int64_t height = rows.end - rows.begin, width = columns.end - columns.begin;
-    if (job->columns.source == 1 && job->columns.target == 1) {
+    if (job->runs) {
         copy_runs(job, source, target, height, width);
         return;
     }

@@ -24,28 +24,51 @@ struct copy_element {
     }
 };
 
-} // namespace
-
-pan_status cuda_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target) {
-    copy_element job = {};
-    int64_t count = 1;
+// Dimensions of more than one entry, from that of the target's largest stride to the smallest.
+void sort_dimensions(const pan_strided_copy_desc *desc, copy_element *job) {
     for (int d = 0; d < desc->rank; d++) {
         if (desc->shape[d] == 1) {
             continue;
         }
-        int at = job.rank++;
-        for (; at > 0 && job.target_stride[at - 1] < desc->target_stride[d]; at--) {
-            job.size[at] = job.size[at - 1];
-            job.source_stride[at] = job.source_stride[at - 1];
-            job.target_stride[at] = job.target_stride[at - 1];
+        int at = job->rank++;
+        for (; at > 0 && job->target_stride[at - 1] < desc->target_stride[d]; at--) {
+            job->size[at] = job->size[at - 1];
+            job->source_stride[at] = job->source_stride[at - 1];
+            job->target_stride[at] = job->target_stride[at - 1];
         }
-        job.size[at] = desc->shape[d];
-        job.source_stride[at] = desc->source_stride[d];
-        job.target_stride[at] = desc->target_stride[d];
-        count *= desc->shape[d];
+        job->size[at] = desc->shape[d];
+        job->source_stride[at] = desc->source_stride[d];
+        job->target_stride[at] = desc->target_stride[d];
     }
+}
+
+// Neighbouring dimensions that both arrays step over as one become one.
+void merge_dimensions(copy_element *job) {
+    int kept = 0;
+    for (int d = 1; d < job->rank; d++) {
+        const bool as_one = job->source_stride[kept] == job->source_stride[d] * job->size[d] &&
+                            job->target_stride[kept] == job->target_stride[d] * job->size[d];
+        const int64_t outer = as_one ? job->size[kept] : 1;
+        kept += as_one ? 0 : 1;
+        job->size[kept] = outer * job->size[d];
+        job->source_stride[kept] = job->source_stride[d];
+        job->target_stride[kept] = job->target_stride[d];
+    }
+    job->rank = job->rank == 0 ? 0 : kept + 1;
+}
+
+} // namespace
+
+pan_status cuda_strided_copy(pan_stream *stream, const pan_strided_copy_desc *desc, const void *source, void *target) {
+    copy_element job = {};
+    sort_dimensions(desc, &job);
+    merge_dimensions(&job);
     job.accumulate = desc->accumulate != 0;
     job.source = static_cast<const float *>(source);
     job.target = static_cast<float *>(target);
+    int64_t count = 1;
+    for (int d = 0; d < job.rank; d++) {
+        count *= job.size[d];
+    }
     return for_each(stream, "strided_copy", 1, count, job);
 }

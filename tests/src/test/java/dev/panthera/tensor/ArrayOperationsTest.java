@@ -164,6 +164,11 @@ class ArrayOperationsTest {
                         tape -> ConcatenateOperation.apply(tape, along, a, b, a));
             }
             Tensor a = input(rig, 2, 3);
+            for (int dimension : new int[] {2, -3}) {
+                assertThatThrownBy(() -> ConcatenateOperation.apply(rig.tape(), dimension, a, a))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("one shape but for that dimension");
+            }
             for (Tensor other : List.of(input(rig, 2, 4), input(rig, 2, 3, 1), input(rig, 3))) {
                 assertThatThrownBy(() -> ConcatenateOperation.apply(rig.tape(), 0, a, other))
                         .isInstanceOf(IllegalArgumentException.class)

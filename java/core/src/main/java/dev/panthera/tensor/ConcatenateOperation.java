@@ -15,19 +15,22 @@ public record ConcatenateOperation(int dimension, List<Tensor> parts, Tensor y)
     public static Tensor apply(Tape tape, int dimension, Tensor... parts) {
         int[] shape = parts[0].shape();
         int along = dimension < 0 ? shape.length + dimension : dimension;
-        shape[along] = 0;
-        for (Tensor part : parts) {
-            int[] rest = part.shape();
-            if (along < rest.length) {
-                shape[along] += rest[along];
+        boolean fits = along >= 0 && along < shape.length;
+        int total = 0;
+        for (int i = 0; fits && i < parts.length; i++) {
+            int[] rest = parts[i].shape();
+            if (rest.length == shape.length) {
+                total += rest[along];
                 rest[along] = shape[along];
             }
-            if (!Arrays.equals(rest, shape)) {
-                throw new IllegalArgumentException(
-                        "concatenate: %s along dimension %d; expected one shape but for that dimension"
-                                .formatted(Arrays.toString(parts), dimension));
-            }
+            fits = Arrays.equals(rest, shape);
         }
+        if (!fits) {
+            throw new IllegalArgumentException(
+                    "concatenate: %s along dimension %d; expected one shape but for that dimension"
+                            .formatted(Arrays.toString(parts), dimension));
+        }
+        shape[along] = total;
         var operation = new ConcatenateOperation(along, List.of(parts), tape.allocate(shape));
         tape.run(operation);
         return operation.y;

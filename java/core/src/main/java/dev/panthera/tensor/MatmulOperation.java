@@ -154,7 +154,9 @@ public record MatmulOperation(
             Tape tape, Operand left, Operand right, long batch, DeviceBuffer gradient) {
         long matrix = left.resultRows() * right.resultColumns();
         var kernel = new ReduceKernel(Reduction.SUM, 1, batch, matrix);
-        Tensor each = tape.allocateConstant(tape.type(), (int) batch, (int) matrix);
+        Tensor each =
+                tape.allocateConstant(
+                        tape.type(), Math.toIntExact(batch), Math.toIntExact(matrix));
         multiply(tape, left, right, each.values());
         try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {
             kernel.forward(

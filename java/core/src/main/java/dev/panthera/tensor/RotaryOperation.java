@@ -48,7 +48,7 @@ public record RotaryOperation(
         return operation.y;
     }
 
-    /** As {@link #apply(Tape, Columns, int, boolean, double, Tensor)} from a position that the host knows. */
+    /** As {@link #apply(Tape, Columns, int, boolean, double, Tensor)} from a position that the host knows and uploads. */
     public static Tensor apply(
             Tape tape, Columns x, int heads, boolean interleaved, double base, int firstPosition) {
         if (firstPosition == 0) {
