@@ -188,7 +188,7 @@ class TrainCommandTest {
                         .succeeded();
         assertThat(others.out())
                 .contains(
-                        "(5 examples)",
+                        "(5 examples; 10.00 % by chance)",
                         "input_seq_len 12:",
                         "num_kv_pairs 1:",
                         "key_query_distance ");

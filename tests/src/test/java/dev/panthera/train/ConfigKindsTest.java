@@ -172,7 +172,7 @@ class ConfigKindsTest {
             thread.setContextClassLoader(loader);
             var config = ConfigFile.fromJson(json);
             assertThat(config.model().mixer())
-                    .hasToString("Echo[echoes=2, dropout=0.1, bias=true]");
+                    .hasToString("Echo[echoes=2, dropout=0.1, bias=true, rotary=false]");
             assertThat(config.model().mixerLabel()).isEqualTo("echo");
             assertThat(ConfigFile.toJson(config)).isEqualTo(json);
         } finally {
@@ -190,7 +190,7 @@ class ConfigKindsTest {
                         import dev.panthera.mixer.*;
                         import dev.panthera.nn.Init;
 
-                        public record Echo(int echoes, double dropout, boolean bias) implements MixerConfig {
+                        public record Echo(int echoes, double dropout, boolean bias, boolean rotary) implements MixerConfig {
                             public Mixer build(Layer layer, Init init) {
                                 return new Attention.Config(echoes).build(layer, init);
                             }

@@ -2,22 +2,21 @@ package dev.panthera.train;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.NamedConfigs;
-import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.FeatureMaps;
-import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
-import dev.panthera.mixer.StateMixerConfig;
-import dev.panthera.task.GapLaw;
 import dev.panthera.task.GapLaws;
-import dev.panthera.task.TaskConfig;
 import dev.panthera.task.Tasks;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.DatabindContext;
 import tools.jackson.databind.JavaType;
 import tools.jackson.databind.jsontype.impl.TypeIdResolverBase;
 
-/** Translates between the classes of mixers, tasks and laws and their names in files. */
+/** Translates between the classes of mixers, feature maps, tasks and laws and their names in files. */
 final class KindOfConfig extends TypeIdResolverBase {
+    private static final List<NamedConfigs<?>> ALL =
+            List.of(Mixers.SEQUENCE, Mixers.STATE, FeatureMaps.ALL, Tasks.ALL, GapLaws.ALL);
+
     private NamedConfigs<?> kinds = Tasks.ALL;
 
     @Override
@@ -27,14 +26,11 @@ final class KindOfConfig extends TypeIdResolverBase {
 
     @Override
     public String idFromValue(DatabindContext context, Object value) {
-        return switch (value) {
-            case MixerConfig mixer -> Mixers.SEQUENCE.id(mixer);
-            case StateMixerConfig mixer -> Mixers.STATE.id(mixer);
-            case FeatureMapConfig map -> FeatureMaps.ALL.id(map);
-            case TaskConfig task -> Tasks.ALL.id(task);
-            case GapLaw law -> GapLaws.ALL.id(law);
-            default -> throw new IllegalArgumentException(value.getClass().getName());
-        };
+        return id(named(value.getClass()), value);
+    }
+
+    private static <T> String id(NamedConfigs<T> kinds, Object value) {
+        return kinds.id(kinds.type().cast(value));
     }
 
     @Override
@@ -51,14 +47,11 @@ final class KindOfConfig extends TypeIdResolverBase {
         return context.constructType(kinds.kind(id));
     }
 
-    private static NamedConfigs<?> named(Class<?> base) {
-        if (MixerConfig.class.isAssignableFrom(base)) {
-            return Mixers.SEQUENCE;
-        }
-        if (StateMixerConfig.class.isAssignableFrom(base)) {
-            return Mixers.STATE;
-        }
-        return GapLaw.class.isAssignableFrom(base) ? GapLaws.ALL : Tasks.ALL;
+    private static NamedConfigs<?> named(Class<?> type) {
+        return ALL.stream()
+                .filter(kinds -> kinds.type().isAssignableFrom(type))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(type.getName()));
     }
 
     @Override
