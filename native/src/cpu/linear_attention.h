@@ -64,13 +64,9 @@ static inline float score_scale(const linear_desc *desc) {
     return is_taylor(desc) ? (float) (1.0 / sqrt((double) desc->feature_dim)) : 1.0f;
 }
 
-static inline int64_t longest_chunk(const linear_desc *desc) {
-    return min_i64(pan_chunk_length(desc), desc->length);
-}
-
 /* How many heads make a task; `products` is how many times as much work as a forward product there is. */
 static inline int64_t linear_heads_per_task(const linear_desc *desc, double products) {
-    const double pairs = 0.5 * (double) longest_chunk(desc) * (double) (desc->feature_dim + desc->value_dim);
+    const double pairs = 0.5 * (double) pan_chunk_length(desc) * (double) (desc->feature_dim + desc->value_dim);
     const double flops = products * 2.0 * (double) desc->length * (pairs + (double) state_floats(desc));
     const int64_t heads = (int64_t) (ATTENTION_TASK_FLOPS / (flops + ATTENTION_TILE_FLOPS));
     return heads > 1 ? heads : 1;
@@ -198,11 +194,11 @@ static inline causal_product tile_product(const linear_tile *tile, bool transpos
 /* Scratch floats for a product over a tile. */
 static inline int64_t tile_product_floats(const linear_desc *desc) {
     const int64_t columns = desc->feature_dim > desc->value_dim ? desc->feature_dim : desc->value_dim;
-    return causal_scratch_floats(PIECE + longest_chunk(desc), columns);
+    return causal_scratch_floats(PIECE + pan_chunk_length(desc), columns);
 }
 
 static inline int64_t tile_scores_floats(const linear_desc *desc) {
-    return PIECE * score_storage(longest_chunk(desc));
+    return PIECE * score_storage(pan_chunk_length(desc));
 }
 
 #endif

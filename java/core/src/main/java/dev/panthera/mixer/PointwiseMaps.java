@@ -183,6 +183,9 @@ public final class PointwiseMaps {
      * is 0, are epsilon. The two features of a channel stand side by side.
      */
     public record ExpSumNorm(double temperature, double epsilon) implements PointwiseMap.Formula {
+        /** So large that of any positive number it makes more than 1. */
+        private static final double STEEP = 1e30;
+
         public ExpSumNorm {
             check(temperature, epsilon);
         }
@@ -219,9 +222,6 @@ public final class PointwiseMaps {
             Tensor step = negate(tape, atLeast(tape, scale(tape, positive, -STEEP), -1));
             return ArithmeticOperation.apply(tape, ArithmeticKind.MULTIPLY, shares, step);
         }
-
-        /** Of what any larger number becomes 1, when it is multiplied with this and cut off there. */
-        private static final double STEEP = 1e30;
 
         @Override
         public int perChannel() {

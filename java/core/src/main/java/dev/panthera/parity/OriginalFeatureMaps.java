@@ -91,7 +91,7 @@ final class OriginalFeatureMaps {
         if (arguments.integer("head_dim_idx", -1) != -1) {
             throw new UnknownCaseException("features along another dimension than the last");
         }
-        arguments.ignoring("input_dim", "temp", "eps");
+        arguments.ignoring("input_dim", "temp", "eps"); // which all take and some do not use
         FeatureMapConfig config = translation.apply(arguments);
         arguments.finish();
         return config;
