@@ -1,24 +1,26 @@
-"""Time of a training step (forward, loss, backward, AdamW with rate 1e-3 and weight decay 0.1) of the figure-2 models
-in PyTorch on the CPU, fp32, and the peak memory of a process that does nothing else. The batch is fixed: random tokens,
-with labels at `pairs` places of each row.
+"""Time of a training step (forward, loss, backward, AdamW with rate 1e-3 and weight decay 0.1) of the figure-2 models,
+and of such models with other mixers, in PyTorch on the CPU, fp32, and the peak memory of a process that does nothing else.
+The batch is fixed: random tokens, with labels at `pairs` places of each row.
 
-    python cpu_step.py --mixer attention|base-conv|hyena --form original|labelled --batch 64 --length 64 --pairs 4
-                       --d-model 64 --vocab 8192 --layers 2 --threads 2 --steps 5
+    python cpu_step.py --mixer attention|base-conv|hyena|mamba|based|rwkv-4|h3 --form original|labelled --batch 64
+                       --length 64 --pairs 4 --d-model 64 --vocab 8192 --layers 2 --threads 2 --steps 5
 
---form original   the step of the Zoology paper's code, as it comes: logits and predictions at every position
+--form original   the step of the Zoology paper's code, as it comes: logits and predictions at every position; for the
+                  figure-2 models
 --form labelled   the same loss by what we know to be fastest in PyTorch: logits at labelled positions alone, and of
-                  equivalent ways (of attention, of the convolutions, of AdamW) the one that is faster at
-                  these sizes, by a trial in a process of its own before the measurement
+                  equivalent ways (of attention, of the convolutions, of recurrences, of AdamW) the one that is faster
+                  at these sizes, by a trial in a process of its own before the measurement
 
 Prints one line of JSON; peak_mb is in units of 10^6 bytes. THP_MEM_ALLOC_ENABLE=1 in the environment lets PyTorch's
 allocator use huge pages, and the line then says "allocator":"tuned".
 
-    python cpu_step.py --self-test    compares the losses and gradients of both forms; exit status 1 if they differ
+    python cpu_step.py --self-test    compares the losses and gradients of all forms and ways; exit status 1 if they differ
 """
 import argparse
 import json
 import multiprocessing
 import os
+import pathlib
 import resource
 import statistics
 import sys
@@ -28,10 +30,13 @@ import torch
 from torch.nn import functional as F
 
 import models
+import zoo
 
 WARM_UPS = 2
 TRIALS = 3
 TOLERANCE = 1e-4
+RECORDED = pathlib.Path(__file__).parents[2] / "tests/src/test/resources/goldens/mixers"
+WAY_OF = {"attention": "attention", "mamba": "scan", "based": "weights", "rwkv-4": "recurrence"}
 ADAMW = {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 
 
@@ -143,6 +148,8 @@ def original_step(model, optimizer, batch):
 
 def alternatives(mixer):
     """Equivalent ways: name -> arguments of the model."""
+    if mixer in zoo.MIXERS:
+        return {way: {"way": way} for way in zoo.WAYS[mixer]}
     if mixer == "attention":
         return {"sdpa": {"attend": models.attend_sdpa}, "explicit": {"attend": models.attend_explicit}}
     return {f"{layout}, {short}": {"channels_first": layout == "channels-first", "shifts": short == "shifts"}
@@ -150,6 +157,8 @@ def alternatives(mixer):
 
 
 def make_labelled(options, way):
+    if options.mixer in zoo.MIXERS:
+        return models.make_zoo_model(options.mixer, options.vocab, options.d_model, options.layers, way)
     return models.make_model(options.mixer, options.vocab, options.length, options.d_model, options.layers,
                              **alternatives(options.mixer)[way])
 
@@ -243,44 +252,51 @@ def measure(options):
             "min_ms": round(min(times), 3), "tokens_per_s": round(1e3 * options.batch * options.length / median),
             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
             "allocator": "tuned" if os.environ.get("THP_MEM_ALLOC_ENABLE") == "1" else "default",
-            "torch": torch.__version__, "attention" if options.mixer == "attention" else "convolution": way,
-            "adamw": adamw}
+            "torch": torch.__version__, WAY_OF.get(options.mixer, "convolution"): way, "adamw": adamw}
 
 
 # ---- self-test ----
 
+def loss_and_gradients(model, loss):
+    loss.backward()
+    return loss.item(), [p.grad for p in model.parameters()]
+
+
 def compare(options):
-    """The largest relative differences of the loss and of a parameter's gradient between the forms, without dropout."""
-    original = make_original(options)
-    with torch.no_grad():
-        for parameter in original.parameters():
-            # With the original's small weights every model has about the same loss.
-            parameter.copy_(0.3 * torch.randn_like(parameter))
+    """The largest relative differences of the loss and of a parameter's gradient, without dropout, between the first form
+    and the ways of the labelled one. The first is the original, or the first of the ways."""
+    ways = list(alternatives(options.mixer))
+    if options.mixer in zoo.MIXERS:
+        first = make_labelled(options, ways.pop(0)).eval()
+    else:
+        first = make_original(options).eval()
+        with torch.no_grad():
+            for parameter in first.parameters():
+                # With the original's small weights every model has about the same loss.
+                parameter.copy_(0.3 * torch.randn_like(parameter))
     batch = make_batch(options)
-    expected, _ = original_loss(original.eval(), batch)
-    expected.backward()
-    losses, gradients = [], []
-    for way in alternatives(options.mixer):
+    first_loss = labelled_loss(first, batch) if options.mixer in zoo.MIXERS else original_loss(first, batch)[0]
+    expected, expected_gradients = loss_and_gradients(first, first_loss)
+    floor = 1e-3 * max(q.norm() for q in expected_gradients)  # a key's bias has no gradient but rounding
+    losses, gradients = [0.0], [0.0]
+    for way in ways:
         model = make_labelled(options, way).eval()
-        model.load_state_dict(original.state_dict())
-        loss = labelled_loss(model, batch)
-        loss.backward()
-        losses.append(abs(loss.item() - expected.item()) / expected.item())
-        floor = 1e-3 * max(p.grad.norm() for p in original.parameters())  # a key's bias has no gradient but rounding
-        gradients += [((p.grad - q.grad).norm() / max(q.grad.norm(), floor)).item()
-                      for p, q in zip(model.parameters(), original.parameters())]
+        model.load_state_dict(first.state_dict())
+        loss, found = loss_and_gradients(model, labelled_loss(model, batch))
+        losses.append(abs(loss - expected) / expected)
+        gradients += [((p - q).norm() / max(q.norm(), floor)).item() for p, q in zip(found, expected_gradients)]
     return max(losses), max(gradients)
 
 
 def self_test(options):
     prepare(options)
     passed = True
-    for options.mixer in models.MIXERS:
+    for options.mixer in models.MIXERS + zoo.MIXERS:
         loss, gradient = compare(options)
         passed &= loss <= TOLERANCE and gradient <= TOLERANCE
         print(json.dumps({"mixer": options.mixer, "loss_difference": loss, "gradient_difference": gradient,
                           "passed": loss <= TOLERANCE and gradient <= TOLERANCE}), flush=True)
-    return 0 if passed else 1
+    return 0 if zoo.compare_recorded(RECORDED) and passed else 1
 
 
 def positive(text):
@@ -292,7 +308,7 @@ def positive(text):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--mixer", choices=models.MIXERS, default="attention")
+    parser.add_argument("--mixer", choices=models.MIXERS + zoo.MIXERS, default="attention")
     parser.add_argument("--form", choices=("original", "labelled"), default="labelled")
     parser.add_argument("--self-test", action="store_true")
     for name, value in (("batch", 64), ("length", 64), ("pairs", 4), ("d-model", 64), ("vocab", 8192), ("layers", 2),
@@ -303,6 +319,8 @@ def main():
         parser.error(f"--pairs {options.pairs}: a row has {options.length} places")
     if options.steps < 5:
         parser.error(f"--steps {options.steps}: a median needs at least 5")
+    if options.form == "original" and options.mixer in zoo.MIXERS:
+        parser.error(f"--form original: the original's {options.mixer} does not run on a CPU")
     if options.self_test:
         return self_test(options)
     print(json.dumps(measure(options)), flush=True)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import zoo
+
 MIXERS = ("attention", "base-conv", "hyena")
 DROPOUT = 0.1  # of the embeddings and of the attention weights
 
@@ -148,7 +150,7 @@ def make_mixer(name, layer, width, length, attend=attend_sdpa, channels_first=Fa
 def initialize(module):
     """The original's small weights. Word vectors of PyTorch's size would saturate the softmax, whose gradient then has
     denormal numbers, and a CPU is slow with those."""
-    if isinstance(module, (nn.Linear, nn.Embedding)):
+    if isinstance(module, (nn.Linear, nn.Embedding)) and not getattr(module, "keeps_values", False):
         nn.init.normal_(module.weight, std=0.02)
         if getattr(module, "bias", None) is not None:
             nn.init.zeros_(module.bias)
@@ -186,6 +188,27 @@ class Model(nn.Module):
 def make_model(mixer, vocab, length, width, layers, **choices):
     mixers = [make_mixer(mixer, layer, width, length, **choices) for layer in range(layers)]
     return Model(mixers, vocab, width, length if mixer == "attention" else None)
+
+
+class MambaModel(Model):
+    """As Model with the blocks of Mamba: one RMS norm and no state mixer each, and no dropout."""
+
+    def __init__(self, mixers, vocab, width):
+        super().__init__(mixers, vocab, width)
+        self.first, self.second = nn.ModuleList(nn.RMSNorm(width, eps=1e-5) for _ in self.mixers), None
+
+    def forward(self, ids, rows, labels):
+        hidden, residual = self.words(ids), None
+        for mixer, norm in zip(self.mixers, self.first):
+            residual = hidden if residual is None else hidden + residual
+            hidden = mixer(norm(residual))
+        hidden, residual = (y.flatten(0, 1).index_select(0, rows) for y in (hidden, residual))
+        return F.cross_entropy(F.linear(self.final(hidden + residual), self.words.weight), labels)
+
+
+def make_zoo_model(mixer, vocab, width, layers, way):
+    mixers = [zoo.make_mixer(mixer, layer, width, way) for layer in range(layers)]
+    return (MambaModel if mixer == "mamba" else Model)(mixers, vocab, width)
 
 
 def labelled_places(batch, length, pairs):

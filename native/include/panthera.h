@@ -865,13 +865,14 @@ typedef struct pan_wkv_desc {
  *     y[t] = ( sum_{s<t} exp(-(t-1-s) exp(decay) + k[s]) v[s] + exp(first + k[t]) v[t] )
  *            / ( the same without v )                                   for each example and channel
  *
- * computed with a running maximum of the exponents, so that no k overflows. A k of -infinity has no weight; y is 0 where
- * nothing has.
+ * Sums are kept relative to a running exponent, so that no k overflows: that of a position so far, with its decays. The
+ * next one takes its place where it is larger by more than 16; smaller steps would round all sums again and again. A k of
+ * -infinity has no weight; y is 0 where nothing has.
  *
  * k, v, y        (batch, length, channels) of dtype
  * decay, first   (channels) f32, the original's time_decay and time_first
- * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, the exponent that both are
- *                relative to; zeros, or NULL: nothing came before
+ * initial_state  (batch, 3, channels) f32 that an earlier call wrote: numerator, denominator, and the exponent that
+ *                both are relative to; zeros, or NULL: nothing came before
  * final_state    may be NULL, may alias initial_state
  * Source: Peng et al. 2023 (arXiv 2305.13048), eq. 16 and appendix D.
  */

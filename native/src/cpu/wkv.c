@@ -58,8 +58,8 @@ PAN_INLINE vf take_position(vf rate, vf bonus, vf k, vf v, sums *s) {
     const wkv_weights later = wkv_weigh(ahead + rate * decays);
     s->numerator = later.first * s->numerator + later.second * v;
     s->denominator = later.first * s->denominator + later.second;
-    s->exponent.base = vf_select(later.second_larger, k, s->exponent.base);
-    s->exponent.decays = vf_select(later.second_larger, vf_splat(0.0f), decays);
+    s->exponent.base = vf_select(later.by_second, k, s->exponent.base);
+    s->exponent.decays = vf_select(later.by_second, vf_splat(0.0f), decays);
     return y;
 }
 

@@ -1,7 +1,8 @@
 /* The RWKV-4 recurrence: what its forward and backward passes share.
  *
- * Sums of weighted values are kept relative to their largest exponent, so that none overflows. An exponent is a key and
- * the number of decays since, from which differences are computed afresh: the rounding of single decays would add up. */
+ * Sums of weighted values are kept relative to an exponent, so that none overflows. It is that of one position, as its key
+ * and the number of decays since: what rounding makes of a single decay would add up. For the same reason another position
+ * takes its place only where it exceeds it by far. */
 #ifndef PAN_CPU_WKV_H
 #define PAN_CPU_WKV_H
 
@@ -23,18 +24,21 @@ static inline vf wkv_rate(vf decay) {
     return vf_exp_double(vd_from_vf(bounded));
 }
 
-/* The difference of two exponents, and with it two weights relative to the larger of them. */
+/* By how much weights may exceed that of the exponent which they are relative to. */
+#define WKV_MARGIN 16.0f
+
+/* Two weights, relative to the first exponent or, where that is larger by more than the margin, to the second. */
 typedef struct wkv_weights {
-    vi second_larger;
+    vi by_second;
     vf first;
     vf second;
 } wkv_weights;
 
 static inline wkv_weights wkv_weigh(vf second_minus_first) {
-    const vf smaller = vf_exp(-vf_abs(second_minus_first));
-    const vi second_larger = second_minus_first > 0.0f;
-    return (wkv_weights){second_larger, vf_select(second_larger, smaller, vf_splat(1.0f)),
-                         vf_select(second_larger, vf_splat(1.0f), smaller)};
+    const vi by_second = second_minus_first > WKV_MARGIN;
+    const vf other = vf_exp(vf_select(by_second, -second_minus_first, second_minus_first));
+    return (wkv_weights){by_second, vf_select(by_second, other, vf_splat(1.0f)),
+                         vf_select(by_second, vf_splat(1.0f), other)};
 }
 
 /* a / b, and 0 where b is: no position has weight. */

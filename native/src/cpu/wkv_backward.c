@@ -3,8 +3,8 @@
  * A group of channels is walked over forwards, to keep the state before each block of positions. Then the blocks are
  * taken from the last to the first. In each, outputs are computed anew, and with the mean m of the values so far output
  * y = m + share (v - m): what cancels in the formulas is taken from the steps between means, and not from the means.
- * Then its positions are walked over backwards, with sums over the later outputs that are kept relative to their
- * largest exponent, as the forward pass does. Gradients of the parameters are added up for each example, then over the
+ * Then its positions are walked over backwards, with sums over the later outputs that are kept relative to an
+ * exponent, as those of the forward pass. Gradients of the parameters are added up for each example, then over the
  * examples. */
 #include "wkv.h"
 
@@ -15,7 +15,7 @@ typedef struct wkv_output {
     vf gradient;           /* dy / denominator */
     vf mean;               /* y */
     vf own;                /* share * dy: of the value of the same position */
-    wkv_exponent exponent; /* the largest, which the denominator is relative to */
+    wkv_exponent exponent; /* which the denominator is relative to */
 } wkv_output;
 
 typedef struct wkv_backward_job {
@@ -56,7 +56,7 @@ typedef struct parameter_terms {
 
 /* Sums over the later outputs, relative to the exponential of -base + decays * rate. */
 typedef struct future {
-    wkv_exponent largest;
+    wkv_exponent exponent;
     vf gradient; /* of the outputs' gradients */
     vf product;  /* of those times the outputs */
 } future;
@@ -88,13 +88,13 @@ PAN_INLINE wkv_output output_at(vf rate, vf bonus, const past *past, vf ahead, v
     terms->first += dy * step * (before * scale);
     terms->decay -= rate * (gradient * now.first * (past->leaning - step * past->age));
     const vf none = vf_splat(0.0f);
-    /* Where nothing has weight there is no exponent either: it must not be the largest on the way back. */
-    const vf base = vf_select(now.second_larger, k + bonus, past->exponent.base);
+    /* Where nothing has weight there is no exponent either: sums must not become relative to it on the way back. */
+    const vf base = vf_select(now.by_second, k + bonus, past->exponent.base);
     return (wkv_output){.gradient = gradient,
                         .mean = past->mean + step,
                         .own = dy * share,
                         .exponent = {vf_select(scale == 0.0f, vf_splat(-WKV_LEAST_EXPONENT), base),
-                                     vf_select(now.second_larger, none, past->exponent.decays)}};
+                                     vf_select(now.by_second, none, past->exponent.decays)}};
 }
 
 PAN_INLINE void pass_position(vf rate, vf ahead, vf k, vf v, past *past) {
@@ -106,8 +106,8 @@ PAN_INLINE void pass_position(vf rate, vf ahead, vf k, vf v, past *past) {
     past->leaning = later.first * past->leaning - step * age;
     past->age = age;
     past->mean += step;
-    past->exponent.base = vf_select(later.second_larger, k, past->exponent.base);
-    past->exponent.decays = vf_select(later.second_larger, vf_splat(0.0f), decays);
+    past->exponent.base = vf_select(later.by_second, k, past->exponent.base);
+    past->exponent.decays = vf_select(later.by_second, vf_splat(0.0f), decays);
 }
 
 /* The state before each block. */
@@ -151,13 +151,13 @@ static void compute_outputs(const wkv_backward_job *job, const wkv_group *group,
 
 /* Adds an output to what earlier positions will see of it. */
 PAN_INLINE void add_output(vf rate, const wkv_output *output, future *future) {
-    const vf decays = future->largest.decays - 1.0f;
-    const vf ahead = (future->largest.base - output->exponent.base) + rate * (output->exponent.decays - decays);
+    const vf decays = future->exponent.decays - 1.0f;
+    const vf ahead = (future->exponent.base - output->exponent.base) + rate * (output->exponent.decays - decays);
     const wkv_weights weights = wkv_weigh(ahead);
     future->gradient = weights.first * future->gradient + weights.second * output->gradient;
     future->product = weights.first * future->product + weights.second * (output->gradient * output->mean);
-    future->largest.base = vf_select(weights.second_larger, output->exponent.base, future->largest.base);
-    future->largest.decays = vf_select(weights.second_larger, output->exponent.decays, decays);
+    future->exponent.base = vf_select(weights.by_second, output->exponent.base, future->exponent.base);
+    future->exponent.decays = vf_select(weights.by_second, output->exponent.decays, decays);
 }
 
 /* dk and dv of a block. */
@@ -170,9 +170,7 @@ static void walk_backwards(const wkv_backward_job *job, const wkv_group *group, 
             const wkv_output *output = &scratch->outputs[s - positions.begin][i];
             const int64_t at = row + i * LANES, lanes = group->lanes[i];
             const vf k = vf_load_first(job->k + at, lanes), v = vf_load_first(job->v + at, lanes);
-            /* No weight is above that of the largest exponent; what rounding makes of it must not be either. */
-            const vf exponent = (k - future[i].largest.base) + group->rate[i] * future[i].largest.decays;
-            const vf weight = vf_exp(vf_min(vf_splat(0.0f), exponent));
+            const vf weight = vf_exp((k - future[i].exponent.base) + group->rate[i] * future[i].exponent.decays);
             if (job->dv != NULL) {
                 vf_store_first(job->dv + at, weight * future[i].gradient + output->own, lanes);
             }
@@ -197,7 +195,7 @@ static void group_task(void *context, int64_t task, int32_t worker) {
     future future[MOST_GROUP_VECTORS];
     vd decay_sum[MOST_GROUP_VECTORS], first_sum[MOST_GROUP_VECTORS];
     for (int64_t i = 0; i < group.vectors; i++) {
-        future[i] = (struct future){.largest.base = vf_splat(-WKV_LEAST_EXPONENT)};
+        future[i] = (struct future){.exponent.base = vf_splat(-WKV_LEAST_EXPONENT)};
         decay_sum[i] = first_sum[i] = vd_from_vf(vf_splat(0.0f));
     }
     for (int64_t block = blocks_of(desc) - 1; block >= 0; block--) {

@@ -16,15 +16,18 @@ struct wkv_exponent {
     float base, decays;
 };
 
-// Two weights relative to the larger of them.
+// By how much weights may exceed that of the exponent which they are relative to.
+constexpr float MARGIN = 16.0f;
+
+// Two weights, relative to the first exponent or, where that is larger by more than the margin, to the second.
 struct wkv_weights {
-    bool second_larger;
+    bool by_second;
     float first, second;
 
     __device__ explicit wkv_weights(float second_minus_first)
-        : second_larger(second_minus_first > 0.0f), first(1.0f), second(1.0f) {
-        const float smaller = expf(-fabsf(second_minus_first));
-        (second_larger ? first : second) = smaller;
+        : by_second(second_minus_first > MARGIN), first(1.0f), second(1.0f) {
+        const float other = expf(by_second ? -second_minus_first : second_minus_first);
+        (by_second ? first : second) = other;
     }
 };
 
@@ -93,7 +96,7 @@ struct sums {
         const wkv_weights later(ahead + column.rate * decays);
         numerator = later.first * numerator + later.second * v;
         denominator = later.first * denominator + later.second;
-        exponent = later.second_larger ? wkv_exponent{k, 0.0f} : wkv_exponent{exponent.base, decays};
+        exponent = later.by_second ? wkv_exponent{k, 0.0f} : wkv_exponent{exponent.base, decays};
         return y;
     }
 };
@@ -161,7 +164,7 @@ struct past {
         const float step = quotient(later.second, weight) * (v - mean);
         leaning = later.first * leaning - step * age;
         mean += step;
-        exponent = later.second_larger ? wkv_exponent{k, 0.0f} : wkv_exponent{exponent.base, decays};
+        exponent = later.by_second ? wkv_exponent{k, 0.0f} : wkv_exponent{exponent.base, decays};
     }
 };
 
@@ -187,7 +190,7 @@ __device__ output output_at(const column &column, const past &past, float k, flo
     const float gradient = dy * scale;
     terms.first += dy * step * (before * scale);
     terms.decay -= column.rate * (gradient * now.first * (past.leaning - step * past.age));
-    wkv_exponent exponent = now.second_larger ? wkv_exponent{k + column.bonus, 0.0f} : past.exponent;
+    wkv_exponent exponent = now.by_second ? wkv_exponent{k + column.bonus, 0.0f} : past.exponent;
     if (scale == 0.0f) { // nothing has weight: no exponent either
         exponent.base = -LEAST_EXPONENT;
     }
@@ -196,16 +199,16 @@ __device__ output output_at(const column &column, const past &past, float k, flo
 
 // Sums over the later outputs, relative to the exponential of -base + decays * rate.
 struct future {
-    wkv_exponent largest;
+    wkv_exponent exponent;
     float gradient, product;
 
     __device__ void add(const column &column, const output &output) {
-        const float decays = largest.decays - 1.0f;
-        const wkv_weights weights((largest.base - output.exponent.base) +
+        const float decays = exponent.decays - 1.0f;
+        const wkv_weights weights((exponent.base - output.exponent.base) +
                                   column.rate * (output.exponent.decays - decays));
         gradient = weights.first * gradient + weights.second * output.gradient;
         product = weights.first * product + weights.second * (output.gradient * output.mean);
-        largest = weights.second_larger ? output.exponent : wkv_exponent{largest.base, decays};
+        exponent = weights.by_second ? output.exponent : wkv_exponent{exponent.base, decays};
     }
 };
 
@@ -253,9 +256,7 @@ struct walk_back {
     }
 
     __device__ void pass_back(const column &column, int64_t at, const output &output, future &future) const {
-        // No weight is above that of the largest exponent; what rounding makes of it must not be either.
-        const float exponent = (k[at] - future.largest.base) + column.rate * future.largest.decays;
-        const float weight = expf(fminf(exponent, 0.0f));
+        const float weight = expf((k[at] - future.exponent.base) + column.rate * future.exponent.decays);
         if (dv != nullptr) {
             dv[at] = weight * future.gradient + output.own;
         }

@@ -18,9 +18,13 @@ import dev.panthera.train.Presets;
 import dev.panthera.train.TrainConfig;
 import dev.panthera.train.UsualOptions;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,6 +84,7 @@ class TaskCommandsTest {
                     zipf-mqar --vocab 30 --length 16 --pairs 2 --gap-law fixed --gap 6 --value-exponent 0 | --gap 8
                     forgetting-mqar --vocab 30 --length 16 --pairs 2 --updates 1 --fillers zero | --updates 2
                     compositional-mqar --vocab 30 --length 24 --power-a 0.5     | --pairs 1
+                    continuous-mqar --vocab 30 --pairs 3                        | --passes 2
                     induction-heads --vocab 8 --length 12                       | --length 9
                     selective-copying --vocab 8 --length 12 --data-tokens 3     | --data-tokens 2
                     parity --length 5                                           | --length 3
@@ -132,6 +137,24 @@ class TaskCommandsTest {
         }
     }
 
+    /** The documentation shows a row of every task, as it comes. */
+    @Test
+    void theDocumentationShowsTheRowsThatThereAre() throws IOException {
+        List<String> lines = Files.readAllLines(Path.of("../docs/tasks.md"));
+        String start = "    ./panthera data ";
+        List<String> shown = new ArrayList<>();
+        for (int i = 0; i < lines.size(); i++) {
+            if (lines.get(i).startsWith(start)) {
+                String command = lines.get(i).substring("    ./panthera ".length());
+                assertThat(Cli.run(command.split(" ")).succeeded().out().strip())
+                        .as(command)
+                        .isEqualTo(lines.get(i + 1).strip());
+                shown.add(command.split(" ")[1]);
+            }
+        }
+        assertThat(shown).containsExactlyInAnyOrderElementsOf(Tasks.ALL.names());
+    }
+
     @Test
     void theListsNameEachOneWithItsOptions() {
         assertList(Tasks.ALL, Cli.run("tasks").succeeded().outLines());
@@ -143,8 +166,11 @@ class TaskCommandsTest {
 
     private static void assertList(NamedConfigs<?> kinds, List<String> lines) {
         for (String name : kinds.names()) {
-            assertThat(kinds.description(name)).isNotBlank();
-            assertThat(lines).filteredOn(line -> line.startsWith(name + "  ")).hasSize(1);
+            String start = kinds.description(name).split(" ")[0];
+            assertThat(start).isNotBlank();
+            assertThat(lines)
+                    .filteredOn(line -> line.matches(Pattern.quote(name) + " {2,}" + Pattern.quote(start) + ".*"))
+                    .hasSize(1);
         }
     }
 

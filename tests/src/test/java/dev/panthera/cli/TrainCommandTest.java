@@ -258,6 +258,9 @@ class TrainCommandTest {
                         "2",
                         "--state-mixer",
                         "glu",
+                        "--rotary",
+                        "--positions",
+                        "false",
                         "--embedding-init",
                         "spherical",
                         "--loss",
@@ -286,12 +289,12 @@ class TrainCommandTest {
         assertThat(config.toString())
                 .contains(
                         "mixer=Config[configs=["
-                                + "Config[heads=2, dropout=0.25, bias=true], "
-                                + "Config[heads=2, dropout=0.25, bias=true]]]",
+                                + "Config[heads=2, dropout=0.25, bias=true, rotary=true], "
+                                + "Config[heads=2, dropout=0.25, bias=true, rotary=true]]]",
                         "layers=3",
                         "dModel=8")
                 .contains(
-                        "learnWordEmbeddings=true, embeddingInit=SPHERICAL, dropout=0.25",
+                        "positions=false, learnWordEmbeddings=true, embeddingInit=SPHERICAL, dropout=0.25",
                         "order=FIXED")
                 .contains(
                         "batch=8",

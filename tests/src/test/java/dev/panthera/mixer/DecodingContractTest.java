@@ -62,8 +62,22 @@ class DecodingContractTest {
             for (List<Integer> division : DIVISIONS) {
                 double[] decoded =
                         Decoding.decode(rig, mixer::extend, input, LENGTH, division);
-                assertThat(Decoding.error(decoded, expected)).as("%s", division).isLessThan(TOLERANCE);
+                double error = Decoding.error(decoded, expected);
+                if (!(error < TOLERANCE)) {
+                    assertThat(error)
+                            .as("%s", division)
+                            .isLessThan(2 * Decoding.error(expected, exact(config, input)));
+                }
             }
+        }
+    }
+
+    /** In double precision: where a sum in a denominator nearly cancels, rounding alone can be more than the tolerance. */
+    private static double[] exact(MixerConfig config, double[] input) {
+        try (var rig = Rig.exact()) {
+            Mixer mixer = build(config, LENGTH);
+            MixerContracts.enlarge(rig, rig.parameters(mixer));
+            return forward(rig, mixer, input, LENGTH);
         }
     }
 

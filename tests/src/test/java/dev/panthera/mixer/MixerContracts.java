@@ -40,6 +40,7 @@ final class MixerContracts {
                 new Contract("attention", oneHead, "mha_h1"),
                 new Contract("attention", new Attention.Config(2, 0, true), "mha_h2"),
                 new Contract("attention", new Attention.Config(4, 0, false), "mha_nobias"),
+                new Contract("attention", new Attention.Config(2, 0, true, true), "mha_h2"),
                 new Contract(
                         "hybrid",
                         new Hybrid.Config(List.of(new Attention.Config(2, 0, false), oneHead)),
@@ -47,6 +48,10 @@ final class MixerContracts {
                 new Contract(
                         "sliding-attention",
                         new SlidingAttention.Config(2, 5, false, 0, true),
+                        "sliding_attn"),
+                new Contract(
+                        "sliding-attention",
+                        new SlidingAttention.Config(2, 5, false, 0, true, true),
                         "sliding_attn"),
                 new Contract(
                         "sliding-attention",

@@ -45,6 +45,9 @@ class NeededRowsTest {
                 Arguments.of(attention, none, 0.0, 0.3),
                 Arguments.of(attention, none, 0.2, 0.2),
                 Arguments.of(new SlidingAttention.Config(1, 7, false, 0.1, true), none, 0.0, 0.0),
+                Arguments.of(new Attention.Config(2, 0.1, true, true), none, 0.0, 0.0),
+                Arguments.of(
+                        new SlidingAttention.Config(1, 7, false, 0.1, true, true), none, 0.0, 0.0),
                 Arguments.of(new BaseConv.Config(List.of(3, -1), ConvMethod.AUTO), none, 0.0, 0.0),
                 Arguments.of(new BaseConv.Config(List.of(-1, 3), ConvMethod.AUTO), none, 0.0, 0.2),
                 Arguments.of(new Hyena.Config(ConvMethod.AUTO), none, 0.0, 0.0),

@@ -50,6 +50,13 @@ record ConfigOption(
                     whole("--layers", "Number of blocks.", "model.layers"),
                     whole("--d-model", "Channels.", "model.d_model"),
                     whole("--heads", "Heads of attention.", "model.mixer.**.heads"),
+                    new ConfigOption(
+                            "--rotary",
+                            "",
+                            Boolean.class,
+                            false,
+                            List.of("model.mixer.**.rotary"),
+                            "Rotary positions in attention; --positions false leaves the learned ones out."),
                     list(
                             "--taps",
                             Integer.class,
@@ -70,6 +77,12 @@ record ConfigOption(
                             "NAME",
                             "model.state_mixer",
                             "State mixer; panthera mixers lists them."),
+                    one(
+                            "--positions",
+                            "true|false",
+                            Boolean.class,
+                            "model.positions",
+                            "Whether an embedding of positions is learned."),
                     one(
                             "--embedding-init",
                             "default|spherical|normal",
@@ -349,6 +362,9 @@ record ConfigOption(
                                         + (defaultValue.isEmpty()
                                                 ? ""
                                                 : " Default: " + defaultValue));
+        if (type == Boolean.class && !label.isEmpty()) {
+            builder.arity("1");
+        }
         return list
                 ? builder.auxiliaryTypes(type).splitRegex(",").hideParamSyntax(true).build()
                 : builder.build();

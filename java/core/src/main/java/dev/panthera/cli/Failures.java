@@ -98,6 +98,9 @@ final class Failures {
         } else if (type == Long.class || type == long.class) {
             return "a whole number";
         }
+        if (type == Boolean.class || type == boolean.class) {
+            return "true or false";
+        }
         return type == Double.class || type == double.class
                 ? "a number"
                 : "as in " + argument.paramLabel();

@@ -15,6 +15,7 @@ public record Attention(
         @StateName("Wqkv") Linear projection,
         @StateName("out_proj") Linear output,
         int heads,
+        boolean rotary,
         float dropout,
         long dropoutKey)
         implements Mixer {
@@ -24,8 +25,11 @@ public record Attention(
      * @param heads divides the width
      * @param dropout probability of dropping a weight when training
      * @param bias whether the query, key and value projections have one; the output projection always does
+     * @param rotary whether queries and keys are turned by their positions (Su et al. 2021, arXiv 2104.09864), pairs (i, i + half) of
+     *     a head by {@code position * 10000^(-2 i / head_dim)}; a model then needs no learned positions
      */
-    public record Config(int heads, double dropout, boolean bias) implements MixerConfig {
+    public record Config(int heads, double dropout, boolean bias, boolean rotary)
+            implements MixerConfig {
         public Config {
             UserException.require(
                     heads >= 1, "--heads %d: attention needs at least one head; try 1", heads);
@@ -33,6 +37,11 @@ public record Attention(
                     dropout >= 0 && dropout < 1,
                     "attention dropout %s: a probability in [0, 1) is needed; try 0.1",
                     dropout);
+        }
+
+        /** Without positions of its own. */
+        public Config(int heads, double dropout, boolean bias) {
+            this(heads, dropout, bias, false);
         }
 
         public Config(int heads) {
@@ -47,11 +56,16 @@ public record Attention(
                     heads,
                     width,
                     largestDivisor(width, heads));
+            UserException.require(
+                    !rotary || width / heads % 2 == 0,
+                    "--rotary: it turns pairs of channels, and each of %d heads has %d; try another --d-model or --heads",
+                    heads,
+                    width / heads);
         }
 
         @Override
         public boolean needsPositions() {
-            return true;
+            return !rotary;
         }
 
         private static int largestDivisor(int width, int atMost) {
@@ -70,14 +84,19 @@ public record Attention(
                     Linear.of(width, layer.hidden(3), bias, init),
                     Linear.residual(width, width, init),
                     heads,
+                    rotary,
                     (float) dropout,
                     layer.dropoutKey(DROPOUT_SITE));
         }
     }
 
+    private QueriesKeysValues queriesKeysValues() {
+        return new QueriesKeysValues(projection, heads, rotary);
+    }
+
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Tensor packed = projection.apply(tape, x);
+        Tensor packed = queriesKeysValues().packed(tape, x);
         return output.apply(
                 tape, AttentionOperation.apply(tape, packed, heads, 0, dropout, dropoutKey));
     }
@@ -85,17 +104,16 @@ public record Attention(
     @Override
     public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
         return output.apply(
-                tape,
-                NeededQueries.attend(tape, projection, x, rows, heads, 0, dropout, dropoutKey));
+                tape, queriesKeysValues().attendRows(tape, x, rows, 0, dropout, dropoutKey));
     }
 
     @Override
     public Tensor extend(Tape tape, Tensor x, DecodeState state) {
         int position = state.position();
-        Tensor queries = NeededQueries.queries(tape, projection, x);
+        Tensor queries = queriesKeysValues().queries(tape, x, position);
         Tensor cache =
                 state.history(
-                        "keys_and_values", NeededQueries.keysAndValues(tape, projection, x));
+                        "keys_and_values", queriesKeysValues().keysAndValues(tape, x, position));
         Tensor rows = state.rows(tape, state.capacity(), position, x.size(1));
         Tensor attended =
                 AttentionRowsOperation.apply(tape, queries, cache, rows, heads, 0, 0, dropoutKey);

@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
 record LongFilter(
         Supplier<Tensor> values, FilterLayout layout, @Nullable Tensor skip, ConvMethod method) {
 
-    /** Positions at once from which on a transform of everything beats a dot product for each. */
-    private static final int MANY = 64;
+    /** Positions at once from which on everything is convolved anew, instead of a dot product for each. */
+    private static final int MANY = 16;
 
     /** The outputs of the positions of {@code u}, which come behind those that the state has seen. */
     Tensor extend(Tape tape, Tensor u, DecodeState state) {

@@ -52,6 +52,10 @@ public final class Mixers {
                             "linear attention with random features of the softmax",
                             new Performer.Config(1, 256))
                     .with(
+                            "rwkv-4",
+                            "RWKV-4: average of all values so far, weighted by keys that decay",
+                            new Rwkv4.Config())
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));
@@ -70,7 +74,11 @@ public final class Mixers {
                     .with(
                             "glu",
                             "gated linear unit",
-                            new Glu.Config(4));
+                            new Glu.Config(4))
+                    .with(
+                            "rwkv-4",
+                            "RWKV-4's channel mix: squared ReLUs with a gate, of a position and the one before",
+                            new Rwkv4ChannelMix.Config(4));
 
     private Mixers() {}
 

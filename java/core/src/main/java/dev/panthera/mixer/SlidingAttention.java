@@ -17,6 +17,7 @@ public record SlidingAttention(
         int heads,
         int window,
         int keys,
+        boolean rotary,
         float dropout,
         long dropoutKey)
         implements Mixer {
@@ -28,12 +29,24 @@ public record SlidingAttention(
      * @param asPublished lets a query see one position more, as the original's code does
      * @param dropout probability of dropping a weight when training
      * @param bias whether the query, key and value projections have one; the output projection always does
+     * @param rotary as of {@link Attention.Config}
      */
-    public record Config(int heads, int window, boolean asPublished, double dropout, boolean bias)
+    public record Config(
+            int heads,
+            int window,
+            boolean asPublished,
+            double dropout,
+            boolean bias,
+            boolean rotary)
             implements MixerConfig {
         public Config {
             UserException.require(
                     window >= 1, "--window %d: a position sees at least itself; try 32", window);
+        }
+
+        /** Without positions of its own. */
+        public Config(int heads, int window, boolean asPublished, double dropout, boolean bias) {
+            this(heads, window, asPublished, dropout, bias, false);
         }
 
         @Override
@@ -43,7 +56,7 @@ public record SlidingAttention(
 
         @Override
         public boolean needsPositions() {
-            return true;
+            return !rotary;
         }
 
         @Override
@@ -56,18 +69,23 @@ public record SlidingAttention(
                     heads,
                     window,
                     asPublished ? Math.addExact(window, 1) : window,
+                    rotary,
                     (float) dropout,
                     layer.dropoutKey(DROPOUT_SITE));
         }
 
         private Attention.Config attention() {
-            return new Attention.Config(heads, dropout, bias);
+            return new Attention.Config(heads, dropout, bias, rotary);
         }
+    }
+
+    private QueriesKeysValues queriesKeysValues() {
+        return new QueriesKeysValues(projection, heads, rotary);
     }
 
     @Override
     public Tensor forward(Tape tape, Tensor x) {
-        Tensor packed = projection.apply(tape, x);
+        Tensor packed = queriesKeysValues().packed(tape, x);
         return output.apply(
                 tape, AttentionOperation.apply(tape, packed, heads, keys, dropout, dropoutKey));
     }
@@ -75,8 +93,7 @@ public record SlidingAttention(
     @Override
     public Tensor forwardRows(Tape tape, Tensor x, Tensor rows) {
         return output.apply(
-                tape,
-                NeededQueries.attend(tape, projection, x, rows, heads, keys, dropout, dropoutKey));
+                tape, queriesKeysValues().attendRows(tape, x, rows, keys, dropout, dropoutKey));
     }
 
     /** Keeps a ring: token t lies in row t modulo {@link #keys}. The order of keys makes no difference to a sum over them. */
@@ -84,8 +101,8 @@ public record SlidingAttention(
     public Tensor extend(Tape tape, Tensor x, DecodeState state) {
         int count = x.size(1);
         int before = Math.min(state.position(), keys);
-        Tensor queries = NeededQueries.queries(tape, projection, x);
-        Tensor fresh = NeededQueries.keysAndValues(tape, projection, x);
+        Tensor queries = queriesKeysValues().queries(tape, x, state.position());
+        Tensor fresh = queriesKeysValues().keysAndValues(tape, x, state.position());
         int size = Math.min(keys, state.capacity());
         Tensor ring = state.tensor("keys_and_values", x.size(0), size, fresh.size(2));
         Tensor attended;

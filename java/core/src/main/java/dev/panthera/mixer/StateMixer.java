@@ -4,11 +4,16 @@ import dev.panthera.nn.Parameterized;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
-/** What transforms each position by itself, after the sequence mixer. */
+/** What comes after the sequence mixer: it transforms each position by itself, or with a few before it. */
 public interface StateMixer extends Parameterized {
 
     /** Maps {@code (batch, length, channels)} to the same shape. */
     Tensor forward(Tape tape, Tensor x);
+
+    /** Whether an output depends on the input of its position alone, so that rows which nobody needs can be left out. */
+    default boolean isPerPosition() {
+        return true;
+    }
 
     /**
      * {@link #forward} of the positions after those that {@code state} has seen; see {@link Mixer#extend}. A state mixer that

@@ -59,6 +59,12 @@ public record TransformerBlock(
      *     Null: all are used.
      */
     public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
+        if (neededRows != null && !stateMixer.isPerPosition()) {
+            State all = forward(tape, state, null);
+            return new State(
+                    GatherRowsOperation.apply(tape, all.hidden(), neededRows),
+                    GatherRowsOperation.apply(tape, all.residual(), neededRows));
+        }
         var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
         Tensor mixed = mix(tape, first.normalised(), neededRows);
         Tensor residual =

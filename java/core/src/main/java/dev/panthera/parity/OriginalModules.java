@@ -16,6 +16,8 @@ import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.Rwkv4;
+import dev.panthera.mixer.Rwkv4ChannelMix;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
@@ -61,6 +63,7 @@ final class OriginalModules {
                     Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
                     Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
+                    Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
                     Map.entry(
                             "zoology.mixers.slide_attn.SlidingAttn",
                             OriginalModules::slidingAttention));
@@ -71,7 +74,9 @@ final class OriginalModules {
                     "zoology.mixers.mlp.GLU",
                             options -> new Glu.Config(options.integer("hidden_mult", 1)),
                     "zoology.mixers.mlp.MLP",
-                            options -> new Mlp.Config(options.integer("hidden_mult", 1)));
+                            options -> new Mlp.Config(options.integer("hidden_mult", 1)),
+                    "zoology.mixers.rwkv.RWKVStateMixer",
+                            OriginalModules::rwkv4ChannelMix);
 
     private OriginalModules() {}
 
@@ -226,6 +231,16 @@ final class OriginalModules {
         arguments.ignoring("attention_dropout", "dropout");
         return new SlidingAttention.Config(
                 1, arguments.integer("block_size", 256), true, 0, arguments.flag("bias", true));
+    }
+
+    private static MixerConfig rwkv4(Options arguments) {
+        arguments.ignoring("l_max", "layer_idx");
+        return new Rwkv4.Config();
+    }
+
+    private static StateMixerConfig rwkv4ChannelMix(Options arguments) {
+        arguments.ignoring("layer_idx");
+        return new Rwkv4ChannelMix.Config(4);
     }
 
     private static MixerConfig based(Options arguments) {

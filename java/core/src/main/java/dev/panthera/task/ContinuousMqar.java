@@ -96,10 +96,10 @@ public record ContinuousMqar(int vocabSize, int pairs, int passes, boolean share
         return Map.of("num_kv_pairs", pairs, "num_passes", passes);
     }
 
-    /** Any value is as good a guess as the others. */
+    /** Any value is as good a guess as the others; a shared mapping has one for each key, so none but these occur. */
     @Override
     public OptionalDouble chance() {
-        return OptionalDouble.of(1.0 / (vocabSize - firstValue()));
+        return OptionalDouble.of(1.0 / (sharedMapping ? firstValue() : vocabSize - firstValue()));
     }
 
     /** Positions before the first query. */
