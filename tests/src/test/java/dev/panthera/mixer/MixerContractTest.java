@@ -45,11 +45,14 @@ class MixerContractTest {
     }
 
     @Test
-    void everyRegisteredMixerHasAContractAndAGolden() {
+    void everyRegisteredMixerHasAContractAndAGoldenIfTheOriginalHasIt() {
         List<Contract> registered = MixerContracts.all();
         assertThat(registered.stream().map(Contract::name).collect(Collectors.toSet()))
                 .containsExactlyInAnyOrderElementsOf(Mixers.SEQUENCE.names());
         for (Contract contract : registered) {
+            if (contract.golden() == null) {
+                continue;
+            }
             assertThat(
                             getClass()
                                     .getResource(

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** Every sequence mixer with the options under which it must keep the contract. A new mixer adds a line. */
 final class MixerContracts {
@@ -25,9 +26,9 @@ final class MixerContracts {
     /**
      * @param name in {@link Mixers}
      * @param config the options
-     * @param golden a case recorded from the original
+     * @param golden a case recorded from the original; null where that has no such mixer
      */
-    record Contract(String name, MixerConfig config, String golden) {
+    record Contract(String name, MixerConfig config, @Nullable String golden) {
         @Override
         public String toString() {
             return config.toString();
@@ -63,8 +64,10 @@ final class MixerContracts {
                         "based_linear_taylor"),
                 new Contract(
                         "based",
-                        new Based.Config(6, 1, new AllPoly.Config(8, true)),
-                        "based_linear_all_poly"),
+                        new Based.Config(
+                                4, 1, new PointwiseMaps.PosElu(1), 1e-6, true, true, 10000),
+                        "based_rotary"),
+                new Contract("cum-sum", new CumSum.Config(), null),
                 new Contract(
                         "performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.TestFactory;
 class GoldenParityTest {
 
     private static final List<String> COMPUTED =
-            List.of("kernels", "losses", "mixers", "models", "train");
+            List.of("kernels", "featuremaps", "losses", "mixers", "models", "train");
 
     @TestFactory
     Stream<DynamicNode> casesPassOnEveryTier() {
@@ -46,7 +46,9 @@ class GoldenParityTest {
     @CudaTest
     DynamicNode casesPassOnCuda() {
         return onDevice(
-                "cuda", () -> Device.cuda(0), List.of("kernels", "losses", "mixers", "models"));
+                "cuda",
+                () -> Device.cuda(0),
+                List.of("kernels", "featuremaps", "losses", "mixers", "models"));
     }
 
     @TestFactory

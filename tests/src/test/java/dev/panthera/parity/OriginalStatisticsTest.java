@@ -58,6 +58,7 @@ class OriginalStatisticsTest {
                 .contains(
                         "zoology.mixers.attention.MHA",
                         "zoology.mixers.base_conv.BaseConv",
+                        "zoology.mixers.based.Based",
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",

@@ -7,12 +7,14 @@ import dev.panthera.kernels.Reduction;
 import dev.panthera.nn.Init;
 import dev.panthera.nn.Linear;
 import dev.panthera.nn.StateName;
+import dev.panthera.tensor.Columns;
 import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.LinearAttentionOperation;
 import dev.panthera.tensor.MatmulOperation;
 import dev.panthera.tensor.PermuteOperation;
 import dev.panthera.tensor.ReduceOperation;
 import dev.panthera.tensor.ReshapeOperation;
+import dev.panthera.tensor.RotaryOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
@@ -72,7 +74,10 @@ public record Based(
                     "based: epsilon %s: a number of at least 0 is needed; try 1e-12",
                     epsilon);
             UserException.require(
-                    !rotary, "based: rotary positions are not there yet; try rotary: false");
+                    !rotary || featureDim % 2 == 0,
+                    "based: feature_dim %d: rotary positions turn pairs of channels; try %d, or rotary: false",
+                    featureDim,
+                    featureDim + 1);
             UserException.require(
                     rotaryBase > 0 && Double.isFinite(rotaryBase),
                     "based: rotary_base %s: a positive number is needed; try 10000",
@@ -142,8 +147,13 @@ public record Based(
     /** Queries or keys {@code (batch, length, heads, featureDim)}, rotated if they are to be. */
     private Tensor projected(Tape tape, Linear projection, Tensor x, FeatureMap.Span span) {
         Tensor flat = projection.apply(tape, x);
+        Tensor placed =
+                rotaryBase == 0
+                        ? flat
+                        : RotaryOperation.apply(
+                                tape, Columns.of(flat), heads, false, rotaryBase, span.first());
         return ReshapeOperation.apply(
-                tape, flat, x.size(0), x.size(1), heads, flat.size(2) / heads);
+                tape, placed, x.size(0), x.size(1), heads, flat.size(2) / heads);
     }
 
     /** What the kernel takes, the heads side by side. */

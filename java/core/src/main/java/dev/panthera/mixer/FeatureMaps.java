@@ -14,7 +14,7 @@ public final class FeatureMaps {
                             "taylor-exp",
                             "the exponential's Taylor series to the second order",
                             new TaylorExp.Config())
-                    .with("identity", "x", new PointwiseMaps.Identity())
+                    .with("identity", "x", new PointwiseMaps.IdentityMap())
                     .with("pos-elu", "elu(x) + 1", new PointwiseMaps.PosElu(1))
                     .with("relu", "max(x, 0)", new PointwiseMaps.Relu(1, EPSILON))
                     .with("square", "x^2", new PointwiseMaps.Square())
@@ -23,6 +23,10 @@ public final class FeatureMaps {
                             "all-poly",
                             "learnt polynomials of the second order",
                             new AllPoly.Config(0, true))
+                    .with(
+                            "cosformer",
+                            "max(x, 0), weighted by the sine and cosine of the position",
+                            new CosFormer.Config())
                     .with(
                             "performer",
                             "positive orthogonal random features",

@@ -52,6 +52,10 @@ public final class Mixers {
                             "linear attention with random features of the softmax",
                             new Performer.Config(1, 256))
                     .with(
+                            "cum-sum",
+                            "the sum of all values so far",
+                            new CumSum.Config())
+                    .with(
                             "rwkv-4",
                             "RWKV-4: average of all values so far, weighted by keys that decay",
                             new Rwkv4.Config())

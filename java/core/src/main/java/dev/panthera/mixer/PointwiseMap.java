@@ -5,10 +5,10 @@ import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 
 /** A feature map without parameters that knows no positions: its options are all there is to it. */
-public record PointwiseMap(Function function, int width) implements FeatureMap {
+public record PointwiseMap(Formula formula, int width) implements FeatureMap {
 
     /** The options of such a map, and what it does. */
-    public interface Function extends FeatureMapConfig {
+    public interface Formula extends FeatureMapConfig {
 
         /** Features of the vectors in the last dimension. */
         Tensor apply(Tape tape, Tensor x);
@@ -26,12 +26,12 @@ public record PointwiseMap(Function function, int width) implements FeatureMap {
 
     @Override
     public Tensor apply(Tape tape, Tensor x, Span span) {
-        return function.apply(tape, x);
+        return formula.apply(tape, x);
     }
 
     @Override
     public int size() {
-        return width * function.perChannel();
+        return width * formula.perChannel();
     }
 
     /** The original overlooks that some of these maps give two features of each channel. */

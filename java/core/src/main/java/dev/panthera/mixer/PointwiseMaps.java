@@ -37,7 +37,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code x} */
-    public record Identity() implements PointwiseMap.Function {
+    public record IdentityMap() implements PointwiseMap.Formula {
         @Override
         public Tensor apply(Tape tape, Tensor x) {
             return x;
@@ -45,7 +45,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code elu(x) + 1} (Katharopoulos et al. 2020, arXiv 2006.16236, eq. 7). */
-    public record PosElu(double temperature) implements PointwiseMap.Function {
+    public record PosElu(double temperature) implements PointwiseMap.Formula {
         public PosElu {
             check(temperature, 0);
         }
@@ -57,7 +57,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code max(x, 0)}, at least epsilon. */
-    public record Relu(double temperature, double epsilon) implements PointwiseMap.Function {
+    public record Relu(double temperature, double epsilon) implements PointwiseMap.Formula {
         public Relu {
             check(temperature, epsilon);
         }
@@ -70,7 +70,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code x^2} */
-    public record Square() implements PointwiseMap.Function {
+    public record Square() implements PointwiseMap.Formula {
         @Override
         public Tensor apply(Tape tape, Tensor x) {
             return activate(tape, Activation.SQUARE, x);
@@ -78,7 +78,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code x^2 / sqrt(2)} */
-    public record SquaredMap() implements PointwiseMap.Function {
+    public record SquaredMap() implements PointwiseMap.Formula {
         @Override
         public Tensor apply(Tape tape, Tensor x) {
             return scale(tape, activate(tape, Activation.SQUARE, x), Math.sqrt(0.5));
@@ -86,7 +86,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code [x, -x]}, at least epsilon. */
-    public record FullSpace(double epsilon) implements PointwiseMap.Function {
+    public record FullSpace(double epsilon) implements PointwiseMap.Formula {
         public FullSpace {
             check(1, epsilon);
         }
@@ -103,7 +103,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code exp([x, -x])}, with an exponent of at least epsilon: as in the original, the bound comes before the exponential. */
-    public record ExpDim(double temperature, double epsilon) implements PointwiseMap.Function {
+    public record ExpDim(double temperature, double epsilon) implements PointwiseMap.Formula {
         public ExpDim {
             check(temperature, epsilon);
         }
@@ -121,7 +121,7 @@ public final class PointwiseMaps {
     }
 
     /** {@link ExpDim} of {@code x - max x}. */
-    public record ExpMaxNorm(double temperature, double epsilon) implements PointwiseMap.Function {
+    public record ExpMaxNorm(double temperature, double epsilon) implements PointwiseMap.Formula {
         public ExpMaxNorm {
             check(temperature, epsilon);
         }
@@ -141,7 +141,7 @@ public final class PointwiseMaps {
     }
 
     /** {@code [softmax(x), softmax(-x)]}, at least epsilon. */
-    public record SoftmaxDim(double temperature, double epsilon) implements PointwiseMap.Function {
+    public record SoftmaxDim(double temperature, double epsilon) implements PointwiseMap.Formula {
         public SoftmaxDim {
             check(temperature, epsilon);
         }
@@ -166,7 +166,7 @@ public final class PointwiseMaps {
 
     /** {@code softmax(x)}, at least epsilon. */
     public record SoftmaxDimHalfspace(double temperature, double epsilon)
-            implements PointwiseMap.Function {
+            implements PointwiseMap.Formula {
         public SoftmaxDimHalfspace {
             check(temperature, epsilon);
         }
@@ -182,7 +182,7 @@ public final class PointwiseMaps {
      * {@code exp(|x|) / sum exp(|x|)} of each channel, in one of two features by the sign of x; the other one, and both where x
      * is 0, are epsilon. The two features of a channel stand side by side.
      */
-    public record ExpSumNorm(double temperature, double epsilon) implements PointwiseMap.Function {
+    public record ExpSumNorm(double temperature, double epsilon) implements PointwiseMap.Formula {
         public ExpSumNorm {
             check(temperature, epsilon);
         }
@@ -230,7 +230,7 @@ public final class PointwiseMaps {
     }
 
     /** The first features of {@link ExpSumNorm} alone, those of positive channels, without a temperature. */
-    public record ExpSumNormHalfspace(double epsilon) implements PointwiseMap.Function {
+    public record ExpSumNormHalfspace(double epsilon) implements PointwiseMap.Formula {
         public ExpSumNormHalfspace {
             check(1, epsilon);
         }

@@ -1,6 +1,7 @@
 package dev.panthera.parity;
 
 import dev.panthera.mixer.AllPoly;
+import dev.panthera.mixer.CosFormer;
 import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.PointwiseMaps;
 import dev.panthera.mixer.RandomFeatures;
@@ -15,7 +16,7 @@ final class OriginalFeatureMaps {
 
     private static final Map<String, Function<Options, FeatureMapConfig>> MAPS =
             Map.ofEntries(
-                    Map.entry("Identity", options -> new PointwiseMaps.Identity()),
+                    Map.entry("Identity", options -> new PointwiseMaps.IdentityMap()),
                     Map.entry("PosELU", options -> new PointwiseMaps.PosElu(temperature(options))),
                     Map.entry(
                             "ReLU",
@@ -56,6 +57,7 @@ final class OriginalFeatureMaps {
                             options -> new PointwiseMaps.ExpSumNormHalfspace(epsilon(options))),
                     Map.entry("TaylorExp", options -> new TaylorExp.Config()),
                     Map.entry("AllPolyMap", OriginalFeatureMaps::allPoly),
+                    Map.entry("CosFormerFeatureMap", OriginalFeatureMaps::cosFormer),
                     Map.entry(
                             "PerformerFeatureMap",
                             options ->
@@ -107,5 +109,13 @@ final class OriginalFeatureMaps {
     private static FeatureMapConfig allPoly(Options options) {
         options.ignoring("init", "init_method");
         return new AllPoly.Config(options.integer("output_dim", 0), options.flag("learnable", true));
+    }
+
+    private static FeatureMapConfig cosFormer(Options options) {
+        String function = options.text("act_fun", "relu");
+        if (!function.equals("relu")) {
+            throw new UnknownCaseException("cosformer with " + function);
+        }
+        return new CosFormer.Config();
     }
 }

@@ -16,7 +16,7 @@ import tools.jackson.databind.DatabindContext;
 import tools.jackson.databind.JavaType;
 import tools.jackson.databind.jsontype.impl.TypeIdResolverBase;
 
-/** Translates between the classes of mixers, tasks and laws and their names in files. */
+/** Translates between the classes of mixers, feature maps, tasks and laws and their names in files. */
 final class KindOfConfig extends TypeIdResolverBase {
     private NamedConfigs<?> kinds = Tasks.ALL;
 
@@ -57,6 +57,9 @@ final class KindOfConfig extends TypeIdResolverBase {
         }
         if (StateMixerConfig.class.isAssignableFrom(base)) {
             return Mixers.STATE;
+        }
+        if (FeatureMapConfig.class.isAssignableFrom(base)) {
+            return FeatureMaps.ALL;
         }
         return GapLaw.class.isAssignableFrom(base) ? GapLaws.ALL : Tasks.ALL;
     }
