@@ -44,9 +44,9 @@ static void store_sums(const sums *s, vf rate, float *state, int64_t channels, i
     const vf rounded = vf_max(vf_splat(WKV_LEAST_EXPONENT), vf_from_vd(exact));
     const vd minus_rounded = vd_from_vf(-rounded);
     const vf rest = vf_from_vd(vd_add(exact, minus_rounded));
-    const vf scale = vf_select(vf_abs(rest) < 1e-3f, rest, vf_splat(0.0f)) + 1.0f;
-    vf_store_first(state, s->numerator * scale, lanes);
-    vf_store_first(state + channels, s->denominator * scale, lanes);
+    const vf growth = vf_select(vf_abs(rest) < 1e-3f, rest, vf_splat(0.0f));
+    vf_store_first(state, s->numerator + s->numerator * growth, lanes);
+    vf_store_first(state + channels, s->denominator + s->denominator * growth, lanes);
     vf_store_first(state + 2 * channels, rounded, lanes);
 }
 

@@ -139,9 +139,9 @@ struct walk_column {
         const double exact = s.exponent.base - static_cast<double>(s.exponent.decays) * column.rate;
         const float rounded = fmaxf(static_cast<float>(exact), LEAST_EXPONENT);
         const float rest = static_cast<float>(exact - rounded);
-        const float scale = 1.0f + (fabsf(rest) < 1e-3f ? rest : 0.0f);
-        final_state[state] = s.numerator * scale;
-        final_state[state + column.step] = s.denominator * scale;
+        const float growth = fabsf(rest) < 1e-3f ? rest : 0.0f;
+        final_state[state] = s.numerator + s.numerator * growth;
+        final_state[state + column.step] = s.denominator + s.denominator * growth;
         final_state[state + 2 * column.step] = rounded;
     }
 };

@@ -87,6 +87,7 @@ final class MixerContracts {
                         "base-conv",
                         new BaseConv.Config(List.of(-1), false, true, true, 0, ConvMethod.DIRECT),
                         "baseconv_long_implicit_act"),
+                new Contract("rwkv-4", new Rwkv4.Config(), "rwkv4_timemix"),
                 new Contract("hyena", new Hyena.Config(ConvMethod.DIRECT), "hyena"),
                 new Contract(
                         "hyena",

@@ -10,6 +10,8 @@ import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.Rwkv4;
+import dev.panthera.mixer.Rwkv4ChannelMix;
 import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.TaskConfig;
@@ -51,6 +53,7 @@ class NeededRowsTest {
                 Arguments.of(new BaseConv.Config(List.of(3, -1), ConvMethod.AUTO), none, 0.0, 0.0),
                 Arguments.of(new BaseConv.Config(List.of(-1, 3), ConvMethod.AUTO), none, 0.0, 0.2),
                 Arguments.of(new Hyena.Config(ConvMethod.AUTO), none, 0.0, 0.0),
+                Arguments.of(new Rwkv4.Config(), new Rwkv4ChannelMix.Config(2), 0.0, 0.0),
                 Arguments.of(
                         new Hybrid.Config(List.of(new Hyena.Config(ConvMethod.AUTO), attention)),
                         new Mlp.Config(2),

@@ -18,6 +18,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -64,6 +65,8 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ShortConvolution",
                         "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
+                        "zoology.mixers.rwkv.RWKVTimeMixer",
+                        "zoology.mixers.rwkv.RWKVStateMixer",
                         "zoology.mixers.slide_attn.SlidingAttn",
                         "zoology.mixers.mlp.MLP",
                         "zoology.mixers.mlp.GLU");
@@ -78,16 +81,26 @@ class OriginalStatisticsTest {
         if (mixer.isPresent()) {
             var built = mixer.get().build(layer, init);
             assertParameters(built, entry);
-            for (var size : entry.get("state_size").properties()) {
-                assertThat(built.publishedStateSize(Integer.parseInt(size.getKey())))
-                        .as("%s: state after %s tokens", className, size.getKey())
-                        .isEqualTo(size.getValue().longValue());
-            }
+            stateSizes(entry)
+                    .forEach((length, size) ->
+                            assertThat(built.publishedStateSize(length))
+                                    .as("%s: state after %d tokens", className, length)
+                                    .isEqualTo(size));
             return true;
         }
         var stateMixer = OriginalModules.stateMixer(className, arguments);
         stateMixer.ifPresent(config -> assertParameters(config.build(layer, init), entry));
         return stateMixer.isPresent();
+    }
+
+    /** By length; without those of mixers for which the original has none. */
+    private static Map<Integer, Long> stateSizes(JsonNode entry) {
+        return entry.get("state_size").properties().stream()
+                .filter(size -> !size.getValue().isNull())
+                .collect(
+                        Collectors.toMap(
+                                size -> Integer.valueOf(size.getKey()),
+                                size -> size.getValue().longValue()));
     }
 
     private static void assertParameters(Parameterized module, JsonNode entry) {
@@ -120,7 +133,7 @@ class OriginalStatisticsTest {
             }
         }
         assertThat(tests.stream().map(DynamicTest::getDisplayName))
-                .contains("attention+mlp", "attention+glu", "attention+identity", "h3+mlp");
+                .contains("attention+mlp", "attention+glu", "attention+identity", "h3+mlp", "rwkv4+mlp");
         return tests;
     }
 
@@ -133,10 +146,9 @@ class OriginalStatisticsTest {
                                 device, stream, device.parameterType(), Parameters.of(model))) {
             assertThat(store.trainableParameters())
                     .isEqualTo(recorded.get("num_params_trainable").longValue());
-            for (var size : recorded.get("state_size").properties()) {
-                assertThat(model.publishedStateBytes(Integer.parseInt(size.getKey())))
-                        .isEqualTo(size.getValue().longValue());
-            }
+            stateSizes(recorded)
+                    .forEach((length, size) ->
+                            assertThat(model.publishedStateBytes(length)).isEqualTo(size));
             assertThat(store.named().keySet())
                     .containsExactlyInAnyOrderElementsOf(recorded.get("params").propertyNames());
             store.named()
