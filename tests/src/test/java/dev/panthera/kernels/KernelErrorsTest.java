@@ -412,6 +412,47 @@ class KernelErrorsTest {
                     a ->
                             new ExponentialModulationKernel(a.size(), a.size(), a.probability(), 0)
                                     .apply(a.stream, a.reals(), a.reals(), a.reals()),
+                    a -> {
+                        var kernel = new DiagonalSsmKernel(a.size(), a.size(), a.size());
+                        kernel.forward(
+                                a.stream,
+                                diagonalSsm(a),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = new DiagonalSsmKernel(a.size(), a.size(), a.size());
+                        kernel.backward(
+                                a.stream,
+                                diagonalSsm(a),
+                                a.reals(),
+                                diagonalSsm(a),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel =
+                                new DiagonalSsmScanKernel(
+                                        a.size(), a.size(), a.size(), a.size(), a.size());
+                        kernel.apply(
+                                a.stream,
+                                a.reals(),
+                                diagonalSsm(a),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
+                    a ->
+                            new ShiftSsmKernel(a.size(), a.size(), a.size())
+                                    .forward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a ->
+                            new ShiftSsmKernel(a.size(), a.size(), a.size())
+                                    .backward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            a.orNull(a.reals())),
                     a ->
                             new AdamWKernel(a.size())
                                     .step(
@@ -706,6 +747,11 @@ class KernelErrorsTest {
                 a.layout(length, heads, featureDim),
                 a.layout(length, heads, valueDim),
                 a.layout(length, heads, valueDim));
+    }
+
+    private static DiagonalSsmKernel.Parameters diagonalSsm(ArbitraryArguments a) {
+        return new DiagonalSsmKernel.Parameters(
+                a.reals(), a.reals(), a.reals(), a.reals(), a.reals());
     }
 
     private static VocabularyLossKernel vocabularyLoss(ArbitraryArguments a) {
