@@ -6,7 +6,7 @@ import module dev.panthera;
  * Every model has two layers; where it is not a gated convolution or a Mamba, the first of them is a short convolution.
  *
  *     --only model=based-d64-f16       one of the models
- *     --scale small                    a smaller vocabulary, fewer rows, shorter tests, narrower models: about an hour on two cores
+ *     --scale small                    a smaller vocabulary, fewer rows, shorter tests, narrower models
  */
 void main(String... args) {
     Sweep.named("based-figure-2")

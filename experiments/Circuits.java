@@ -6,7 +6,7 @@ import module dev.panthera;
  * state, and a sum solves majority; attention averages, which is majority, and has no depth for parity.
  *
  *     --only task=cumulative-parity    one of the functions
- *     --scale small                    fewer rows, short ones, narrower models: a few minutes on two cores
+ *     --scale small                    fewer rows, short ones, narrower models
  */
 void main(String... args) {
     Sweep.named("circuits")
@@ -49,7 +49,7 @@ Layers[] models() {
         hybrid("attention", new Attention.Config(1)),
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
         hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
-        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), Layers.missing("cum-sum")
+        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), hybrid("cum-sum", new CumSum.Config())
     };
 }
 

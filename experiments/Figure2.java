@@ -5,7 +5,7 @@ import module dev.panthera;
  * four lengths, over four learning rates. Attention has two layers, the others four.
  *
  *     --scale two-layers   two layers for all, as the paper's code has it since May 2024
- *     --scale small        a smaller vocabulary and narrower models: a quarter of an hour on two cores, and the same order
+ *     --scale small        a smaller vocabulary and narrower models, for two cores
  */
 void main(String... args) {
     Sweep.named("figure-2")

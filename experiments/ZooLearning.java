@@ -4,7 +4,7 @@ import module dev.panthera;
  * Whether every mixer learns to recall: two layers, a short convolution and the mixer, at one small width, on the two easiest settings of
  * figure 2 of Zoology (Arora et al. 2023, arXiv 2312.04927), the best of four learning rates.
  *
- *     --scale small        a smaller vocabulary, a fifth of the rows and a quarter of the passes: half an hour on two cores
+ *     --scale small        a smaller vocabulary, a fifth of the rows and a quarter of the passes
  */
 void main(String... args) {
     Sweep.named("zoo-learning")
@@ -30,7 +30,7 @@ Layers[] models() {
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
         hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
         hybrid("performer", new Performer.Config(1, 256)),
-        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), Layers.missing("cum-sum")
+        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), hybrid("cum-sum", new CumSum.Config())
     };
 }
 
