@@ -60,8 +60,10 @@ List<Level> models(int narrower) {
     for (int width : new int[] {64 / narrower, 128 / narrower, 256 / narrower}) {
         models.add(model("hyena-d" + width, width, new Hyena.Config(ConvMethod.AUTO)));
         models.add(model("h3-d" + width, width, new H3.Config(width / 4, 2, 0, ConvMethod.AUTO)));
+        for (int state : new int[] {8, 16, 24}) {
+            models.add(model("mamba-d%d-n%d".formatted(width, state), width, new Mamba.Config(state)));
+        }
     }
-    models.add(missing("mamba"));
     return models;
 }
 
@@ -72,8 +74,4 @@ Level hybrid(String label, int width, MixerConfig mixer) {
 
 Level model(String label, int width, MixerConfig mixer) {
     return new Level(label, Map.of("model.mixer", mixer, "model.d_model", width, "model.layers", 2, "model.positions", false), true);
-}
-
-Level missing(String label) {
-    return new Level(label, Map.of(), false);
 }

@@ -49,7 +49,7 @@ Layers[] models() {
         hybrid("attention", new Attention.Config(1)),
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
         hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
-        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), hybrid("cum-sum", new CumSum.Config())
+        hybrid("rwkv-4", new Rwkv4.Config()), hybrid("mamba", new Mamba.Config(16)), hybrid("cum-sum", new CumSum.Config())
     };
 }
 

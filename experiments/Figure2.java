@@ -35,6 +35,7 @@ Layers[] models(int layers) {
         Layers.of(layers, new H3.Config(0, 2, 0, ConvMethod.AUTO)),
         Layers.of(layers, Hybrid.Config.of(new BaseConv.Config(List.of(3), ConvMethod.AUTO), new Based.Config(8, 1, new TaylorExp.Config())))
             .named("based").positions(false),
-        Layers.of(layers, new Rwkv4.Config()).named("rwkv"), Layers.missing("mamba")
+        Layers.of(layers, new Rwkv4.Config()).named("rwkv"),
+        Layers.of(layers, new Mamba.Config(16))
     };
 }

@@ -30,7 +30,7 @@ Layers[] models() {
         hybrid("h3", new H3.Config(ConvMethod.AUTO)),
         hybrid("based", new Based.Config(16, 1, new TaylorExp.Config())),
         hybrid("performer", new Performer.Config(1, 256)),
-        hybrid("rwkv-4", new Rwkv4.Config()), Layers.missing("mamba"), hybrid("cum-sum", new CumSum.Config())
+        hybrid("rwkv-4", new Rwkv4.Config()), hybrid("mamba", new Mamba.Config(16)), hybrid("cum-sum", new CumSum.Config())
     };
 }
 
