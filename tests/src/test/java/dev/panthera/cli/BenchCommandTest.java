@@ -233,6 +233,12 @@ class BenchCommandTest {
         assertThat(positive(lines.get(1), "times_ours") * ours).isBetween(990.0, 1010.0);
         var text = step("--peer-python", python).succeeded().out();
         assertThat(text).contains("PyTorch, labelled, tuned allocator").contains("times ours");
+        assertThat(json(step("--json", "--mixer", "rwkv-4", "--peer-python", python)))
+                .as("an original that needs a GPU")
+                .hasSize(2)
+                .last()
+                .satisfies(line ->
+                        assertThat(line.path("form").asString()).isEqualTo("--form=labelled"));
     }
 
     @Test

@@ -197,7 +197,7 @@ final class BenchStepCommand implements Callable<Integer> {
         return result.flops() / (1e6 * result.timing().medianMs());
     }
 
-    /** As the original does it; the same with PyTorch's allocator tuned; and with logits for labelled rows only. */
+    /** With logits for labelled rows only; before that, of figure 2, as the original does it, with either allocator. */
     private void printPeers(PeerPython python, StepSizes sizes, Timing ours, int threads) {
         if (FIGURE_MIXERS.contains(mixer)) {
             printPeer(python, sizes, ours, threads, "original", false);
