@@ -7,9 +7,11 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.NativeInfo;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Glu;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
+import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
@@ -89,6 +91,11 @@ class TrainCommandTest {
                 .isEqualTo(new SlidingAttention.Config(1, 7, false, 0.1, true));
         assertThat(config("--mixer", "short-conv", "--taps", "5").model().mixer())
                 .isEqualTo(new ShortConvolution.Config(5));
+        var mamba = config("--mixer", "mamba", "--state-size", "8").model();
+        assertThat(mamba.mixer()).isEqualTo(new Mamba.Config(8));
+        assertThat(mamba.block()).isEqualTo(BlockKind.AUTO);
+        assertThat(config("--mixer", "mamba", "--block", "transformer").model().block())
+                .isEqualTo(BlockKind.TRANSFORMER);
     }
 
     @Test
