@@ -196,9 +196,7 @@ class TrainCommandTest {
         assertThat(others.out())
                 .contains(
                         "(5 examples; 10.00 % by chance)",
-                        "input_seq_len 12:",
-                        "num_kv_pairs 1:",
-                        "key_query_distance ");
+                        "input_seq_len 12:", "num_kv_pairs 1:", "key_query_distance ");
     }
 
     /** With two pairs, as in training, four passes would not fit. */
@@ -309,8 +307,7 @@ class TrainCommandTest {
                         "epochs=2",
                         "learningRate=0.01",
                         "weightDecay=0.2")
-                .contains(
-                        "loss=cross-entropy-embeddings", "stopAbove=0.5", "protocol=PUBLISHED");
+                .contains("loss=cross-entropy-embeddings", "stopAbove=0.5", "protocol=PUBLISHED");
         assertThat(config.model().stateMixer()).isEqualTo(new Glu.Config(4));
         var task = new Mqar(20, 16, 2, 0.5, Filler.RANDOM, 2);
         assertThat(config.data().train()).containsExactly(new DataSegment(task, 40));
