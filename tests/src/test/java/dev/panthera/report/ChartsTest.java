@@ -68,6 +68,34 @@ class ChartsTest {
         assertThat(other.caption()).doesNotContain("Zoology");
     }
 
+    @Test
+    void tasksWithRowsOfTheSameSizeHavePanelsOfTheirOwnAndOnlyOneIsThePublishedOne() {
+        List<String> tasks = List.of("forgetting-mqar", "mqar");
+        List<ReportTrial> shortRows =
+                SampleSweeps.finished().trials().stream()
+                        .filter(trial -> trial.done() && trial.length() == 64)
+                        .toList();
+        SweepSummary summary =
+                SampleSweeps.summary(
+                        tasks.stream()
+                                .flatMap(task ->
+                                        shortRows.stream()
+                                                .map(trial -> SampleSweeps.onTask(trial, task)))
+                                .toList(),
+                        SelectionProtocol.VALIDATION);
+
+        for (String name : List.of("recall-by-width", "recall-by-state")) {
+            Chart chart = chart(summary, name);
+            assertThat(rows(chart, "sweep"))
+                    .extracting(row -> row.get("panel").asString())
+                    .as(name)
+                    .hasSameElementsAs(tasks);
+        }
+        assertThat(rows(chart(summary, "recall-by-width"), "published"))
+                .extracting(row -> row.get("panel").asString())
+                .containsOnly("mqar");
+    }
+
     private static SweepSummary onAnotherTask() {
         return SampleSweeps.summary(
                 SampleSweeps.finished().trials().stream()

@@ -235,6 +235,32 @@ final class SampleSweeps {
                 trial, trial.mixer(), pairs, trial.status(), trial.testSlices(), trial.message());
     }
 
+    /** Of a sweep that also has other tasks with rows of this size. */
+    static ReportTrial onTask(ReportTrial trial, String task) {
+        Map<String, String> factors = new LinkedHashMap<>(trial.factors());
+        factors.put("task", task);
+        return new ReportTrial(
+                trial.id(),
+                trial.mixer(),
+                trial.dModel(),
+                trial.length(),
+                trial.pairs(),
+                trial.learningRate(),
+                trial.seed(),
+                factors,
+                trial.status(),
+                trial.parameters(),
+                trial.stateBytes(),
+                trial.validationAccuracy(),
+                trial.testAccuracy(),
+                trial.testSlices(),
+                trial.epochs(),
+                trial.seconds(),
+                trial.tokensPerSecond(),
+                trial.message(),
+                "{\"data\": {\"train\": [{\"task\": {\"name\": \"%s\"}}]}}".formatted(task));
+    }
+
     static ReportTrial withMixer(ReportTrial trial, String mixer) {
         return copy(
                 trial, mixer, trial.pairs(), trial.status(), trial.testSlices(), trial.message());

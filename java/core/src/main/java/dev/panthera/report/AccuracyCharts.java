@@ -12,6 +12,8 @@ import java.util.stream.Collectors;
 
 /** Test accuracy of the selected settings, against width and against state. */
 final class AccuracyCharts {
+    private static final String MQAR = "mqar";
+
     private AccuracyCharts() {}
 
     /** The panels of the published Figure 2. */
@@ -113,14 +115,14 @@ final class AccuracyCharts {
                         alternative,
                         List.of(),
                         panels.taskLabels(),
-                        Axis.bytes("state per row", marks.stream().map(Mark::x).toList()),
+                        Axis.bytes("state per row, as published", marks.stream().map(Mark::x).toList()),
                         Axis.accuracy("test accuracy"),
                         input.palette().mixers(),
                         marks,
                         LineChart.Spread.BARS);
         String caption =
-                "How much state each mixer needs to recall: test accuracy against the bytes kept per row (binary"
-                        + " logarithm); of settings of a mixer with equal state the best one."
+                "How much state each mixer needs to recall: test accuracy against the bytes of state per row, as the"
+                        + " original counts them (binary logarithm); of settings of a mixer with equal state the best one."
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.stateSource());
         List<String> notes = new ArrayList<>(List.of());
@@ -195,12 +197,21 @@ final class AccuracyCharts {
                 .collect(Collectors.toSet());
     }
 
+    /** Those that were trained on the task; none if it is another than the published curves are of. */
     private static Set<String> mixers(List<Selected> tested, Panels.Task task) {
         return tested.stream()
-                .map(Selected::setting)
-                .filter(setting -> Panels.task(setting).equals(task))
-                .map(Setting::mixer)
+                .filter(selected -> Panels.task(selected.setting()).equals(task))
+                .filter(selected -> selected.trials().stream().allMatch(AccuracyCharts::isMqar))
+                .map(selected -> selected.setting().mixer())
                 .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    private static boolean isMqar(ReportTrial trial) {
+        return Json.tree(trial.configJson())
+                .at("/data/train")
+                .valueStream()
+                .map(segment -> segment.path("task").path("name").asString(MQAR))
+                .allMatch(MQAR::equals);
     }
 
     private static Mark overlay(ChartInput input, Panels.Task task, String mixer, double[] point) {

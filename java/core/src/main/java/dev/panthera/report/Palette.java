@@ -56,7 +56,7 @@ final class Palette {
     private static Set<String> varyingFactors(Collection<Setting> settings) {
         Map<String, Map<String, Set<String>>> seen = new LinkedHashMap<>();
         for (Setting setting : settings) {
-            setting.otherFactors()
+            setting.variants()
                     .forEach((name, label) ->
                             seen.computeIfAbsent(name, key -> new HashMap<>())
                                     .computeIfAbsent(setting.mixer(), key -> new TreeSet<>())

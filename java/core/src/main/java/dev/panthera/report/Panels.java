@@ -5,17 +5,21 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * How the settings of a sweep fall into panels: tasks (length and pairs) and widths.
+ * How the settings of a sweep fall into panels: tasks and widths.
  *
  * @param tasks from short to long
  * @param widths from narrow to wide
  */
 record Panels(List<Task> tasks, List<Integer> widths) {
 
-    /** What rows a model was trained on. */
-    record Task(int length, int pairs) {
+    /**
+     * What rows a model was trained on.
+     *
+     * @param name of the task; empty where length and pairs tell it from the sweep's others
+     */
+    record Task(int length, int pairs, String name) {
         String label() {
-            return "length %d, %d %s".formatted(length, pairs, pairs == 1 ? "pair" : "pairs");
+            return name.isEmpty() ? Phrases.sizes(length, pairs) : name;
         }
     }
 
@@ -24,13 +28,16 @@ record Panels(List<Task> tasks, List<Integer> widths) {
                 settings.stream()
                         .map(Panels::task)
                         .distinct()
-                        .sorted(Comparator.comparingInt(Task::length).thenComparing(Task::pairs))
+                        .sorted(
+                                Comparator.comparing(Task::name)
+                                        .thenComparing(Task::length)
+                                        .thenComparing(Task::pairs))
                         .toList(),
                 settings.stream().map(Setting::dModel).distinct().sorted().toList());
     }
 
     static Task task(Setting setting) {
-        return new Task(setting.length(), setting.pairs());
+        return new Task(setting.length(), setting.pairs(), setting.task());
     }
 
     List<String> taskLabels() {

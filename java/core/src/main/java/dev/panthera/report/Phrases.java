@@ -29,6 +29,11 @@ final class Phrases {
         return number + " " + noun + (number == 1 ? "" : "s");
     }
 
+    /** Of rows, such as "length 64, 4 pairs"; a task may have no pairs. */
+    static String sizes(int length, int pairs) {
+        return "length " + length + (pairs == 0 ? "" : ", " + count(pairs, "pair"));
+    }
+
     /** The first few, and how many more there are. */
     static String list(List<String> names) {
         String first = names.stream().limit(NAMED).collect(Collectors.joining("; "));
