@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.mixer.Mixers;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -63,6 +64,8 @@ class PaletteTest {
                         "implicit-conv",
                         "short-conv",
                         "rwkv",
+                        "performer",
+                        "cum-sum",
                         "hybrid",
                         "own-a",
                         "own-b",
@@ -71,6 +74,12 @@ class PaletteTest {
         assertThat(palette(mixers).lines())
                 .extracting(line -> line.colour() + line.shape())
                 .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void everyListedMixerHasALookOfItsOwn() {
+        assertThat(Mixers.SEQUENCE.names()).allSatisfy(name ->
+                assertThat(MixerStyle.known(name)).isNotNull());
     }
 
     @Test

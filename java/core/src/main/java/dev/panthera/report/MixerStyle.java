@@ -32,7 +32,7 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
 
     /** For labels that no style has, such as a user's own mixer. */
     private static final List<String> SPARE_COLOURS =
-            List.of("#0B6E4F", "#A4036F", "#3A86FF", "#8A5A00", "#5F0F40", "#00798C");
+            List.of("#2A9134", "#C2185B", "#3A86FF", "#8A5A00", "#5F0F40", "#00798C");
 
     private static final List<String> SPARE_SHAPES =
             List.of(
@@ -63,6 +63,8 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         add("implicitconv", "#7A8B00", "cross", SOLID);
         add("shortconv", "#FF9DA7", "triangle-left", SOLID);
         add("rwkv", "#A68A00", "triangle-right", SOLID);
+        add("performer", "#A4036F", "cross", SOLID);
+        add("cumsum", "#0B6E4F", "triangle-left", SOLID);
         add("hybrid", "#6A3D9A", "diamond", SOLID);
     }
 
