@@ -13,10 +13,10 @@ import picocli.CommandLine.Option;
 @Command(
         name = "decode",
         sortOptions = false,
-        description = {
-            "Measures generation, one token of each sequence at a time, and the state that a sequence keeps, after comparing",
-            "the logits of steps with those that the reference computes of whole sequences. Models are those of figure 2."
-        })
+        description =
+                "Measures generation, one token of each sequence at a time, and the state that a sequence keeps, after"
+                        + " comparing the logits of steps with those that the reference computes of whole sequences. Models are"
+                        + " those of figure 2.")
 final class BenchDecodeCommand implements Callable<Integer> {
     private static final String DEFAULT = " Default: ${DEFAULT-VALUE}";
 
