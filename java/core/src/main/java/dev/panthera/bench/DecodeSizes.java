@@ -21,6 +21,8 @@ public record DecodeSizes(String mixer, int layers, int batch, int dModel, int v
     public DecodeSizes {
         UserException.require(
                 batch >= 1, "--batch %d: at least one sequence is needed; try 1", batch);
+        UserException.require(
+                vocab >= 2, "--vocab %d: there must be two tokens to choose from; try 256", vocab);
     }
 
     DecodeSizes withBatch(int newBatch) {

@@ -20,6 +20,9 @@ import picocli.CommandLine.Option;
 final class BenchDecodeCommand implements Callable<Integer> {
     private static final String DEFAULT = " Default: ${DEFAULT-VALUE}";
 
+    /** Columns of characters before the speeds; with three of these a line has 79. */
+    private static final int NAME_AND_STATES = 18 + 13 + 13;
+
     private final Streams streams;
 
     @Option(
@@ -107,9 +110,11 @@ final class BenchDecodeCommand implements Callable<Integer> {
                 batch, layers, dModel, vocab, result.device());
         var heading =
                 new StringBuilder(
-                        Text.format("%-18s%16s%16s", "mixer", "state, bytes", "as published"));
+                        Text.format("%-18s%13s%13s", "mixer", "state, bytes", "as published"));
+        String unit = "tokens/s ";
         for (int position : positions) {
-            heading.append(Text.format("%18s", "tokens/s at " + position));
+            heading.append(column(heading.length(), unit + "at " + position));
+            unit = "";
         }
         streams.line("%s", heading);
     }
@@ -121,14 +126,19 @@ final class BenchDecodeCommand implements Callable<Integer> {
         var row =
                 new StringBuilder(
                         Text.format(
-                                "%-18s%16s%16s",
+                                "%-18s%13s%13s",
                                 sizes.mixer(),
                                 Text.grouped(last.stateBytes()),
                                 same ? "the same" : Text.grouped(last.publishedStateBytes())));
         for (var point : result.points()) {
-            row.append(Text.format("%18s", Text.rate(tokensPerSecond(point))));
+            row.append(column(row.length(), Text.rate(tokensPerSecond(point))));
         }
         streams.line("%s", row);
+    }
+
+    /** The first of the columns of speeds has their unit in its heading, and is wider. */
+    private static String column(int place, String text) {
+        return Text.format(place == NAME_AND_STATES ? "%17s" : "%9s", text);
     }
 
     private void printJson(DecodeSizes sizes, DecodeBench.Result result) {
