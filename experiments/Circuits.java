@@ -5,6 +5,9 @@ import module dev.panthera;
  * parity and majority, of the whole row or of every prefix. A recurrence that can turn a state around solves parity with one bit of
  * state, and a sum solves majority; attention averages, which is majority, and has no depth for parity.
  *
+ * <p>Here all models train on rows of several lengths at once, at one width and with a GLU as state mixer. The paper's code trains on
+ * one length at a time for parity and cumulative majority, takes width 512 for cumulative parity, and has no state mixer for majority.
+ *
  *     --only task=cumulative-parity    one of the functions
  *     --scale small                    fewer rows, short ones, narrower models
  */
