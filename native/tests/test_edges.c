@@ -768,8 +768,8 @@ static void check_token_shift(const target *target) {
     }
 }
 
-/* A NaN reaches the outputs of its channel from its position on, and no other bit; one in a channel's parameter reaches
- * all of the channel. */
+/* A NaN reaches the outputs of its channel from its position on, and no other bit; one in a channel's rate reaches
+ * all of the channel but its first outputs. */
 enum { SCAN_BATCH = 2, SCAN_LENGTH = 40, SCAN_CHANNELS = 19, SCAN_STATES = 5 };
 enum { SCAN_ROWS = SCAN_BATCH * SCAN_LENGTH, SCAN_INPUTS = SCAN_ROWS * SCAN_CHANNELS };
 
@@ -828,6 +828,9 @@ static void check_scan(const target *target, const char *name, run_scan *run, in
         for (int i = 0; i < SCAN_INPUTS; i++) {
             const int t = i / SCAN_CHANNELS % SCAN_LENGTH, example = i / SCAN_CHANNELS / SCAN_LENGTH;
             const bool reached = i % SCAN_CHANNELS == CHANNEL && (what == 2 || (example == EXAMPLE && t >= POSITION));
+            if (what == 2 && i % SCAN_CHANNELS == CHANNEL && t == 0) {
+                continue; /* nothing has decayed yet */
+            }
             CHECK(reached ? isnan(h.y[i]) : memcmp(&h.y[i], &expected.y[i], sizeof(float)) == 0,
                   "%s, %s: a NaN in array %d gives %g at %d", target->name, name, what, (double) h.y[i], i);
         }
