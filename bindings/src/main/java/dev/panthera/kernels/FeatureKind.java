@@ -24,9 +24,7 @@ public enum FeatureKind {
 
     /** Features of a query or key of {@code featureDim} channels; for {@link #TAYLOR}, each product of two channels once. */
     public long count(long featureDim) {
-        return this == GIVEN
-                ? featureDim
-                : Sizes.sum(Sizes.sum(1, featureDim), pairs(featureDim));
+        return this == GIVEN ? featureDim : Sizes.sum(Sizes.sum(1, featureDim), pairs(featureDim));
     }
 
     private static long pairs(long featureDim) {

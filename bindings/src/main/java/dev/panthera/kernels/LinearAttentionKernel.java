@@ -55,8 +55,18 @@ public record LinearAttentionKernel(
         HeadLayout queries = HeadLayout.dense(length, heads, featureDim);
         HeadLayout values = HeadLayout.dense(length, heads, valueDim);
         return new LinearAttentionKernel(
-                features, normalised, epsilon, batch, heads, length, featureDim, valueDim, queries,
-                queries, values, values);
+                features,
+                normalised,
+                epsilon,
+                batch,
+                heads,
+                length,
+                featureDim,
+                valueDim,
+                queries,
+                queries,
+                values,
+                values);
     }
 
     /** Elements of the state: (batch, heads, features, valueDim + 1), the last column the sum of phi(k). */

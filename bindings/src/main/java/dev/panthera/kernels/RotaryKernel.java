@@ -44,8 +44,7 @@ public record RotaryKernel(
 
     /** The rotation back, from where y lies to where x lies. */
     public RotaryKernel adjoint() {
-        return new RotaryKernel(
-                interleaved, !inverse, base, batch, heads, length, headDim, y, x);
+        return new RotaryKernel(interleaved, !inverse, base, batch, heads, length, headDim, y, x);
     }
 
     /**

@@ -50,7 +50,10 @@ class TaskCommandsTest {
     @MethodSource("names")
     void dataPrintsItsRows(String name) {
         TaskConfig task = Tasks.ALL.named(name);
-        var lines = Cli.run("data", name, "--examples", "2", "--format", "jsonl").succeeded().outLines();
+        var lines =
+                Cli.run("data", name, "--examples", "2", "--format", "jsonl")
+                        .succeeded()
+                        .outLines();
         assertThat(lines).hasSize(2);
         for (int index = 0; index < 2; index++) {
             JsonNode row = JsonMapper.shared().readTree(lines.get(index));
@@ -65,7 +68,8 @@ class TaskCommandsTest {
     @ParameterizedTest
     @MethodSource("names")
     void everyOptionOfATaskCanBeSet(String name) {
-        List<String> settable = ConfigOption.task("train").stream().map(ConfigOption::lastKey).toList();
+        List<String> settable =
+                ConfigOption.task("train").stream().map(ConfigOption::lastKey).toList();
         assertThat(settable).containsAll(UsualOptions.keys(Tasks.ALL, name));
         String help = Cli.run("data", name, "--help").succeeded().out().replaceAll("\\s+", " ");
         for (ConfigOption option : ConfigOption.task("train")) {
@@ -95,7 +99,9 @@ class TaskCommandsTest {
                     """)
     void oneCommandTrainsAndAnotherEvaluates(String options, String others) {
         Path run = folder.resolve("run");
-        var trained = Cli.run(("train --task " + options + SMALL + " --out " + run).split(" ")).succeeded();
+        var trained =
+                Cli.run(("train --task " + options + SMALL + " --out " + run).split(" "))
+                        .succeeded();
         TrainConfig config = Checkpoint.readConfig(Checkpoint.locate(run));
         TaskConfig task = config.data().test().getFirst().task();
         assertThat(task.name()).isEqualTo(options.split(" ")[0]);
@@ -110,9 +116,12 @@ class TaskCommandsTest {
     @Test
     void anEvaluationMayBeOfAnotherTask() {
         Path run = folder.resolve("run");
-        Cli.run(("train --length 16 --pairs 2 --vocab 30" + SMALL + " --out " + run).split(" ")).succeeded();
+        Cli.run(("train --length 16 --pairs 2 --vocab 30" + SMALL + " --out " + run).split(" "))
+                .succeeded();
         String[] eval =
-                ("eval " + run + " --threads 1 --task zipf-mqar --length 16 --pairs 2 --vocab 20 --gap-law uniform")
+                ("eval "
+                                + run
+                                + " --threads 1 --task zipf-mqar --length 16 --pairs 2 --vocab 20 --gap-law uniform")
                         .split(" ");
         assertThat(Cli.run(eval).succeeded().out()).contains("(4 examples)", "num_kv_pairs 2");
     }
@@ -120,17 +129,21 @@ class TaskCommandsTest {
     @Test
     void optionsReachTheLawOfDistances() {
         Path run = folder.resolve("run");
-        String options = "--task zipf-mqar --gap-law geometric --gap-ratio 0.25 --key-exponent 0.5 --vocab 100";
+        String options =
+                "--task zipf-mqar --gap-law geometric --gap-ratio 0.25 --key-exponent 0.5 --vocab 100";
         Cli.run(("train " + options + SMALL + " --out " + run).split(" ")).succeeded();
         assertThat(Checkpoint.readConfig(Checkpoint.locate(run)).data().train().getFirst().task())
-                .isEqualTo(new ZipfMqar(100, 64, 4, 0.5, 1, new GapLaw.Geometric(0.25), Filler.RANDOM, 1));
+                .isEqualTo(
+                        new ZipfMqar(
+                                100, 64, 4, 0.5, 1, new GapLaw.Geometric(0.25), Filler.RANDOM, 1));
     }
 
     @Test
     void everyTaskComesBackFromItsConfiguration() {
         for (TaskConfig task : TaskContracts.ALL) {
             var draft = ConfigDraft.of(Presets.named(Presets.DEFAULT));
-            List.of("train", "validation", "test").forEach(split -> draft.set("data." + split + ".*.task", task));
+            List.of("train", "validation", "test")
+                    .forEach(split -> draft.set("data." + split + ".*.task", task));
             TrainConfig config = draft.toConfig();
             assertThat(config.data().test().getFirst().task()).isEqualTo(task);
             assertThat(ConfigFile.fromJson(ConfigFile.toJson(config))).isEqualTo(config);
@@ -160,7 +173,8 @@ class TaskCommandsTest {
         assertList(Tasks.ALL, Cli.run("tasks").succeeded().outLines());
         assertList(Mixers.SEQUENCE, Cli.run("mixers").succeeded().outLines());
         assertList(Mixers.STATE, Cli.run("mixers").succeeded().outLines());
-        assertThat(Cli.run("tasks").out()).contains("key_exponent=1.0", "gap_law=power-law(power_a=0.01)");
+        assertThat(Cli.run("tasks").out())
+                .contains("key_exponent=1.0", "gap_law=power-law(power_a=0.01)");
         assertThat(Cli.run("mixers").out()).contains("taps=[3, -1]", "configs=[base-conv(taps=[3]");
     }
 
@@ -169,7 +183,9 @@ class TaskCommandsTest {
             String start = kinds.description(name).split(" ")[0];
             assertThat(start).isNotBlank();
             assertThat(lines)
-                    .filteredOn(line -> line.matches(Pattern.quote(name) + " {2,}" + Pattern.quote(start) + ".*"))
+                    .filteredOn(line ->
+                            line.matches(
+                                    Pattern.quote(name) + " {2,}" + Pattern.quote(start) + ".*"))
                     .hasSize(1);
         }
     }
@@ -197,7 +213,10 @@ class TaskCommandsTest {
                 .isEqualTo(
                         "{\"vocab_size\":8192,\"length\":64,\"pairs\":4,\"power_a\":0.01,\"filler\":\"random\",\"passes\":1}");
         List<JsonNode> mixers = json("mixers");
-        assertThat(mixers.stream().filter(line -> line.has("mixer")).map(line -> line.get("mixer").asString()))
+        assertThat(
+                        mixers.stream()
+                                .filter(line -> line.has("mixer"))
+                                .map(line -> line.get("mixer").asString()))
                 .containsExactlyElementsOf(Mixers.SEQUENCE.names());
         assertThat(mixers.stream().filter(line -> line.has("state_mixer")))
                 .hasSameSizeAs(Mixers.STATE.names())

@@ -7,9 +7,11 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.NativeInfo;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
+import dev.panthera.mixer.BlockKind;
 import dev.panthera.mixer.Glu;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
+import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixers;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
@@ -89,6 +91,11 @@ class TrainCommandTest {
                 .isEqualTo(new SlidingAttention.Config(1, 7, false, 0.1, true));
         assertThat(config("--mixer", "short-conv", "--taps", "5").model().mixer())
                 .isEqualTo(new ShortConvolution.Config(5));
+        var mamba = config("--mixer", "mamba", "--state-size", "8").model();
+        assertThat(mamba.mixer()).isEqualTo(new Mamba.Config(8));
+        assertThat(mamba.block()).isEqualTo(BlockKind.AUTO);
+        assertThat(config("--mixer", "mamba", "--block", "transformer").model().block())
+                .isEqualTo(BlockKind.TRANSFORMER);
     }
 
     @Test
@@ -189,9 +196,7 @@ class TrainCommandTest {
         assertThat(others.out())
                 .contains(
                         "(5 examples; 10.00 % by chance)",
-                        "input_seq_len 12:",
-                        "num_kv_pairs 1:",
-                        "key_query_distance ");
+                        "input_seq_len 12:", "num_kv_pairs 1:", "key_query_distance ");
     }
 
     /** With two pairs, as in training, four passes would not fit. */
@@ -302,8 +307,7 @@ class TrainCommandTest {
                         "epochs=2",
                         "learningRate=0.01",
                         "weightDecay=0.2")
-                .contains(
-                        "loss=cross-entropy-embeddings", "stopAbove=0.5", "protocol=PUBLISHED");
+                .contains("loss=cross-entropy-embeddings", "stopAbove=0.5", "protocol=PUBLISHED");
         assertThat(config.model().stateMixer()).isEqualTo(new Glu.Config(4));
         var task = new Mqar(20, 16, 2, 0.5, Filler.RANDOM, 2);
         assertThat(config.data().train()).containsExactly(new DataSegment(task, 40));

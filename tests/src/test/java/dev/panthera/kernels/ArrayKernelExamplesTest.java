@@ -50,8 +50,7 @@ class ArrayKernelExamplesTest {
     void copiesTransposeAndAddBack(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var transpose =
-                    new StridedCopyKernel(
-                            new int[] {3, 2}, new long[] {1, 3}, new long[] {4, 1});
+                    new StridedCopyKernel(new int[] {3, 2}, new long[] {1, 3}, new long[] {4, 1});
             var y = f.of(0.0, 0, -1, -2, 0, 0, -3, -4, 0, 0);
             var x = f.of(1.0, 2, 3, 4, 5, 6);
             transpose.copy(f.stream, x, y);

@@ -109,11 +109,9 @@ class KernelErrorsTest {
                     a -> stridedCopy(a).copy(a.stream, a.reals(), a.reals()),
                     a -> stridedCopy(a).add(a.stream, a.reals(), a.reals()),
                     a ->
-                            new CumulativeSumKernel(
-                                            a.bits() % 2 == 0, a.size(), a.size(), a.size())
+                            new CumulativeSumKernel(a.bits() % 2 == 0, a.size(), a.size(), a.size())
                                     .apply(a.stream, a.reals(), a.reals()),
-                    a ->
-                            rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
+                    a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())
                                     .forward(

@@ -52,8 +52,18 @@ class LinearAttentionKernelTest {
             double single = Math.pow(2, -0.25);
             assertClose(
                     f.read(state),
-                    103, 2, -97 * single, 0, 103 * single, 2 * single, 51.5, 1,
-                    -97 / root, 0, 51.5, 1);
+                    103,
+                    2,
+                    -97 * single,
+                    0,
+                    103 * single,
+                    2 * single,
+                    51.5,
+                    1,
+                    -97 / root,
+                    0,
+                    51.5,
+                    1);
         }
     }
 
@@ -74,7 +84,14 @@ class LinearAttentionKernelTest {
             var next = f.empty(2);
             for (int t = 0; t < 3; t++) {
                 kernelForward(
-                        f, step, row(f, q, t), row(f, k, t), row(f, v, t), state, next, state,
+                        f,
+                        step,
+                        row(f, q, t),
+                        row(f, k, t),
+                        row(f, v, t),
+                        state,
+                        next,
+                        state,
                         workspace);
                 assertClose(f.read(next), expected[2 * t], expected[2 * t + 1]);
             }

@@ -53,11 +53,16 @@ class SelectiveScanExamplesTest {
             var kernel = new SelectiveScanKernel(1, 1, 1, 1);
             var inputs =
                     new SelectiveScanKernel.Inputs(
-                            f.of(u), f.of(UNIT_STEP - 1), f.of(0.0), f.of(b), f.of(c), f.of(skip),
-                            f.of(1.0), f.of(z));
+                            f.of(u),
+                            f.of(UNIT_STEP - 1),
+                            f.of(0.0),
+                            f.of(b),
+                            f.of(c),
+                            f.of(skip),
+                            f.of(1.0),
+                            f.of(z));
             var y = f.empty(1);
-            var checkpoints =
-                    f.empty((int) kernel.checkpointsBytes(f.stream) / f.real.bytes());
+            var checkpoints = f.empty((int) kernel.checkpointsBytes(f.stream) / f.real.bytes());
             kernel.forward(
                     f.stream,
                     inputs,
@@ -70,8 +75,14 @@ class SelectiveScanExamplesTest {
             assertClose(f.read(y), u * open * gate);
             var gradients =
                     new SelectiveScanKernel.Gradients(
-                            f.empty(1), f.empty(1), f.of(5.0), f.empty(1), f.empty(1), f.of(7.0),
-                            f.of(9.0), f.empty(1));
+                            f.empty(1),
+                            f.empty(1),
+                            f.of(5.0),
+                            f.empty(1),
+                            f.empty(1),
+                            f.of(7.0),
+                            f.of(9.0),
+                            f.empty(1));
             kernel.backward(
                     f.stream,
                     inputs,
@@ -87,8 +98,7 @@ class SelectiveScanExamplesTest {
             assertClose(f.read(gradients.dc()), 2 * u * b * gate);
             assertClose(f.read(gradients.dskip()), 7 + 2 * u * gate);
             assertClose(f.read(gradients.ddeltaBias()), 9 + 2 * u * c * b * gate * slope);
-            assertClose(
-                    f.read(gradients.dz()), 2 * u * open * (sigmoid + gate * (1 - sigmoid)));
+            assertClose(f.read(gradients.dz()), 2 * u * open * (sigmoid + gate * (1 - sigmoid)));
         }
     }
 
@@ -108,12 +118,12 @@ class SelectiveScanExamplesTest {
             var state = f.zeros(states * channels);
             double[] whole = new double[length * channels];
             for (int[] part : new int[][] {{0, first}, {first, length}}) {
-                double[] y = scan(f, part[0], part[1], channels, states, u, delta, rates, b, c, state);
+                double[] y =
+                        scan(f, part[0], part[1], channels, states, u, delta, rates, b, c, state);
                 System.arraycopy(y, 0, whole, part[0] * channels, y.length);
             }
             var fresh = f.zeros(states * channels);
-            assertClose(
-                    whole, scan(f, 0, length, channels, states, u, delta, rates, b, c, fresh));
+            assertClose(whole, scan(f, 0, length, channels, states, u, delta, rates, b, c, fresh));
             assertClose(f.read(state), f.read(fresh));
         }
     }

@@ -21,7 +21,11 @@ class StateSpaceKernelExamplesTest {
     /** Two heads, one mode each: a decaying one and a turning one, with b c chosen so that Cbar is 1. */
     private static DiagonalSsmKernel.Parameters parameters(KernelFixture f) {
         return new DiagonalSsmKernel.Parameters(
-                f.of(0.0, 0), f.of(0.0, 0), f.of(0.0, 1), f.of(0, 1.5, 1.5, -0.5), f.of(0.0, -1, 1, 0));
+                f.of(0.0, 0),
+                f.of(0.0, 0),
+                f.of(0.0, 1),
+                f.of(0, 1.5, 1.5, -0.5),
+                f.of(0.0, -1, 1, 0));
     }
 
     @ParameterizedTest
@@ -31,7 +35,10 @@ class StateSpaceKernelExamplesTest {
             var kernel = new DiagonalSsmKernel(2, 1, 4);
             var filter = f.zeros(8);
             kernel.forward(
-                    f.stream, parameters(f), filter, f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
+                    f.stream,
+                    parameters(f),
+                    filter,
+                    f.workspace(kernel.forwardWorkspaceBytes(f.stream)));
             assertClose(f.read(filter), interleaved(DECAYING, TURNING));
         }
     }
@@ -65,13 +72,31 @@ class StateSpaceKernelExamplesTest {
             var first = new DiagonalSsmScanKernel(1, 2, 2, 2, 1);
             var y = f.of(impulse);
             first.apply(
-                    f.stream, y, parameters(f), state, y, f.workspace(first.workspaceBytes(f.stream)));
+                    f.stream,
+                    y,
+                    parameters(f),
+                    state,
+                    y,
+                    f.workspace(first.workspaceBytes(f.stream)));
             assertClose(
-                    f.read(y), DECAYING[0], 0, 0, 3 * TURNING[0], DECAYING[1], 0, 0, 3 * TURNING[1]);
+                    f.read(y),
+                    DECAYING[0],
+                    0,
+                    0,
+                    3 * TURNING[0],
+                    DECAYING[1],
+                    0,
+                    0,
+                    3 * TURNING[1]);
             var next = new DiagonalSsmScanKernel(1, 1, 2, 2, 1);
             var zeros = f.zeros(4);
             next.apply(
-                    f.stream, zeros, parameters(f), state, zeros, f.workspace(next.workspaceBytes(f.stream)));
+                    f.stream,
+                    zeros,
+                    parameters(f),
+                    state,
+                    zeros,
+                    f.workspace(next.workspaceBytes(f.stream)));
             assertClose(f.read(zeros), DECAYING[2], 0, 0, 3 * TURNING[2]);
         }
     }
@@ -97,12 +122,14 @@ class StateSpaceKernelExamplesTest {
     @Test
     void arraysThatAreTooSmallAreNamed() {
         try (var f = new KernelFixture(Backend.CPU)) {
-            assertThatThrownBy(() -> new DiagonalSsmKernel(2, 2, 4)
-                            .forward(f.stream, parameters(f), f.zeros(8), null))
+            assertThatThrownBy(() ->
+                            new DiagonalSsmKernel(2, 2, 4)
+                                    .forward(f.stream, parameters(f), f.zeros(8), null))
                     .isInstanceOf(KernelException.InvalidArgument.class)
                     .hasMessageContaining("a_real_log has 2 elements; expected at least 4");
-            assertThatThrownBy(() -> new ShiftSsmKernel(2, 2, 3)
-                            .forward(f.stream, f.zeros(4), f.zeros(3), f.zeros(6)))
+            assertThatThrownBy(() ->
+                            new ShiftSsmKernel(2, 2, 3)
+                                    .forward(f.stream, f.zeros(4), f.zeros(3), f.zeros(6)))
                     .isInstanceOf(KernelException.InvalidArgument.class)
                     .hasMessageContaining("c has 3 elements; expected at least 4");
         }
@@ -121,7 +148,9 @@ class StateSpaceKernelExamplesTest {
         assertThat(actual).hasSameSizeAs(expected);
         double largest = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
         for (int i = 0; i < expected.length; i++) {
-            assertThat(actual[i]).as("element %d", i).isCloseTo(expected[i], within(1e-6 * largest));
+            assertThat(actual[i])
+                    .as("element %d", i)
+                    .isCloseTo(expected[i], within(1e-6 * largest));
         }
     }
 }

@@ -134,8 +134,7 @@ class WkvExamplesTest {
             double weights = 0;
             for (int j = c; j <= i; j += CHANNELS) {
                 int age = (i - j) / CHANNELS - 1;
-                double weight =
-                        Math.exp(k[j] + (j == i ? first[c] : -age * Math.exp(decay[c])));
+                double weight = Math.exp(k[j] + (j == i ? first[c] : -age * Math.exp(decay[c])));
                 sum += weight * v[j];
                 weights += weight;
             }
@@ -152,8 +151,7 @@ class WkvExamplesTest {
         return sum;
     }
 
-    private static double[] differences(
-            double[] at, DoubleSupplier function) {
+    private static double[] differences(double[] at, DoubleSupplier function) {
         double step = 1e-4;
         double[] gradient = new double[at.length];
         for (int i = 0; i < at.length; i++) {

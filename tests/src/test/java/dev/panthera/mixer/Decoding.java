@@ -27,8 +27,7 @@ final class Decoding {
      * @param input {@code (batch, length, WIDTH)}
      * @return the outputs, of the same shape
      */
-    static double[] decode(
-            Rig rig, Step step, double[] input, int length, List<Integer> division) {
+    static double[] decode(Rig rig, Step step, double[] input, int length, List<Integer> division) {
         int batch = input.length / length / WIDTH;
         double[] decoded = new double[input.length];
         List<Integer> counts = new ArrayList<>(division);

@@ -59,8 +59,7 @@ class DecodingContractTest {
             double[] input = Rig.gaussian(2, BATCH * LENGTH * WIDTH);
             double[] expected = forward(rig, mixer, input, LENGTH);
             for (List<Integer> division : DIVISIONS) {
-                double[] decoded =
-                        Decoding.decode(rig, mixer::extend, input, LENGTH, division);
+                double[] decoded = Decoding.decode(rig, mixer::extend, input, LENGTH, division);
                 assertThat(Decoding.error(decoded, expected))
                         .as("%s", division)
                         .isLessThan(TOLERANCE);
@@ -103,8 +102,10 @@ class DecodingContractTest {
             var mixer = new Silent(build(contract.config(), length));
             MixerContracts.enlarge(rig, rig.parameters(mixer));
             double[] input = Rig.gaussian(2, BATCH * length * WIDTH);
-            double[] decoded = Decoding.decode(rig, mixer::extend, input, length, List.of(4, 1, 1, 8));
-            assertThat(Decoding.error(decoded, forward(rig, mixer, input, length))).isLessThan(TOLERANCE);
+            double[] decoded =
+                    Decoding.decode(rig, mixer::extend, input, length, List.of(4, 1, 1, 8));
+            assertThat(Decoding.error(decoded, forward(rig, mixer, input, length)))
+                    .isLessThan(TOLERANCE);
         }
     }
 
@@ -124,7 +125,9 @@ class DecodingContractTest {
                         assertThat(state.bytes())
                                 .as("capacity %d, position %d", capacity, t)
                                 .isEqualTo(
-                                        BATCH * keptNumbers(mixer, capacity) * rig.tape().type().bytes());
+                                        BATCH
+                                                * keptNumbers(mixer, capacity)
+                                                * rig.tape().type().bytes());
                         if (t > 1) {
                             assertThat(rig.device().allocations()).isEqualTo(before);
                         }
@@ -138,8 +141,7 @@ class DecodingContractTest {
     /** A mixer without an {@code extend} of its own keeps its inputs, whatever it could do with. */
     private static long keptNumbers(Mixer mixer, int capacity) throws ReflectiveOperationException {
         var extend =
-                mixer.getClass()
-                        .getMethod("extend", Tape.class, Tensor.class, DecodeState.class);
+                mixer.getClass().getMethod("extend", Tape.class, Tensor.class, DecodeState.class);
         return extend.getDeclaringClass() == Mixer.class
                 ? (long) capacity * WIDTH
                 : mixer.stateSize(capacity);

@@ -62,8 +62,7 @@ class FeatureMapTest {
             Tensor x = rig.leaf(input, BATCH, LENGTH, WIDTH);
             rig.tape().begin(Tape.Mode.EVALUATION);
             double[] expected = rig.values(mixer.forward(rig.tape(), x));
-            double[] decoded =
-                    Decoding.decode(rig, mixer::extend, input, LENGTH, List.of(7, 1, 4));
+            double[] decoded = Decoding.decode(rig, mixer::extend, input, LENGTH, List.of(7, 1, 4));
             assertThat(Decoding.error(decoded, expected)).isLessThan(1e-9);
         }
     }
@@ -80,7 +79,12 @@ class FeatureMapTest {
             for (boolean symmetric : new boolean[] {true, false}) {
                 var map = new TaylorExp(WIDTH / 2, symmetric);
                 double[] actual =
-                        attend(rig, FeatureKind.GIVEN, features(rig, map, q), features(rig, map, k), v);
+                        attend(
+                                rig,
+                                FeatureKind.GIVEN,
+                                features(rig, map, q),
+                                features(rig, map, k),
+                                v);
                 assertThat(actual).containsExactly(expected, within(1e-6));
             }
         }
@@ -165,10 +169,7 @@ class FeatureMapTest {
                 outputs.add(rig.values(mixer.forward(rig.tape(), x)));
             }
             assertThat(outputs.get(0)[0]).isNotEqualTo(outputs.get(1)[0]);
-            assertThatThrownBy(
-                            () ->
-                                    Decoding.decode(
-                                            rig, mixer::extend, input, LENGTH, List.of(1)))
+            assertThatThrownBy(() -> Decoding.decode(rig, mixer::extend, input, LENGTH, List.of(1)))
                     .isInstanceOf(UnsupportedOperationException.class)
                     .hasMessageContaining("cannot decode");
         }
@@ -186,12 +187,11 @@ class FeatureMapTest {
         assertThatThrownBy(draft::toConfig)
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("temperature 0");
-        assertThatThrownBy(
-                        () ->
-                                ConfigDraft.of(Presets.named(Presets.DEFAULT))
-                                        .setYaml("model.mixer", "based")
-                                        .setYaml("model.mixer.feature_map", "taylor")
-                                        .toConfig())
+        assertThatThrownBy(() ->
+                        ConfigDraft.of(Presets.named(Presets.DEFAULT))
+                                .setYaml("model.mixer", "based")
+                                .setYaml("model.mixer.feature_map", "taylor")
+                                .toConfig())
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("--feature-map taylor: there is no such feature map");
     }

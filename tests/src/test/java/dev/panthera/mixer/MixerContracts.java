@@ -68,8 +68,7 @@ final class MixerContracts {
                                 4, 1, new PointwiseMaps.PosElu(1), 1e-6, true, true, 10000),
                         "based_rotary"),
                 new Contract("cum-sum", new CumSum.Config(), null),
-                new Contract(
-                        "performer", new Performer.Config(2, 6), "based_quadratic_performer"),
+                new Contract("performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),
                 new Contract(
                         "long-conv",

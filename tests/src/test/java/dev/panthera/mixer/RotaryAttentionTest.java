@@ -60,8 +60,7 @@ class RotaryAttentionTest {
                             rig.values(named.get("out_proj.weight")),
                             rig.values(named.get("out_proj.bias")));
             rig.tape().begin(Tape.Mode.EVALUATION);
-            double[] found =
-                    rig.values(mixer.forward(rig.tape(), rig.leaf(x, 1, LENGTH, WIDTH)));
+            double[] found = rig.values(mixer.forward(rig.tape(), rig.leaf(x, 1, LENGTH, WIDTH)));
             double largest = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
             assertThat(found).containsExactly(expected, within(SCALE_ROUNDING * largest));
         }
@@ -99,7 +98,9 @@ class RotaryAttentionTest {
                 for (int s = first; s <= t; s++) {
                     for (int c = 0; c < dim; c++) {
                         y[t * WIDTH + head * dim + c] +=
-                                weights[s] / sum * packed[s * 3 * WIDTH + 2 * WIDTH + head * dim + c];
+                                weights[s]
+                                        / sum
+                                        * packed[s * 3 * WIDTH + 2 * WIDTH + head * dim + c];
                     }
                 }
             }
@@ -136,8 +137,7 @@ class RotaryAttentionTest {
             double[] behind = forward(rig, mixer, shifted);
             int same = (window - 1) * WIDTH;
             assertThat(Arrays.copyOfRange(behind, shift * WIDTH + same, behind.length))
-                    .containsExactly(
-                            Arrays.copyOfRange(alone, same, alone.length), within(1e-13));
+                    .containsExactly(Arrays.copyOfRange(alone, same, alone.length), within(1e-13));
         }
     }
 
@@ -182,8 +182,8 @@ class RotaryAttentionTest {
         assertThatThrownBy(() -> new Attention.Config(4, 0, true, true).check(WIDTH))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("each of 4 heads has 3");
-        assertThatThrownBy(() ->
-                        new SlidingAttention.Config(4, 2, false, 0, true, true).check(WIDTH))
+        assertThatThrownBy(
+                        () -> new SlidingAttention.Config(4, 2, false, 0, true, true).check(WIDTH))
                 .isInstanceOf(UserException.class)
                 .hasMessageStartingWith("--rotary");
     }
@@ -194,8 +194,7 @@ class RotaryAttentionTest {
 
     private static double[] forward(Rig rig, Mixer mixer, double[] x) {
         rig.tape().begin(Tape.Mode.EVALUATION);
-        return rig.values(
-                mixer.forward(rig.tape(), rig.leaf(x, 1, x.length / WIDTH, WIDTH)));
+        return rig.values(mixer.forward(rig.tape(), rig.leaf(x, 1, x.length / WIDTH, WIDTH)));
     }
 
     private static double[] last(double[] outputs) {

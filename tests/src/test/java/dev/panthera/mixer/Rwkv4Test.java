@@ -21,14 +21,9 @@ class Rwkv4Test {
         try (var rig = Rig.cpu(1)) {
             var original = new Rwkv4.Config().build(second, new Init(1, 2));
             rig.parameters(original);
+            assertValues(rig, original.timeMixV(), c -> Math.pow(c / 4.0, 11 / 12.0) + 0.3 / 11);
             assertValues(
-                    rig,
-                    original.timeMixV(),
-                    c -> Math.pow(c / 4.0, 11 / 12.0) + 0.3 / 11);
-            assertValues(
-                    rig,
-                    original.timeDecay(),
-                    c -> -5 + 8 * Math.pow(c / 3.0, 0.7 + 1.3 / 11));
+                    rig, original.timeDecay(), c -> -5 + 8 * Math.pow(c / 3.0, 0.7 + 1.3 / 11));
             var last = new Rwkv4.Config(0).build(second, new Init(1, 2));
             rig.parameters(last);
             assertValues(rig, last.timeMixK(), c -> Math.sqrt(c / 4.0));
@@ -37,8 +32,7 @@ class Rwkv4Test {
         }
     }
 
-    private static void assertValues(
-            Rig rig, Tensor tensor, IntToDoubleFunction expected) {
+    private static void assertValues(Rig rig, Tensor tensor, IntToDoubleFunction expected) {
         double[] values = rig.values(tensor);
         for (int c = 0; c < WIDTH; c++) {
             assertThat(values[c]).isCloseTo(expected.applyAsDouble(c), within(1e-6));

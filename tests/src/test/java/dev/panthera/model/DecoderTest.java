@@ -84,8 +84,7 @@ class DecoderTest {
 
     private static double[] logits(Rig rig, LanguageModel model, int[] ids, int length) {
         rig.tape().begin(Tape.Mode.EVALUATION);
-        return rig.values(
-                model.logits(rig.tape(), rig.integers(ids, ids.length / length, length)));
+        return rig.values(model.logits(rig.tape(), rig.integers(ids, ids.length / length, length)));
     }
 
     /** Compares the logits of positions {@code [first, first + count)} with all of the whole sequences. */
@@ -136,8 +135,7 @@ class DecoderTest {
             double[] whole = logits(rig, model, ids, LENGTH);
             try (var decoder = new Decoder(model, rig.stream(), BATCH, LENGTH)) {
                 for (int count : new int[] {7, 1, 4}) {
-                    Tensor logits =
-                            decoder.next(part(ids, LENGTH, decoder.position(), count));
+                    Tensor logits = decoder.next(part(ids, LENGTH, decoder.position(), count));
                     assertThat(logits.shape()).containsExactly(BATCH, 1, VOCAB);
                     int last = decoder.position() - 1;
                     assertAgrees(rig.values(logits), whole, LENGTH, last, 1);
@@ -229,7 +227,8 @@ class DecoderTest {
                 decoder.append(tokens(LENGTH));
                 assertThatThrownBy(() -> decoder.append(0))
                         .isInstanceOf(UserException.class)
-                        .hasMessageContaining("a sequence of length 21, but the filter was made for 20");
+                        .hasMessageContaining(
+                                "a sequence of length 21, but the filter was made for 20");
                 assertThatThrownBy(() -> decoder.append(0))
                         .isInstanceOf(IllegalStateException.class)
                         .hasMessageContaining("make a new decoder");

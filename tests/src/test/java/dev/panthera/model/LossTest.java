@@ -167,8 +167,7 @@ class LossTest {
         Tensor mean = loss.mean(rig.tape(), model, batch);
         double[] value = rig.values(mean);
         rig.tape().backward(mean);
-        return Stream.concat(
-                        Stream.of(value), trained.stream().map(rig::gradient))
+        return Stream.concat(Stream.of(value), trained.stream().map(rig::gradient))
                 .flatMapToDouble(Arrays::stream)
                 .toArray();
     }

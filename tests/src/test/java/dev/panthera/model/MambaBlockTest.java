@@ -103,9 +103,7 @@ class MambaBlockTest {
                     for (int i = 0; i < logits.length; i++) {
                         assertThat(logits[i])
                                 .as("position %d", at + i / VOCAB)
-                                .isCloseTo(
-                                        whole[at * VOCAB + i],
-                                        within(1e-6));
+                                .isCloseTo(whole[at * VOCAB + i], within(1e-6));
                     }
                     at += count;
                 }

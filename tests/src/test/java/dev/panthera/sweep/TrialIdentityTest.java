@@ -106,14 +106,16 @@ class TrialIdentityTest {
         String rows =
                 """
                 [{"task":{"name":"mqar","vocab_size":256,"length":64,"pairs":8,"power_a":0.01,"filler":"zero","passes":1},\
-                "examples":1000}]""";
+                "examples":1000}]\
+                """;
         String stored =
                 """
                 {"model":{"mixer":{"name":"attention","heads":1,"dropout":0.1,"bias":true},"layers":2,"d_model":64,\
                 "state_mixer":{"name":"identity"},"positions":true,"learn_word_embeddings":true,"dropout":0.1,\
                 "residual_dropout":0.0,"drop_path":0.0},"data":{"train":%s,"validation":%s,"test":%s,"batch":32,\
                 "test_batch":32,"order":"shuffled","seed":123},"epochs":16,"learning_rate":0.002,"weight_decay":0.1,\
-                "stop_above":0.995,"protocol":"validation","seed":123}"""
+                "stop_above":0.995,"protocol":"validation","seed":123}\
+                """
                         .formatted(rows.replace("1000", "20000"), rows, rows);
         TrainConfig read = ConfigFile.fromJson(stored);
         assertThat(TrialIdentity.of(read)).isEqualTo("219243ba703327d3");

@@ -70,8 +70,7 @@ class ContinuousMqarTest {
                 .isEqualTo(possible);
         for (int value = 8; value < 17; value++) {
             if (tokens[value] > 0) {
-                assertThat(tokens[value] / (double) rows)
-                        .isCloseTo(4.0 / possible, within(0.04));
+                assertThat(tokens[value] / (double) rows).isCloseTo(4.0 / possible, within(0.04));
             }
         }
         assertThat(repeats[0] / (double) rows).isCloseTo(0.25, within(0.04));
@@ -188,8 +187,8 @@ class ContinuousMqarTest {
         assertThatThrownBy(() -> new DataConfig(List.of(vectors), List.of(), List.of(tokens), 1))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("continuous-mqar and mqar");
-        assertThatThrownBy(() ->
-                        new DataConfig(List.of(vectors), List.of(wider), List.of(vectors), 1))
+        assertThatThrownBy(
+                        () -> new DataConfig(List.of(vectors), List.of(wider), List.of(vectors), 1))
                 .isInstanceOf(UserException.class)
                 .hasMessageStartingWith("--vocab 8192 and 9000");
     }

@@ -108,8 +108,7 @@ class QueryDistancesTest {
         double valueSum = IntStream.rangeClosed(1, 10).mapToDouble(r -> 1.0 / r / r).sum();
         for (int r = 1; r <= 9; r++) {
             assertThat((double) keys[r] / ROWS).isCloseTo(1 / keySum / r, within(0.01));
-            assertThat((double) values[9 + r] / ROWS)
-                    .isCloseTo(1 / valueSum / r / r, within(0.01));
+            assertThat((double) values[9 + r] / ROWS).isCloseTo(1 / valueSum / r / r, within(0.01));
         }
     }
 

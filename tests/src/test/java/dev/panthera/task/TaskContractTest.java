@@ -54,7 +54,9 @@ class TaskContractTest {
             row.asked()
                     .forEach(position ->
                             assertThat(row.labels()[position])
-                                    .as("position %d of %s", position, Arrays.toString(row.inputs()))
+                                    .as(
+                                            "position %d of %s",
+                                            position, Arrays.toString(row.inputs()))
                                     .isEqualTo(PlainAnswers.answer(row, position)));
         }
     }
@@ -136,7 +138,8 @@ class TaskContractTest {
 
     private static void assertAnswerAtDistance(Row row, int position) {
         int distance = row.task().answerDistance(row.inputs(), position);
-        boolean recalls = !(row.task().name().contains("parity") || row.task().name().contains("majority"));
+        boolean recalls =
+                !(row.task().name().contains("parity") || row.task().name().contains("majority"));
         if (!recalls) {
             assertThat(distance).isEqualTo(TaskConfig.NO_DISTANCE);
             return;

@@ -120,7 +120,9 @@ class TaskExamplesTest {
                         "0 3 0 7 7 0>7",
                         "position 2: the special token comes three times"),
                 Arguments.of(
-                        new InductionHeads(9, 6), "7 3 0 7 7 4>7", "position 5: token 4, expected 0"),
+                        new InductionHeads(9, 6),
+                        "7 3 0 7 7 4>7",
+                        "position 5: token 4, expected 0"),
                 Arguments.of(new SelectiveCopying(8, 8, 2), "0 5 0 5 0 0 1>5 1>5", ""),
                 Arguments.of(
                         new SelectiveCopying(8, 8, 2),
@@ -155,10 +157,14 @@ class TaskExamplesTest {
                         "4 4 1 3 3 0>4",
                         "tokens 3 and 4 both occur 2 times"),
                 Arguments.of(
-                        new VocabMajority(5, 6), "4 4 0 4 3 0>4", "position 2: token 0 is out of range"),
+                        new VocabMajority(5, 6),
+                        "4 4 0 4 3 0>4",
+                        "position 2: token 0 is out of range"),
                 Arguments.of(new CumulativeParity(4), "1>1 1>0 0>0 1>1", ""),
                 Arguments.of(
-                        new CumulativeParity(4), "1>1 1>0 0>1 1>1", "position 2: label 1, expected 0"),
+                        new CumulativeParity(4),
+                        "1>1 1>0 0>1 1>1",
+                        "position 2: label 1, expected 0"),
                 Arguments.of(new CumulativeMajority(4), "0>0 1>1 0>0 0>0", ""),
                 Arguments.of(
                         new CumulativeMajority(4),
@@ -203,7 +209,8 @@ class TaskExamplesTest {
         var forgetting = row(FORGETTING, "3 12 4 13 4 14 3 15 0 0 4>14 0 3>15 0");
         assertThat(FORGETTING.answerDistance(forgetting.inputs(), 10)).isEqualTo(6);
         assertThat(FORGETTING.answerDistance(forgetting.inputs(), 12)).isEqualTo(6);
-        var combined = row(COMPOSITIONAL, COMBINATIONS + "2 10>21 0 1 11>23 0 1 10>20 0 2 11>22 0 0");
+        var combined =
+                row(COMPOSITIONAL, COMBINATIONS + "2 10>21 0 1 11>23 0 1 10>20 0 2 11>22 0 0");
         assertThat(COMPOSITIONAL.answerDistance(combined.inputs(), 13)).isEqualTo(9);
         assertThat(COMPOSITIONAL.answerDistance(combined.inputs(), 0))
                 .isEqualTo(TaskConfig.NO_DISTANCE);

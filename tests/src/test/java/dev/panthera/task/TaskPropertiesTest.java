@@ -95,10 +95,7 @@ class TaskPropertiesTest {
             @ForAll long seed,
             @ForAll @LongRange(min = 0) long index) {
         check(new InductionHeads(vocab, length), seed, index);
-        check(
-                new SelectiveCopying(vocab, length, Math.min(dataTokens, length / 2)),
-                seed,
-                index);
+        check(new SelectiveCopying(vocab, length, Math.min(dataTokens, length / 2)), seed, index);
     }
 
     @Property(tries = 300)

@@ -125,9 +125,10 @@ class ArrayOperationsTest {
                             return head.times(tail);
                         });
             }
-            for (int[] bad : new int[][] {{1, -1, 2}, {1, 0, 0}, {1, 2, 2}, {4, 0, 1}, {-5, 0, 1}}) {
-                assertThatThrownBy(() ->
-                                SliceOperation.apply(rig.tape(), x, bad[0], bad[1], bad[2]))
+            for (int[] bad :
+                    new int[][] {{1, -1, 2}, {1, 0, 0}, {1, 2, 2}, {4, 0, 1}, {-5, 0, 1}}) {
+                assertThatThrownBy(
+                                () -> SliceOperation.apply(rig.tape(), x, bad[0], bad[1], bad[2]))
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessageContaining("entries from");
             }
@@ -151,11 +152,7 @@ class ArrayOperationsTest {
                                     Tensor joined =
                                             ConcatenateOperation.apply(tape, along, a, b, a);
                                     return SliceOperation.apply(
-                                            tape,
-                                            joined,
-                                            along,
-                                            a.size(along),
-                                            b.size(along));
+                                            tape, joined, along, a.size(along), b.size(along));
                                 });
                 assertThat(tail).isEqualTo(rig.values(b));
                 Gradients.check(
@@ -181,7 +178,8 @@ class ArrayOperationsTest {
     void broadcastsRepeatAndSum() {
         try (var rig = Rig.exact()) {
             int[] shape = {3, 2, 4, 5};
-            for (int[] small : new int[][] {{5}, {1}, {4, 1}, {2, 1, 5}, {3, 2, 4, 5}, {3, 1, 1, 1}}) {
+            for (int[] small :
+                    new int[][] {{5}, {1}, {4, 1}, {2, 1, 5}, {3, 2, 4, 5}, {3, 1, 1, 1}}) {
                 Tensor x = input(rig, small);
                 double[] y = forward(rig, tape -> BroadcastOperation.apply(tape, x, shape));
                 double[] zero = new double[3 * 2 * 4 * 5];
@@ -191,13 +189,9 @@ class ArrayOperationsTest {
                                 rig,
                                 tape ->
                                         ArithmeticOperation.apply(
-                                                tape,
-                                                ArithmeticKind.ADD,
-                                                zeros,
-                                                x));
+                                                tape, ArithmeticKind.ADD, zeros, x));
                 assertThat(y).isEqualTo(sum);
-                Gradients.check(
-                        rig, List.of(x), tape -> BroadcastOperation.apply(tape, x, shape));
+                Gradients.check(rig, List.of(x), tape -> BroadcastOperation.apply(tape, x, shape));
             }
             Tensor x = input(rig, 2, 3);
             for (int[] bad : new int[][] {{3}, {2, 4}, {4, 3}, {2, 3, 1}}) {

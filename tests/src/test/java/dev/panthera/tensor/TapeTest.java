@@ -54,25 +54,19 @@ class TapeTest {
                             ? Arrays.stream(values).map(Math::abs).toArray()
                             : values;
             Tensor x = rig.leaf(valid, WIDTH);
-            Gradients.check(
-                    rig, List.of(x), tape -> ActivationOperation.apply(tape, function, x));
+            Gradients.check(rig, List.of(x), tape -> ActivationOperation.apply(tape, function, x));
         }
     }
 
     @ParameterizedTest
-    @EnumSource(
-            value = Reduction.class,
-            mode = EnumSource.Mode.EXCLUDE,
-            names = "NONFINITE")
+    @EnumSource(value = Reduction.class, mode = EnumSource.Mode.EXCLUDE, names = "NONFINITE")
     void aReductionHasItsDerivative(Reduction reduction) {
         try (var rig = Rig.exact()) {
             Tensor x = input(rig, 1);
             for (int dimension = 0; dimension < x.rank(); dimension++) {
                 int along = dimension;
                 Gradients.check(
-                        rig,
-                        List.of(x),
-                        tape -> ReduceOperation.apply(tape, reduction, x, along));
+                        rig, List.of(x), tape -> ReduceOperation.apply(tape, reduction, x, along));
             }
         }
     }

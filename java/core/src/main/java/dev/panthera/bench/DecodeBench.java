@@ -48,8 +48,7 @@ public final class DecodeBench {
      * @param stateBytes that a sequence keeps after so many tokens
      * @param publishedStateBytes likewise, as the original counts it
      */
-    public record Point(
-            int position, Timing timing, long stateBytes, long publishedStateBytes) {}
+    public record Point(int position, Timing timing, long stateBytes, long publishedStateBytes) {}
 
     /**
      * What was measured.
@@ -204,11 +203,7 @@ public final class DecodeBench {
                     int row = count * sizes.vocab();
                     for (int b = 0; b < sizes.batch(); b++) {
                         System.arraycopy(
-                                logits,
-                                b * row,
-                                all,
-                                (b * length + first) * sizes.vocab(),
-                                row);
+                                logits, b * row, all, (b * length + first) * sizes.vocab(), row);
                     }
                 }
             }

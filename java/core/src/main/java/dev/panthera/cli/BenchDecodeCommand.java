@@ -34,7 +34,8 @@ final class BenchDecodeCommand implements Callable<Integer> {
             paramLabel = "LIST",
             split = ",",
             defaultValue = "128,1024,4096",
-            description = "After how many tokens of a sequence it is measured, with commas." + DEFAULT)
+            description =
+                    "After how many tokens of a sequence it is measured, with commas." + DEFAULT)
     private List<Integer> positions = List.of();
 
     @Option(

@@ -64,6 +64,10 @@ record ConfigOption(
                             "model.mixer.**.taps",
                             "Taps of the filters of base-conv, by layer, with commas; -1 is as long as the sequence."),
                     whole(
+                            "--state-size",
+                            "Numbers that a channel of mamba or h3 remembers.",
+                            "model.mixer.**.state_size"),
+                    whole(
                             "--window",
                             "Positions that sliding-attention sees, its own included.",
                             "model.mixer.**.window"),

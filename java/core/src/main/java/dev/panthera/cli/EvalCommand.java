@@ -80,7 +80,8 @@ final class EvalCommand implements Callable<Integer> {
         boolean any =
                 ConfigOption.apply(
                         ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
-        if (any) { // The training rows are not made here, so they need not be possible with the new options.
+        if (any) { // The training rows are not made here, so they need not be possible with the new
+            // options.
             draft.setYaml("data.train", draft.text("data.test")).setYaml("data.validation", "[]");
         }
         return draft.toConfig().data();

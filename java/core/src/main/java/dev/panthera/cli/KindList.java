@@ -60,7 +60,8 @@ record KindList(Streams streams, int width) {
         return switch (value) {
             case ObjectNode part -> {
                 String options = text(part, ", ");
-                yield part.path("name").asString("") + (options.isEmpty() ? "" : "(" + options + ")");
+                yield part.path("name").asString("")
+                        + (options.isEmpty() ? "" : "(" + options + ")");
             }
             case JsonNode list when list.isArray() ->
                     list.valueStream()

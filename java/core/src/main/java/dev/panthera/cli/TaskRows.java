@@ -113,7 +113,8 @@ record TaskRows(DataSegment segment, RowStream stream) {
     }
 
     private MemorySegment allocate(Arena arena, int[] row) {
-        return arena.allocate((long) segment.examples() * row.length * Integer.BYTES, Integer.BYTES);
+        return arena.allocate(
+                (long) segment.examples() * row.length * Integer.BYTES, Integer.BYTES);
     }
 
     private static void place(int[] row, MemorySegment rows, int index) {

@@ -166,14 +166,12 @@ public record Based(
     }
 
     /** {@code phi(q) (phi(k)^T v)}, divided by {@code phi(q) . sum phi(k)}, over all positions. */
-    private Tensor attendToAll(
-            Tape tape, Tensor q, Tensor k, Tensor v, FeatureMap.Span span) {
+    private Tensor attendToAll(Tape tape, Tensor q, Tensor k, Tensor v, FeatureMap.Span span) {
         int batch = v.size(0);
         int length = v.size(1);
         Tensor phiQ = headsFirst(tape, featureMap.apply(tape, q, span));
         Tensor phiK = headsFirst(tape, featureMap.apply(tape, k, span));
-        Tensor byHead =
-                headsFirst(tape, ReshapeOperation.apply(tape, v, batch, length, heads, -1));
+        Tensor byHead = headsFirst(tape, ReshapeOperation.apply(tape, v, batch, length, heads, -1));
         Tensor state = MatmulOperation.apply(tape, phiK, true, byHead, false, 1);
         Tensor total = ReduceOperation.apply(tape, Reduction.SUM, phiK, 2);
         Tensor sums = MatmulOperation.apply(tape, phiQ, false, total, true, 1);

@@ -16,8 +16,8 @@ import dev.panthera.tensor.Tensor;
  * <p>The original's experiments on circuits name such a mixer but do not contain it, so this is ours: sums and not means, as its
  * name says, because a parity can be told from a count and not, at any length, from a share.
  */
-public record CumSum(
-        @StateName("proj_v") Linear values, @StateName("proj_o") Linear output) implements Mixer {
+public record CumSum(@StateName("proj_v") Linear values, @StateName("proj_o") Linear output)
+        implements Mixer {
 
     public record Config() implements MixerConfig {
         @Override

@@ -64,7 +64,8 @@ public record H3(
                     "h3 state of %d: a complex mode needs 2 numbers; try 64, or 0, the longest length of the data",
                     stateSize);
             UserException.require(
-                    headDim >= 1, "h3 heads of %d channels: at least one is needed; try 1",
+                    headDim >= 1,
+                    "h3 heads of %d channels: at least one is needed; try 1",
                     headDim);
             UserException.require(
                     maxLength >= 0,

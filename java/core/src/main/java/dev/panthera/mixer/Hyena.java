@@ -104,8 +104,7 @@ public record Hyena(
     public Tensor extend(Tape tape, Tensor x, DecodeState state) {
         Filters.checkLength("hyena", state.position() + x.size(1), filter.taps());
         Tensor packed =
-                shortConvolution()
-                        .extend(tape, input.apply(tape, x), state.part("short_filter"));
+                shortConvolution().extend(tape, input.apply(tape, x), state.part("short_filter"));
         Tensor gated =
                 GateOperation.apply(
                         tape,

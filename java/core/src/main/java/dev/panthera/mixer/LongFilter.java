@@ -99,10 +99,7 @@ record LongFilter(
                 var workspace = tape.scratch(sum.forwardWorkspaceBytes(stream))) {
             DeviceBuffer terms = products.buffer().view(0, tape.type(), elements);
             product.forward(
-                    stream,
-                    history.values(),
-                    taps.slice(newest, taps.elements() - newest),
-                    terms);
+                    stream, history.values(), taps.slice(newest, taps.elements() - newest), terms);
             sum.forward(stream, terms, target.values(), Tape.Scratch.of(workspace));
         }
     }

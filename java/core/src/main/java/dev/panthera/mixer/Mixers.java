@@ -55,10 +55,7 @@ public final class Mixers {
                             "performer",
                             "linear attention with random features of the softmax",
                             new Performer.Config(1, 256))
-                    .with(
-                            "cum-sum",
-                            "the sum of all values so far",
-                            new CumSum.Config())
+                    .with("cum-sum", "the sum of all values so far", new CumSum.Config())
                     .with(
                             "rwkv-4",
                             "RWKV-4: average of all values so far, weighted by keys that decay",
@@ -71,18 +68,9 @@ public final class Mixers {
     /** State mixers. */
     public static final NamedConfigs<StateMixerConfig> STATE =
             new NamedConfigs<StateMixerConfig>("state mixer", StateMixerConfig.class)
-                    .with(
-                            "identity",
-                            "leaves its input as it is",
-                            new Passthrough.Config())
-                    .with(
-                            "mlp",
-                            "two dense layers with GELU between them",
-                            new Mlp.Config(4))
-                    .with(
-                            "glu",
-                            "gated linear unit",
-                            new Glu.Config(4))
+                    .with("identity", "leaves its input as it is", new Passthrough.Config())
+                    .with("mlp", "two dense layers with GELU between them", new Mlp.Config(4))
+                    .with("glu", "gated linear unit", new Glu.Config(4))
                     .with(
                             "rwkv-4",
                             "RWKV-4's channel mix: squared ReLUs with a gate, of a position and the one before",

@@ -130,7 +130,8 @@ public final class PointwiseMaps {
         public Tensor apply(Tape tape, Tensor x) {
             Tensor scaled = scale(tape, x, temperature);
             Tensor largest = ReduceOperation.apply(tape, Reduction.MAX, scaled, x.rank() - 1);
-            Tensor below = ArithmeticOperation.apply(tape, ArithmeticKind.SUBTRACT, scaled, largest);
+            Tensor below =
+                    ArithmeticOperation.apply(tape, ArithmeticKind.SUBTRACT, scaled, largest);
             return new ExpDim(1, epsilon).apply(tape, below);
         }
 

@@ -68,14 +68,7 @@ record QueriesKeysValues(Linear projection, int heads, boolean rotary) {
                         ? GatherRowsOperation.apply(tape, queries(tape, x, 0), rows)
                         : queries(tape, GatherRowsOperation.apply(tape, x, rows), 0);
         return AttentionRowsOperation.apply(
-                tape,
-                queries,
-                keysAndValues(tape, x, 0),
-                rows,
-                heads,
-                window,
-                dropout,
-                dropoutKey);
+                tape, queries, keysAndValues(tape, x, 0), rows, heads, window, dropout, dropoutKey);
     }
 
     private int width() {

@@ -43,8 +43,7 @@ public record RandomFeatures(@StateName("random_feats") Tensor directions) imple
     public Tensor apply(Tape tape, Tensor x, Span span) {
         Tensor scaled = scale(tape, x, Math.pow(x.size(-1), -0.25));
         Tensor projected = LinearOperation.apply(tape, scaled, directions, null);
-        Tensor norm =
-                ReduceOperation.apply(tape, Reduction.SUM_OF_SQUARES, scaled, x.rank() - 1);
+        Tensor norm = ReduceOperation.apply(tape, Reduction.SUM_OF_SQUARES, scaled, x.rank() - 1);
         Tensor exponent = projected.minus(scale(tape, norm, 0.5));
         return scale(tape, activate(tape, Activation.EXP, exponent), 1 / Math.sqrt(size()));
     }

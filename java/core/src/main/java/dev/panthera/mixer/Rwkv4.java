@@ -66,10 +66,16 @@ public record Rwkv4(
                     init.values(
                             each(
                                     width,
-                                    c -> -5 + 8 * Math.pow(c / Math.max(1.0, width - 1), 0.7 + 1.3 * late)),
+                                    c ->
+                                            -5
+                                                    + 8
+                                                            * Math.pow(
+                                                                    c / Math.max(1.0, width - 1),
+                                                                    0.7 + 1.3 * late)),
                             true,
                             width),
-                    init.values(each(width, c -> Math.log(0.3) + 0.5 * ((c + 1) % 3 - 1)), true, width),
+                    init.values(
+                            each(width, c -> Math.log(0.3) + 0.5 * ((c + 1) % 3 - 1)), true, width),
                     mix(init, width, early, 0),
                     mix(init, width, early, 0.3 * late),
                     mix(init, width, 0.5 * early, 0),
@@ -153,8 +159,7 @@ public record Rwkv4(
     /** @param x what receptances are made of */
     private Tensor gate(Tape tape, Tensor x, Tensor average) {
         Tensor r = receptance.apply(tape, x);
-        return output.apply(
-                tape, GateOperation.apply(tape, Activation.SIGMOID, r, average, null));
+        return output.apply(tape, GateOperation.apply(tape, Activation.SIGMOID, r, average, null));
     }
 
     static Tensor shift(Tape tape, Tensor x, Tensor mix, @Nullable Tensor previous) {
@@ -170,8 +175,7 @@ public record Rwkv4(
         Tensor v = value.apply(tape, shift(tape, x, timeMixV, previous));
         Tensor shifted = shift(tape, x, timeMixR, previous);
         Rows.copy(tape.stream(), x, x.size(1) - 1, previous, 0, 1);
-        return gate(
-                tape, shifted, WkvOperation.extend(tape, k, v, timeDecay, timeFirst, sums));
+        return gate(tape, shifted, WkvOperation.extend(tape, k, v, timeDecay, timeFirst, sums));
     }
 
     /** The input before, and a channel's sums of weighted values and of weights with their common exponent. */

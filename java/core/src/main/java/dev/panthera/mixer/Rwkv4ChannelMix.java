@@ -66,8 +66,7 @@ public record Rwkv4ChannelMix(
         Tensor k = key.apply(tape, Rwkv4.shift(tape, x, timeMixK, previous));
         Tensor r = receptance.apply(tape, Rwkv4.shift(tape, x, timeMixR, previous));
         Tensor hidden = ActivationOperation.apply(tape, Activation.RELU_SQUARED, k);
-        return GateOperation.apply(
-                tape, Activation.SIGMOID, r, value.apply(tape, hidden), null);
+        return GateOperation.apply(tape, Activation.SIGMOID, r, value.apply(tape, hidden), null);
     }
 
     @Override

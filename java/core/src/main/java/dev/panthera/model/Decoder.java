@@ -114,7 +114,8 @@ public final class Decoder implements AutoCloseable {
         int batch = state.batch();
         int count = ids.length / batch;
         if (broken) {
-            throw new IllegalStateException("an earlier call has failed midway; make a new decoder");
+            throw new IllegalStateException(
+                    "an earlier call has failed midway; make a new decoder");
         }
         if (count == 0 || ids.length % batch != 0) {
             throw new IllegalArgumentException(
@@ -145,16 +146,14 @@ public final class Decoder implements AutoCloseable {
         int count = hidden.size(1);
         return count == 1
                 ? ReshapeOperation.apply(tape, hidden, 1, state.batch(), hidden.size(2))
-                : GatherRowsOperation.apply(
-                        tape, hidden, state.rows(tape, count, count - 1, 1));
+                : GatherRowsOperation.apply(tape, hidden, state.rows(tape, count, count - 1, 1));
     }
 
     /** The predictions of the loss, which does not care what the labels are and forms no logits. */
     private int[] largest(Tensor hidden) {
         Tensor labels = tape.allocateConstant(DataType.I32, 1, state.batch());
         stream.zero(labels.values());
-        var result =
-                VocabularyLossOperation.apply(tape, hidden, model.head().weight(), labels);
+        var result = VocabularyLossOperation.apply(tape, hidden, model.head().weight(), labels);
         return stream.toIntArray(result.argMax().values());
     }
 

@@ -19,8 +19,7 @@ public final class SquaredError {
      * @return {@code (1, count, 1)}
      */
     static Tensor ofRows(Tape tape, Tensor hidden, Tensor table, Tensor targets) {
-        Tensor difference =
-                EmbeddingOperation.apply(tape, targets, table, null).minus(hidden);
+        Tensor difference = EmbeddingOperation.apply(tape, targets, table, null).minus(hidden);
         return ReduceOperation.apply(tape, Reduction.SUM_OF_SQUARES, difference, 2)
                 .times(tape.constant(1f / hidden.size(-1), 1));
     }

@@ -61,8 +61,7 @@ public final class Init {
     /** Weight of a projection that writes to the residual stream. */
     public Tensor residualWeight(int out, int in) {
         return switch (scheme) {
-            case TRANSFORMER ->
-                    normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
+            case TRANSFORMER -> normal(STANDARD_DEVIATION / Math.sqrt(2.0 * layers), true, out, in);
             case MAMBA -> uniform(1 / Math.sqrt((double) in * layers), out, in);
         };
     }
@@ -158,7 +157,9 @@ public final class Init {
             double[] vector = new double[columns];
             Arrays.setAll(vector, i -> random.nextGaussian());
             double drawn = Math.sqrt(dot(vector, vector));
-            for (int pass = 0; pass < 2; pass++) { // the second takes out what the first one's rounding left
+            for (int pass = 0;
+                    pass < 2;
+                    pass++) { // the second takes out what the first one's rounding left
                 for (int other = 0; other < count; other++) {
                     double along = dot(vector, block[other]);
                     for (int i = 0; i < columns; i++) {

@@ -32,7 +32,9 @@ final class ContinuousModelCase implements ParityCase {
         var store =
                 bench.load(
                         new Recorded(
-                                model.backbone(), model.inputProjection(), model.outputProjection()),
+                                model.backbone(),
+                                model.inputProjection(),
+                                model.outputProjection()),
                         golden,
                         "param.");
         Tensor input = bench.leaf(golden, "input");

@@ -275,8 +275,7 @@ final class KernelCases {
     /** An input that was recorded as (batch, channels, length), as we have it. */
     private static Tensor positionsFirst(Golden golden, Workbench bench, String name) {
         int[] shape = golden.shape("in." + name);
-        double[] values =
-                transposed(golden.doubles("in." + name), shape[0], shape[1], shape[2]);
+        double[] values = transposed(golden.doubles("in." + name), shape[0], shape[1], shape[2]);
         return Tensor.leaf(
                 bench.upload(values), bench.zeros(values.length), shape[0], shape[2], shape[1]);
     }

@@ -1,8 +1,8 @@
 package dev.panthera.parity;
 
 import dev.panthera.model.Backbone;
-import dev.panthera.model.LanguageModel;
 import dev.panthera.model.Block;
+import dev.panthera.model.LanguageModel;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;

@@ -83,7 +83,8 @@ final class OriginalFeatureMaps {
      * @throws UnknownCaseException if there is no such map or option
      */
     static FeatureMapConfig config(String name, Options arguments) {
-        String className = SHORT_NAMES.getOrDefault(name, name.substring(name.lastIndexOf('.') + 1));
+        String className =
+                SHORT_NAMES.getOrDefault(name, name.substring(name.lastIndexOf('.') + 1));
         var translation = MAPS.get(className);
         if (translation == null) {
             throw new UnknownCaseException("feature map " + name);
@@ -108,7 +109,8 @@ final class OriginalFeatureMaps {
     /** Initial values do not matter: recorded ones replace them. */
     private static FeatureMapConfig allPoly(Options options) {
         options.ignoring("init", "init_method");
-        return new AllPoly.Config(options.integer("output_dim", 0), options.flag("learnable", true));
+        return new AllPoly.Config(
+                options.integer("output_dim", 0), options.flag("learnable", true));
     }
 
     private static FeatureMapConfig cosFormer(Options options) {

@@ -48,8 +48,7 @@ final class OriginalModules {
                     Map.entry("zoology.mixers.attention.MHA", OriginalModules::attention),
                     Map.entry(LISTING + "BaseConv", options -> listedBaseConv(options, false)),
                     Map.entry(
-                            LISTING + "BaseImplicitConv",
-                            options -> listedBaseConv(options, true)),
+                            LISTING + "BaseImplicitConv", options -> listedBaseConv(options, true)),
                     Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
                     Map.entry("zoology.mixers.based.Based", OriginalModules::based),
                     Map.entry(
@@ -72,13 +71,14 @@ final class OriginalModules {
 
     private static final Map<String, Function<Options, StateMixerConfig>> STATE =
             Map.of(
-                    "torch.nn.Identity", OriginalModules::identity,
+                    "torch.nn.Identity",
+                    OriginalModules::identity,
                     "zoology.mixers.mlp.GLU",
-                            options -> new Glu.Config(options.integer("hidden_mult", 1)),
+                    options -> new Glu.Config(options.integer("hidden_mult", 1)),
                     "zoology.mixers.mlp.MLP",
-                            options -> new Mlp.Config(options.integer("hidden_mult", 1)),
+                    options -> new Mlp.Config(options.integer("hidden_mult", 1)),
                     "zoology.mixers.rwkv.RWKVStateMixer",
-                            OriginalModules::rwkv4ChannelMix);
+                    OriginalModules::rwkv4ChannelMix);
 
     private OriginalModules() {}
 

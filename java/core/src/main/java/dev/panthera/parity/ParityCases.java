@@ -18,7 +18,9 @@ final class ParityCases {
     private static final Map<String, ParityCase> FUNCTIONS =
             Map.ofEntries(
                     entry("zoology.data.multiquery_ar.multiquery_ar", DataCases::mqarRows),
-                    entry("zoology.data.forgetting_mqar.forgetting_mqar", DataCases::forgettingRows),
+                    entry(
+                            "zoology.data.forgetting_mqar.forgetting_mqar",
+                            DataCases::forgettingRows),
                     entry(
                             "zoology.data.compositional_mqar.compositional_mqar",
                             DataCases::compositionalRows),

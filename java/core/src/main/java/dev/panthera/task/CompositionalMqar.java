@@ -30,8 +30,8 @@ import java.util.OptionalDouble;
  * @param powerA exponent of the slot weights, see {@link GapLaw.PowerLaw}
  * @param filler what stands after the context where nothing is asked
  */
-public record CompositionalMqar(
-        int vocabSize, int length, int pairs, double powerA, Filler filler) implements TaskConfig {
+public record CompositionalMqar(int vocabSize, int length, int pairs, double powerA, Filler filler)
+        implements TaskConfig {
 
     private static final int DEFAULT_VOCAB_SIZE = 8192;
     private static final int STRIDE = 3;

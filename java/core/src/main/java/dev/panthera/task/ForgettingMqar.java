@@ -183,7 +183,8 @@ public record ForgettingMqar(
                         position, "key %d has no pair, or two updates", inputs[position]);
             }
             if (value == original[asPublished ? j : pair]) {
-                return RowCheck.problem(position, "value %d is the one that cannot be drawn", value);
+                return RowCheck.problem(
+                        position, "value %d is the one that cannot be drawn", value);
             }
             updated[pair] = true;
             shown.values()[pair] = value;

@@ -109,7 +109,11 @@ public sealed interface GapLaw {
                     "--gap-ratio %s: queries at long distances would have probability 0 with %d places for them; try %.3f or more",
                     gapRatio,
                     slots,
-                    StrictMath.ceil(1e3 * StrictMath.exp(-WeightedSampler.MAX_LOG_WEIGHT_RATIO / slots)) / 1e3);
+                    StrictMath.ceil(
+                                    1e3
+                                            * StrictMath.exp(
+                                                    -WeightedSampler.MAX_LOG_WEIGHT_RATIO / slots))
+                            / 1e3);
         }
     }
 

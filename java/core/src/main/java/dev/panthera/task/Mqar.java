@@ -37,6 +37,7 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
         implements TaskConfig {
 
     private static final int DEFAULT_VOCAB_SIZE = 8192;
+
     /**
      * Checks that rows exist. {@code V > L >= 4 D} also leaves at least D keys and D values to choose from.
      *
@@ -87,7 +88,8 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
 
     /** L and D with V = 8192, a = 0.01, random fillers and one pass. */
     public static Mqar of(int length, int pairs) {
-        return new Mqar(DEFAULT_VOCAB_SIZE, length, pairs, GapLaw.PowerLaw.DEFAULT_A, Filler.RANDOM, 1);
+        return new Mqar(
+                DEFAULT_VOCAB_SIZE, length, pairs, GapLaw.PowerLaw.DEFAULT_A, Filler.RANDOM, 1);
     }
 
     public Mqar withVocabSize(int vocabSize) {
@@ -219,8 +221,7 @@ public record Mqar(int vocabSize, int length, int pairs, double powerA, Filler f
     private Optional<String> firstProblemOfPasses(int[] inputs) {
         for (int position = 2 * pairs; position < contextLength(); position++) {
             if (inputs[position] != inputs[position - 2 * pairs]) {
-                return RowCheck.problem(
-                        position, "a later pass shows another pair than the first");
+                return RowCheck.problem(position, "a later pass shows another pair than the first");
             }
         }
         return Optional.empty();

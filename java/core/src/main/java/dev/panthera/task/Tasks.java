@@ -35,10 +35,7 @@ public final class Tasks {
                             "selective-copying",
                             "data tokens scattered in noise, then to be said in order",
                             new SelectiveCopying(16, 256, 16))
-                    .with(
-                            "parity",
-                            "at the end: is the number of set bits odd?",
-                            new Parity(16))
+                    .with("parity", "at the end: is the number of set bits odd?", new Parity(16))
                     .with(
                             "majority",
                             "at the end: are more than half of the bits set?",

@@ -13,7 +13,8 @@ public record ArithmeticOperation(ArithmeticKernel kernel, Tensor a, Tensor b, T
 
     public static Tensor apply(Tape tape, ArithmeticKind kind, Tensor a, Tensor b) {
         int[] shape = broadcast(a, b);
-        var kernel = new ArithmeticKernel(
+        var kernel =
+                new ArithmeticKernel(
                         kind, shape, Strides.broadcast(a, shape), Strides.broadcast(b, shape));
         var operation = new ArithmeticOperation(kernel, a, b, tape.allocate(shape));
         tape.run(operation);

@@ -58,10 +58,7 @@ public record ConcatenateOperation(int dimension, List<Tensor> parts, Tensor y)
             var gradient = tape.writeGradient(part);
             if (gradient != null) {
                 range.copyOut(y)
-                        .copy(
-                                tape.stream(),
-                                range.within(y, y.gradient()),
-                                gradient.buffer());
+                        .copy(tape.stream(), range.within(y, y.gradient()), gradient.buffer());
                 tape.give(gradient, part);
             }
             first += part.size(dimension);

@@ -15,8 +15,7 @@ public record DiagonalSsmOperation(DiagonalSsmKernel kernel, Parameters paramete
      * @param b {@code (heads, modes, 2)}: real and imaginary parts
      * @param c {@code (heads, modes, 2)}
      */
-    public record Parameters(
-            Tensor logDt, Tensor aRealLog, Tensor aImag, Tensor b, Tensor c) {
+    public record Parameters(Tensor logDt, Tensor aRealLog, Tensor aImag, Tensor b, Tensor c) {
         public Parameters {
             long size = aRealLog.size();
             if (aRealLog.rows() != logDt.size()

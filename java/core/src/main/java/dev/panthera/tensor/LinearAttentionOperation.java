@@ -63,8 +63,14 @@ public record LinearAttentionOperation(
         }
         var kernel =
                 LinearAttentionKernel.dense(
-                        weights.features, weights.normalised, weights.epsilon, batch, heads, length,
-                        features, values);
+                        weights.features,
+                        weights.normalised,
+                        weights.epsilon,
+                        batch,
+                        heads,
+                        length,
+                        features,
+                        values);
         if (state != null && state.size() != kernel.stateElements()) {
             throw new IllegalArgumentException(
                     "linear attention: %s is no state of %s".formatted(state, kernel));

@@ -150,17 +150,14 @@ public record MatmulOperation(
         tape.give(gradient, tensor);
     }
 
-    private void addUp(
-            Tape tape, Operand left, Operand right, long batch, DeviceBuffer gradient) {
+    private void addUp(Tape tape, Operand left, Operand right, long batch, DeviceBuffer gradient) {
         long matrix = left.resultRows() * right.resultColumns();
         var kernel = new ReduceKernel(Reduction.SUM, 1, batch, matrix);
         Tensor each =
-                tape.allocateConstant(
-                        tape.type(), Math.toIntExact(batch), Math.toIntExact(matrix));
+                tape.allocateConstant(tape.type(), Math.toIntExact(batch), Math.toIntExact(matrix));
         multiply(tape, left, right, each.values());
         try (var workspace = tape.scratch(kernel.forwardWorkspaceBytes(tape.stream()))) {
-            kernel.forward(
-                    tape.stream(), each.values(), gradient, Tape.Scratch.of(workspace));
+            kernel.forward(tape.stream(), each.values(), gradient, Tape.Scratch.of(workspace));
         }
         each.release();
     }
@@ -183,11 +180,7 @@ public record MatmulOperation(
                         MatrixLayout.dense(m, n));
         try (var workspace = tape.scratch(kernel.workspaceBytes(tape.stream()))) {
             kernel.multiply(
-                    tape.stream(),
-                    left.values,
-                    right.values,
-                    result,
-                    Tape.Scratch.of(workspace));
+                    tape.stream(), left.values, right.values, result, Tape.Scratch.of(workspace));
         }
     }
 

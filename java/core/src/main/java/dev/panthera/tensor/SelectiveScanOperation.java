@@ -157,8 +157,7 @@ public record SelectiveScanOperation(
             throw new IllegalStateException("a selective scan from a state passes no gradient");
         }
         var gradients =
-                new Columns.Gradients(
-                        tape, inputs.u, inputs.delta, inputs.b, inputs.c, inputs.z);
+                new Columns.Gradients(tape, inputs.u, inputs.delta, inputs.b, inputs.c, inputs.z);
         try (var unwanted = new Unwanted(tape);
                 var workspace = tape.scratch(kernel.backwardWorkspaceBytes(tape.stream()))) {
             kernel.backward(
@@ -183,8 +182,7 @@ public record SelectiveScanOperation(
     }
 
     /** Memory for gradients that the kernel cannot leave out and nobody wants. */
-    private record Unwanted(Tape tape, List<Tape.Gradient> gradients)
-            implements AutoCloseable {
+    private record Unwanted(Tape tape, List<Tape.Gradient> gradients) implements AutoCloseable {
         Unwanted(Tape tape) {
             this(tape, new ArrayList<>());
         }

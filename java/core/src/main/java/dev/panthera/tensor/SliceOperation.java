@@ -40,8 +40,7 @@ public record SliceOperation(Range range, Tensor x, Tensor y) implements Operati
         /** The copy out of the whole tensor. */
         StridedCopyKernel copyOut(Tensor whole) {
             int[] shape = shape(whole);
-            return new StridedCopyKernel(
-                    shape, Strides.dense(whole.shape()), Strides.dense(shape));
+            return new StridedCopyKernel(shape, Strides.dense(whole.shape()), Strides.dense(shape));
         }
     }
 
@@ -67,7 +66,8 @@ public record SliceOperation(Range range, Tensor x, Tensor y) implements Operati
         Range range = Range.of(whole, dimension, first, x.size(from));
         if (!Arrays.equals(range.shape(whole), x.shape())) {
             throw new IllegalArgumentException(
-                    "slice: %s does not fit into dimension %d of %s".formatted(x, dimension, whole));
+                    "slice: %s does not fit into dimension %d of %s"
+                            .formatted(x, dimension, whole));
         }
         range.copyOut(whole)
                 .reversed()

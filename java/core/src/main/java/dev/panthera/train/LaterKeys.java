@@ -30,22 +30,26 @@ final class LaterKeys {
 
     /** Adds the keys that are missing. */
     static void fillIn(JsonNode config) {
-        forEachGroup(config, (group, keys) ->
-                keys.forEach((key, usual) -> {
-                    if (!group.has(key)) {
-                        group.set(key, usual);
-                    }
-                }));
+        forEachGroup(
+                config,
+                (group, keys) ->
+                        keys.forEach((key, usual) -> {
+                            if (!group.has(key)) {
+                                group.set(key, usual);
+                            }
+                        }));
     }
 
     /** Removes the keys that have their default. */
     static void leaveOut(JsonNode config) {
-        forEachGroup(config, (group, keys) ->
-                keys.forEach((key, usual) -> {
-                    if (usual.equals(group.get(key))) {
-                        group.remove(key);
-                    }
-                }));
+        forEachGroup(
+                config,
+                (group, keys) ->
+                        keys.forEach((key, usual) -> {
+                            if (usual.equals(group.get(key))) {
+                                group.remove(key);
+                            }
+                        }));
     }
 
     private static void forEachGroup(

@@ -24,9 +24,7 @@ public final class RepeatedStep implements AutoCloseable {
         this.config = config;
         try {
             data = owned.own(config.data().trainDataset(RowStorage.MATERIALISED));
-            session =
-                    owned.own(
-                            new Session(device, config, config.data().trainPositions()));
+            session = owned.own(new Session(device, config, config.data().trainPositions()));
             step =
                     owned.own(
                             new TrainingStep(
