@@ -73,7 +73,7 @@ final class Rows {
             return SliceOperation.apply(tape, tensor, 1, first, count);
         }
         long channels = tensor.size(2);
-        var neighbours = tensor.values().slice(first * channels, batch * count * channels);
+        var neighbours = tensor.values().slice(first * channels, channels * batch * count);
         int[] shape = {batch, count, tensor.size(2)};
         return ReshapeOperation.apply(tape, Tensor.wrap(neighbours, shape), shape);
     }
