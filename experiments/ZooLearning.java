@@ -4,7 +4,8 @@ import module dev.panthera;
  * Whether every mixer learns to recall: two layers, a short convolution and the mixer, at one small width, on the two easiest settings of
  * figure 2 of Zoology (Arora et al. 2023, arXiv 2312.04927), the best of four learning rates.
  *
- *     --scale small        a smaller vocabulary, a fifth of the rows and a quarter of the passes
+ *     --scale short        a fifth of the rows, up to an eighth of the passes, three learning rates: about an hour on two cores
+ *     --scale small        that with a smaller vocabulary and two learning rates
  */
 void main(String... args) {
     Sweep.named("zoo-learning")
@@ -15,6 +16,10 @@ void main(String... args) {
         .over(LearningRate.of(1e-3, 3.16e-3, 1e-2, 3.16e-2))
         .over(models())
         .epochs(64).stopAbove(0.99)
+        .scale("short", sweep -> sweep
+            .examples(20_000, 1_000).batch(64)
+            .over(LearningRate.of(1e-3, 3.16e-3, 1e-2))
+            .epochs(8))
         .scale("small", sweep -> sweep
             .over(Mqar.of(64, 4).withVocabSize(512), Mqar.of(128, 8).withVocabSize(512))
             .examples(20_000, 1_000).batch(64)

@@ -519,7 +519,7 @@ PAN_API pan_status pan_matmul_workspace_size(pan_stream *stream, const pan_matmu
  *
  *     y[b,i,j] = alpha * sum_k a[b,i,k] b[b,k,j]   ( + y[b,i,j] where accumulate is 1 )
  *
- * a, b, y  of dtype, y (batch, m, n). A matrix's result does not depend on the others of the batch.
+ * a, b, y  of dtype, y (batch, m, n). A matrix's result does not depend on what the others of the batch hold.
  * The gradients are products again: da = alpha dy b^T, db = alpha a^T dy, summed over the batch where an operand is
  * shared.
  */

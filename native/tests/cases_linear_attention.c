@@ -36,7 +36,7 @@ static pan_linear_attention_desc *linear_attention_desc(call *call, int variant)
                                         .heads = length > 257 ? 1 : 1 + variant / 3 % 3,
                                         .length = length,
                                         .feature_dim = FEATURE_DIMS[variant % COUNT(FEATURE_DIMS)],
-                                        .value_dim = at_most(ragged(variant, 1), length > 100 ? 17 : 65)};
+                                        .value_dim = at_most(ragged(variant, 1), length > 257 ? 17 : 65)};
     const int64_t packed = packed_width(desc);
     desc->q = desc->k = layout_of(desc, variant % LAYOUTS, desc->feature_dim, packed);
     desc->v = layout_of(desc, variant % LAYOUTS, desc->value_dim, packed);

@@ -443,6 +443,35 @@ static void check_rotary_particulars(const target *target, scratch *d) {
     }
 }
 
+/* The stride of z counts where there is a z. */
+static void check_selective_scan_particulars(const target *target, scratch *d) {
+    static const int64_t strides[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
+    for (int i = 0; i < COUNT(strides); i++) {
+        const pan_selective_scan_desc desc = {.struct_size = sizeof desc,
+                                              .batch = 1,
+                                              .length = 3,
+                                              .channels = 2,
+                                              .state_size = 1,
+                                              .u_stride = 2,
+                                              .delta_stride = 2,
+                                              .b_stride = 1,
+                                              .c_stride = 1,
+                                              .z_stride = strides[i],
+                                              .y_stride = 2};
+        int64_t bytes = 0;
+        CHECK_OK(pan_selective_scan_forward_workspace_size(target->stream, &desc, &bytes));
+        void *workspace = new_memory(target, bytes);
+        float *const x = d->x;
+        CHECK_OK(pan_selective_scan_forward(target->stream, &desc, x, x, x, x, x, NULL, NULL, NULL, NULL, d->y, NULL,
+                                            NULL, workspace, bytes));
+        CHECK(pan_selective_scan_forward(target->stream, &desc, x, x, x, x, x, NULL, NULL, x, NULL, d->y, NULL, NULL,
+                                         workspace, bytes) == PAN_INVALID_ARGUMENT,
+              "%s: z_stride %lld of 2 channels", target->name, (long long) strides[i]);
+        CHECK_OK(pan_stream_synchronize(target->stream));
+        free_memory(target, workspace);
+    }
+}
+
 static void check_particulars(const target *target) {
     pan_stream *stream = target->stream;
     scratch h = {0}, *d = copy_in(target, &h, sizeof h);
@@ -461,6 +490,7 @@ static void check_particulars(const target *target) {
     check_strided_copy_particulars(target, d);
     check_matmul_particulars(target, d);
     check_rotary_particulars(target, d);
+    check_selective_scan_particulars(target, d);
     free_memory(target, d);
 }
 

@@ -768,6 +768,75 @@ static void check_token_shift(const target *target) {
     }
 }
 
+/* A NaN reaches the outputs of its channel from its position on, and no other bit; one in a channel's rate reaches
+ * all of the channel but its first outputs. */
+enum { SCAN_BATCH = 2, SCAN_LENGTH = 40, SCAN_CHANNELS = 19, SCAN_STATES = 5 };
+enum { SCAN_ROWS = SCAN_BATCH * SCAN_LENGTH, SCAN_INPUTS = SCAN_ROWS * SCAN_CHANNELS };
+
+typedef struct scan_arrays {
+    float x[SCAN_INPUTS], delta[SCAN_INPUTS], b[SCAN_ROWS * SCAN_STATES], c[SCAN_ROWS * SCAN_STATES];
+    float rates[SCAN_CHANNELS * SCAN_STATES], y[SCAN_INPUTS];
+} scan_arrays;
+
+static void run_wkv(const target *target, scan_arrays *d) {
+    const pan_wkv_desc desc = {.struct_size = sizeof desc,
+                               .dtype = PAN_F32,
+                               .batch = SCAN_BATCH,
+                               .length = SCAN_LENGTH,
+                               .channels = SCAN_CHANNELS};
+    CHECK_OK(pan_wkv_forward(target->stream, &desc, d->x, d->delta, d->rates, d->c, NULL, d->y, NULL));
+}
+
+static void run_selective_scan(const target *target, scan_arrays *d) {
+    const pan_selective_scan_desc desc = {.struct_size = sizeof desc,
+                                          .dtype = PAN_F32,
+                                          .batch = SCAN_BATCH,
+                                          .length = SCAN_LENGTH,
+                                          .channels = SCAN_CHANNELS,
+                                          .state_size = SCAN_STATES,
+                                          .u_stride = SCAN_CHANNELS,
+                                          .delta_stride = SCAN_CHANNELS,
+                                          .b_stride = SCAN_STATES,
+                                          .c_stride = SCAN_STATES,
+                                          .y_stride = SCAN_CHANNELS};
+    int64_t bytes = 0;
+    CHECK_OK(pan_selective_scan_forward_workspace_size(target->stream, &desc, &bytes));
+    void *workspace = new_memory(target, bytes);
+    CHECK_OK(pan_selective_scan_forward(target->stream, &desc, d->x, d->delta, d->rates, d->b, d->c, NULL, NULL, NULL,
+                                        NULL, d->y, NULL, NULL, workspace, bytes));
+    CHECK_OK(pan_stream_synchronize(target->stream));
+    free_memory(target, workspace);
+}
+
+typedef void run_scan(const target *target, scan_arrays *d);
+
+static void check_scan(const target *target, const char *name, run_scan *run, int64_t rates_of_channel) {
+    enum { EXAMPLE = 1, POSITION = 21, CHANNEL = 17 };
+    scan_arrays clean, h, *d;
+    fill((float *) &clean, sizeof clean / sizeof(float), 11, 1.0);
+    for (int what = 0; what < 3; what++) {
+        h = clean;
+        const int at = (EXAMPLE * SCAN_LENGTH + POSITION) * SCAN_CHANNELS + CHANNEL;
+        *(what == 0 ? &h.x[at] : what == 1 ? &h.delta[at] : &h.rates[CHANNEL * rates_of_channel]) = NAN;
+        scan_arrays expected = clean;
+        d = copy_in(target, &expected, sizeof expected);
+        run(target, d);
+        copy_out(target, d, &expected, sizeof expected);
+        d = copy_in(target, &h, sizeof h);
+        run(target, d);
+        copy_out(target, d, &h, sizeof h);
+        for (int i = 0; i < SCAN_INPUTS; i++) {
+            const int t = i / SCAN_CHANNELS % SCAN_LENGTH, example = i / SCAN_CHANNELS / SCAN_LENGTH;
+            const bool reached = i % SCAN_CHANNELS == CHANNEL && (what == 2 || (example == EXAMPLE && t >= POSITION));
+            if (what == 2 && i % SCAN_CHANNELS == CHANNEL && t == 0) {
+                continue; /* nothing has decayed yet */
+            }
+            CHECK(reached ? isnan(h.y[i]) : memcmp(&h.y[i], &expected.y[i], sizeof(float)) == 0,
+                  "%s, %s: a NaN in array %d gives %g at %d", target->name, name, what, (double) h.y[i], i);
+        }
+    }
+}
+
 int main(void) {
     target targets[MAX_TARGETS];
     int count = open_targets(targets);
@@ -796,6 +865,8 @@ int main(void) {
         check_cumulative_sum(target, 1);
         check_cumulative_sum(target, 38);
         check_token_shift(target);
+        check_scan(target, "wkv", run_wkv, 1);
+        check_scan(target, "selective_scan", run_selective_scan, SCAN_STATES);
     }
     close_targets(targets, count);
     return report();

@@ -5,33 +5,29 @@
 
 #include <math.h>
 
-#ifdef __CUDACC__
-#define PAN_SSM_FUNCTION __host__ __device__ static inline
-#else
-#define PAN_SSM_FUNCTION static inline
-#endif
+#include "shared_function.h"
 
 typedef struct pan_complex {
     double re;
     double im;
 } pan_complex;
 
-PAN_SSM_FUNCTION pan_complex pan_complex_of(double re, double im) {
+PAN_SHARED_FUNCTION pan_complex pan_complex_of(double re, double im) {
     pan_complex z;
     z.re = re;
     z.im = im;
     return z;
 }
 
-PAN_SSM_FUNCTION pan_complex pan_complex_add(pan_complex a, pan_complex b) {
+PAN_SHARED_FUNCTION pan_complex pan_complex_add(pan_complex a, pan_complex b) {
     return pan_complex_of(a.re + b.re, a.im + b.im);
 }
 
-PAN_SSM_FUNCTION pan_complex pan_complex_scale(pan_complex a, double factor) {
+PAN_SHARED_FUNCTION pan_complex pan_complex_scale(pan_complex a, double factor) {
     return pan_complex_of(a.re * factor, a.im * factor);
 }
 
-PAN_SSM_FUNCTION pan_complex pan_complex_multiply(pan_complex a, pan_complex b) {
+PAN_SHARED_FUNCTION pan_complex pan_complex_multiply(pan_complex a, pan_complex b) {
     return pan_complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
 }
 
@@ -53,7 +49,7 @@ typedef struct pan_ssm_mode {
     double dt;
 } pan_ssm_mode;
 
-PAN_SSM_FUNCTION pan_ssm_mode pan_ssm_discretize(const pan_ssm_parameters *p) {
+PAN_SHARED_FUNCTION pan_ssm_mode pan_ssm_discretize(const pan_ssm_parameters *p) {
     pan_ssm_mode mode;
     mode.dt = exp(p->log_dt);
     mode.half_step = pan_complex_of(-0.5 * mode.dt * exp(p->a_real_log), 0.5 * mode.dt * p->a_imag);
@@ -71,8 +67,8 @@ PAN_SSM_FUNCTION pan_ssm_mode pan_ssm_discretize(const pan_ssm_parameters *p) {
  *
  * The filter is 2 Re of a holomorphic function, so with complex factors g for which its change is Re(g dz):
  * g(Cbar) = 2 powers and g(Abar) = 2 Cbar slopes; further dAbar / dw = 2 / (1 - w)^2 and dCbar / dw = Cbar / (1 - w). */
-PAN_SSM_FUNCTION pan_ssm_parameters pan_ssm_gradient(const pan_ssm_parameters *p, pan_complex powers,
-                                                     pan_complex slopes) {
+PAN_SHARED_FUNCTION pan_ssm_parameters pan_ssm_gradient(const pan_ssm_parameters *p, pan_complex powers,
+                                                        pan_complex slopes) {
     const pan_ssm_mode mode = pan_ssm_discretize(p);
     const pan_complex of_coefficient = pan_complex_scale(powers, 2.0);
     const pan_complex of_ratio = pan_complex_scale(pan_complex_multiply(mode.coefficient, slopes), 2.0);

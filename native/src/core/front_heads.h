@@ -1,4 +1,4 @@
-/* Checks of arrays that hold heads: those of attention and of linear attention. */
+/* Checks of arrays that hold heads: those of attention, of linear attention and of rotary positions. */
 #ifndef PAN_CORE_FRONT_HEADS_H
 #define PAN_CORE_FRONT_HEADS_H
 

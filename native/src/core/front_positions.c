@@ -1,19 +1,10 @@
 /* Public functions of what depends on positions: rotary embedding and token shift. */
 #include <float.h>
 
-#include "front.h"
+#include "front_heads.h"
 
-static pan_status check_rotary_layout(const char *op, const char *name, const pan_rotary_desc *desc,
-                                      const pan_head_layout *layout) {
-    const int64_t sizes[] = {desc->batch, desc->length, desc->heads, desc->head_dim};
-    const int64_t strides[] = {layout->batch_stride, layout->length_stride, layout->head_stride, 1};
-    for (int i = 0; i < 3; i++) {
-        PAN_TRY(pan_check_size(op, name, strides[i]));
-    }
-    if (!pan_strides_nest(4, sizes, strides)) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: with the layout of %s two entries share an element", op, name);
-    }
-    return PAN_OK;
+static head_sizes rotary_sizes(const pan_rotary_desc *desc) {
+    return (head_sizes){desc->batch, desc->length, desc->heads, desc->head_dim, false};
 }
 
 static pan_status check_rotary(const char *op, const pan_stream *stream, const pan_rotary_desc *desc) {
@@ -36,27 +27,8 @@ static pan_status check_rotary(const char *op, const pan_stream *stream, const p
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of x overflows", op);
     }
     PAN_TRY(pan_check_extent(op, "x", rows, desc->head_dim));
-    PAN_TRY(check_rotary_layout(op, "x", desc, &desc->x));
-    return check_rotary_layout(op, "y", desc, &desc->y);
-}
-
-/* Where the heads of a position lie together, positions are rows and the array may be a column range of a packed one. */
-static pan_array rotary_array(const pan_rotary_desc *desc, const char *name, const void *address,
-                              const pan_head_layout *layout, int32_t flags) {
-    int64_t element = pan_element_bytes(desc->dtype);
-    int64_t batch = pan_product(desc->batch - 1, layout->batch_stride, 1);
-    int64_t length = pan_product(desc->length - 1, layout->length_stride, 1);
-    int64_t row = pan_extent(desc->heads, layout->head_stride, desc->head_dim, 1);
-    int64_t elements;
-    bool overflow = batch < 0 || length < 0 || row < 0 || __builtin_add_overflow(batch, length, &elements) ||
-                    __builtin_add_overflow(elements, row, &elements);
-    bool in_rows = row > 0 && row <= layout->length_stride && layout->batch_stride % layout->length_stride == 0;
-    return (pan_array){.name = name,
-                       .address = address,
-                       .bytes = overflow ? -1 : pan_product(elements, element, 1),
-                       .flags = flags,
-                       .stride = in_rows ? layout->length_stride * element : 0,
-                       .row = in_rows ? row * element : 0};
+    PAN_TRY(pan_check_layout(op, "x", rotary_sizes(desc), &desc->x));
+    return pan_check_layout(op, "y", rotary_sizes(desc), &desc->y);
 }
 
 static bool same_layout(const pan_head_layout *a, const pan_head_layout *b) {
@@ -70,8 +42,8 @@ pan_status pan_rotary(pan_stream *stream, const pan_rotary_desc *desc, const int
     PAN_TRY(check_rotary(op, stream, desc));
     pan_array arrays[] = {
         PAN_OPTIONAL_INTEGERS(first_position, sizeof *first_position),
-        rotary_array(desc, "x", x, &desc->x, PAN_ARRAY_INPUT),
-        rotary_array(desc, "y", y, &desc->y, PAN_ARRAY_OUTPUT),
+        pan_head_array(desc->dtype, "x", x, rotary_sizes(desc), &desc->x, PAN_ARRAY_INPUT),
+        pan_head_array(desc->dtype, "y", y, rotary_sizes(desc), &desc->y, PAN_ARRAY_OUTPUT),
     };
     arrays[2].may_alias[0] = same_layout(&desc->x, &desc->y) ? "x" : NULL;
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));

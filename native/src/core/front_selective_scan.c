@@ -38,6 +38,9 @@ static pan_status check_gate(const char *op, const pan_selective_scan_desc *desc
 /* An array of activations, which may be a column range of a packed one. */
 static pan_array position_array(const pan_selective_scan_desc *desc, const char *name, const void *address,
                                 int64_t stride, int64_t columns, int32_t flags) {
+    if (address == NULL && flags & PAN_ARRAY_OPTIONAL) {
+        return (pan_array){.name = name, .flags = flags}; /* its stride does not count */
+    }
     const int64_t element = pan_element_bytes(desc->dtype);
     return (pan_array){.name = name,
                        .address = address,

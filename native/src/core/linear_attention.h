@@ -5,21 +5,16 @@
 #include <stdbool.h>
 
 #include "panthera.h"
-
-#ifdef __CUDACC__
-#define PAN_LINEAR_ATTENTION_FUNCTION __host__ __device__ static inline
-#else
-#define PAN_LINEAR_ATTENTION_FUNCTION static inline
-#endif
+#include "shared_function.h"
 
 /* Features of a query or key x of f channels. Those of PAN_FEATURES_TAYLOR are, in this order: 1; x_i / f^(1/4); and for
  * each i, for each j >= i, x_i x_j / sqrt(f), or x_i^2 / sqrt(2 f) where j = i. */
-PAN_LINEAR_ATTENTION_FUNCTION int64_t pan_feature_count(pan_feature_map features, int64_t feature_dim) {
+PAN_SHARED_FUNCTION int64_t pan_feature_count(pan_feature_map features, int64_t feature_dim) {
     return features == PAN_FEATURES_TAYLOR ? 1 + feature_dim + feature_dim * (feature_dim + 1) / 2 : feature_dim;
 }
 
 /* The feature of the pair (i, i); those of (i, j) follow by ascending j. */
-PAN_LINEAR_ATTENTION_FUNCTION int64_t pan_pair_feature(int64_t feature_dim, int64_t i) {
+PAN_SHARED_FUNCTION int64_t pan_pair_feature(int64_t feature_dim, int64_t i) {
     return 1 + feature_dim + i * feature_dim - i * (i - 1) / 2;
 }
 
@@ -27,7 +22,7 @@ PAN_LINEAR_ATTENTION_FUNCTION int64_t pan_pair_feature(int64_t feature_dim, int6
 enum { PAN_CHUNK_LENGTH = 128, PAN_LONGEST_CHUNK = 256 };
 
 /* Positions of a chunk. A short sequence is a single one where its additional pairs are cheaper than a state. */
-PAN_LINEAR_ATTENTION_FUNCTION int64_t pan_chunk_length(const pan_linear_attention_desc *desc) {
+PAN_SHARED_FUNCTION int64_t pan_chunk_length(const pan_linear_attention_desc *desc) {
     const double features = (double) pan_feature_count(desc->features, desc->feature_dim);
     const double pairs = 0.5 * ((double) desc->length - PAN_CHUNK_LENGTH);
     const double by_pairs = pairs * ((double) desc->feature_dim + (double) desc->value_dim);

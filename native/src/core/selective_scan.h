@@ -4,17 +4,13 @@
 
 #include <stdint.h>
 
+#include "shared_function.h"
+
 /* A sequence is cut into chunks of this many positions, the last of which may be shorter. The checkpoints are the states
  * in front of each chunk, (batch, chunks, state_size, channels), so that backward recomputes states inside a chunk only. */
 enum { PAN_SCAN_CHUNK = 16 };
 
-#ifdef __CUDACC__
-#define PAN_SCAN_FUNCTION __host__ __device__ static inline
-#else
-#define PAN_SCAN_FUNCTION static inline
-#endif
-
-PAN_SCAN_FUNCTION int64_t pan_scan_chunks(int64_t length) {
+PAN_SHARED_FUNCTION int64_t pan_scan_chunks(int64_t length) {
     return (length - 1) / PAN_SCAN_CHUNK + 1;
 }
 

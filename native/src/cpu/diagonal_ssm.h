@@ -18,16 +18,10 @@ static inline vd_complex vd_complex_multiply(vd_complex a, vd_complex b) {
     };
 }
 
-static inline vd vd_splat(double x) {
-    return (vd){x - (vd_half){}, x - (vd_half){}};
-}
-
 static inline void flush_half(vd_half *re, vd_half *im) {
-    const vd_half least = {};
-    typedef __typeof__(least < least) mask;
-    const mask tiny = *re * *re + *im * *im < least + 1e-280;
-    *re = (vd_half) (~tiny & (mask) *re);
-    *im = (vd_half) (~tiny & (mask) *im);
+    const vl_half tiny = *re * *re + *im * *im < 1e-280;
+    *re = (vd_half) (~tiny & (vl_half) *re);
+    *im = (vd_half) (~tiny & (vl_half) *im);
 }
 
 /* Powers that no factor can bring back into the range of floats become 0 before they get subnormal, which is slow. */

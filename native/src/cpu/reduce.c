@@ -58,10 +58,6 @@ PAN_INLINE double join_lanes(pan_reduction kind, vd x) {
     return largest;
 }
 
-PAN_INLINE vd vd_splat(double x) {
-    return (vd){x - (vd_half){}, x - (vd_half){}};
-}
-
 /* The sum of `sum` and of what x contributes. */
 PAN_INLINE vd accumulate(pan_reduction kind, vd sum, vf x) {
     switch (kind) {

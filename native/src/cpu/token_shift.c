@@ -101,14 +101,16 @@ static void chunk_task(void *context, int64_t task, int32_t worker) {
     }
 }
 
+/* The sums of the first chunk become those of all. */
 static void add_chunks(const shift_job *job) {
     const int64_t channels = job->desc->channels;
-    for (int64_t c = 0; c < channels; c++) {
-        double sum = 0.0;
-        for (int64_t chunk = 0; chunk < job->chunks; chunk++) {
-            sum += job->partial[chunk * channels + c];
+    for (int64_t chunk = 1; chunk < job->chunks; chunk++) {
+        for (int64_t c = 0; c < channels; c++) {
+            job->partial[c] += job->partial[chunk * channels + c];
         }
-        job->dmix[c] = (float) (job->dmix[c] + sum);
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        job->dmix[c] = (float) (job->dmix[c] + job->partial[c]);
     }
 }
 

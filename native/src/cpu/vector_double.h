@@ -55,6 +55,10 @@ static inline vf vf_from_vd(vd x) {
                                    PAN_LOW_LANES, PAN_HIGH_LANES);
 }
 
+static inline vd vd_splat(double x) {
+    return (vd){x - (vd_half){}, x - (vd_half){}};
+}
+
 static inline vd vd_add(vd a, vd b) {
     return (vd){a.low + b.low, a.high + b.high};
 }

@@ -8,6 +8,8 @@
 #include "../core/linear_attention.h"
 #include "tile.cuh"
 
+static_assert(PAN_CHUNK_LENGTH % TILE == 0, "a tile of positions would belong to two chunks");
+
 // Sizes of a call.
 struct linear_shape {
     pan_linear_attention_desc desc;

@@ -49,7 +49,8 @@ struct wkv_arrays {
 
     __device__ column at(int64_t i) const {
         const int64_t example = i / channels, channel = i % channels;
-        const double rate = exp(static_cast<double>(fminf(decay[channel], 69.0f)));
+        const float bounded = decay[channel] > 69.0f ? 69.0f : decay[channel]; // NaN for NaN
+        const double rate = exp(static_cast<double>(bounded));
         return {example,       channel,  example * length * channels + channel,
                 length,        channels, static_cast<float>(rate),
                 first[channel]};

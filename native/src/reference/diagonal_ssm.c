@@ -91,12 +91,6 @@ static pan_ssm_parameters mode_gradient(const pan_diagonal_ssm_desc *desc, const
     return pan_ssm_gradient(p, powers, slopes);
 }
 
-static void add(real *array, int64_t index, double value) {
-    if (array != NULL) {
-        array[index] = (real) (array[index] + value);
-    }
-}
-
 pan_status PAN_BODY(diagonal_ssm_backward)(pan_stream *stream, const pan_diagonal_ssm_desc *desc, const float *log_dt,
                                            const float *a_real_log, const float *a_imag, const float *b, const float *c,
                                            const float *dfilter, float *dlog_dt, float *da_real_log, float *da_imag,
@@ -112,14 +106,14 @@ pan_status PAN_BODY(diagonal_ssm_backward)(pan_stream *stream, const pan_diagona
             const pan_ssm_parameters gradient = mode_gradient(desc, &mode, REAL(dfilter) + h);
             const int64_t i = h * desc->modes + n;
             log_dt_sum += gradient.log_dt;
-            add(REAL_OUT(da_real_log), i, gradient.a_real_log);
-            add(REAL_OUT(da_imag), i, gradient.a_imag);
-            add(REAL_OUT(db), 2 * i, gradient.b.re);
-            add(REAL_OUT(db), 2 * i + 1, gradient.b.im);
-            add(REAL_OUT(dc), 2 * i, gradient.c.re);
-            add(REAL_OUT(dc), 2 * i + 1, gradient.c.im);
+            add_to(da_real_log, i, gradient.a_real_log);
+            add_to(da_imag, i, gradient.a_imag);
+            add_to(db, 2 * i, gradient.b.re);
+            add_to(db, 2 * i + 1, gradient.b.im);
+            add_to(dc, 2 * i, gradient.c.re);
+            add_to(dc, 2 * i + 1, gradient.c.im);
         }
-        add(REAL_OUT(dlog_dt), h, log_dt_sum);
+        add_to(dlog_dt, h, log_dt_sum);
     }
     return PAN_OK;
 }

@@ -32,4 +32,12 @@ typedef float real;
 #define REAL(pointer) ((const real *) (const void *) (pointer))
 #define REAL_OUT(pointer) ((real *) (void *) (pointer))
 
+/* Adds to an element of an array that may be NULL. */
+static inline void add_to(float *array, int64_t index, double value) {
+    if (array != NULL) {
+        real *element = REAL_OUT(array) + index;
+        *element = (real) (*element + value);
+    }
+}
+
 #endif

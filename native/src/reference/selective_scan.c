@@ -3,15 +3,7 @@
 
 #include <string.h>
 
-#include "real.h"
-
-static double softplus(double x) {
-    return x > 0.0 ? x + log1p(exp(-x)) : log1p(exp(x));
-}
-
-static double sigmoid(double x) {
-    return x > 0.0 ? 1.0 / (1.0 + exp(-x)) : exp(x) / (1.0 + exp(x));
-}
+#include "activation.h"
 
 /* The arguments of both directions. */
 typedef struct scan {
@@ -217,10 +209,6 @@ static void write_sums(const double *sum, int64_t rows, int64_t columns, int64_t
     }
 }
 
-static void add(real *to, double sum) {
-    *to = (real) (*to + sum);
-}
-
 pan_status PAN_BODY(selective_scan_backward)(pan_stream *stream, const pan_selective_scan_desc *desc, const void *u,
                                              const void *delta, const float *a_log, const void *b, const void *c,
                                              const float *skip, const float *delta_bias, const void *z,
@@ -244,14 +232,10 @@ pan_status PAN_BODY(selective_scan_backward)(pan_stream *stream, const pan_selec
             channel_gradient(&s, &out, REAL(checkpoints), example, e, &sums, &skip_sum, &bias_sum);
         }
         for (int64_t n = 0; n < states; n++) {
-            add(REAL_OUT(da_log) + e * states + n, sums.da[n] * rate(&s, e, n));
+            add_to(da_log, e * states + n, sums.da[n] * rate(&s, e, n));
         }
-        if (dskip != NULL) {
-            add(REAL_OUT(dskip) + e, skip_sum);
-        }
-        if (ddelta_bias != NULL) {
-            add(REAL_OUT(ddelta_bias) + e, bias_sum);
-        }
+        add_to(dskip, e, skip_sum);
+        add_to(ddelta_bias, e, bias_sum);
     }
     write_sums(sums.db, rows, states, desc->b_stride, db);
     write_sums(sums.dc, rows, states, desc->c_stride, dc);

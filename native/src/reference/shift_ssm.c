@@ -23,7 +23,7 @@ pan_status PAN_BODY(shift_ssm_forward)(pan_stream *stream, const pan_shift_ssm_d
 }
 
 pan_status PAN_BODY(shift_ssm_backward)(pan_stream *stream, const pan_shift_ssm_desc *desc, const float *b_,
-                                        const float *c_, const float *dfilter_, float *db_, float *dc_) {
+                                        const float *c_, const float *dfilter_, float *db, float *dc) {
     (void) stream;
     const real *dfilter = REAL(dfilter_);
     for (int64_t h = 0; h < desc->channels; h++) {
@@ -34,14 +34,8 @@ pan_status PAN_BODY(shift_ssm_backward)(pan_stream *stream, const pan_shift_ssm_
                 b_sum += n + l < desc->state_size ? (double) dfilter[l * desc->channels + h] * c[n + l] : 0.0;
                 c_sum += l <= n ? (double) dfilter[l * desc->channels + h] * b[n - l] : 0.0;
             }
-            if (db_ != NULL) {
-                real *db = REAL_OUT(db_) + h * desc->state_size + n;
-                *db = (real) (*db + b_sum);
-            }
-            if (dc_ != NULL) {
-                real *dc = REAL_OUT(dc_) + h * desc->state_size + n;
-                *dc = (real) (*dc + c_sum);
-            }
+            add_to(db, h * desc->state_size + n, b_sum);
+            add_to(dc, h * desc->state_size + n, c_sum);
         }
     }
     return PAN_OK;

@@ -30,13 +30,13 @@ pan_status PAN_BODY(token_shift_backward_workspace_size)(pan_stream *stream, con
 }
 
 pan_status PAN_BODY(token_shift_backward)(pan_stream *stream, const pan_token_shift_desc *desc, const void *x_,
-                                          const float *mix_, const void *dy_, void *dx_, float *dmix_, void *workspace,
+                                          const float *mix_, const void *dy_, void *dx_, float *dmix, void *workspace,
                                           int64_t workspace_bytes) {
     (void) stream;
     (void) workspace;
     (void) workspace_bytes;
     const real *x = x_, *mix = REAL(mix_), *dy = dy_;
-    real *dx = dx_, *dmix = REAL_OUT(dmix_);
+    real *dx = dx_;
     for (int64_t c = 0; c < desc->channels; c++) {
         double mix_sum = 0.0;
         for (int64_t row = 0; row < desc->batch * desc->length; row++) {
@@ -48,9 +48,7 @@ pan_status PAN_BODY(token_shift_backward)(pan_stream *stream, const pan_token_sh
                 dx[at] = (real) ((double) mix[c] * dy[at] + later);
             }
         }
-        if (dmix != NULL) {
-            dmix[c] = (real) (dmix[c] + mix_sum);
-        }
+        add_to(dmix, c, mix_sum);
     }
     return PAN_OK;
 }

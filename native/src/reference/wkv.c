@@ -16,13 +16,19 @@ typedef struct column {
     double rate, first;
 } column;
 
+/* exp(decay) up to the bound; NaN for NaN. */
+static double rate_of(double decay) {
+    double rate = exp(decay);
+    return rate > LARGEST_RATE ? LARGEST_RATE : rate;
+}
+
 static column column_at(const pan_wkv_desc *desc, const void *k, const void *v, const float *decay, const float *first,
                         int64_t example, int64_t c) {
     return (column){.k = k,
                     .v = v,
                     .begin = example * desc->length * desc->channels + c,
                     .step = desc->channels,
-                    .rate = fmin(exp((double) REAL(decay)[c]), LARGEST_RATE),
+                    .rate = rate_of(REAL(decay)[c]),
                     .first = REAL(first)[c]};
 }
 
@@ -166,13 +172,6 @@ static void walk_backwards(const column *column, int64_t length, const real *dy,
         double shrink = weight_of(decayed, exponent), grow = weight_of(added, exponent) * o->scale * dy[at];
         gradients = shrink * gradients + grow;
         products = shrink * products + grow * o->mean;
-    }
-}
-
-static void add_to(float *sums_, int64_t c, double term) {
-    real *sums = REAL_OUT(sums_);
-    if (sums != NULL) {
-        sums[c] = (real) (sums[c] + term);
     }
 }
 

@@ -2,7 +2,6 @@ package dev.panthera.kernels;
 
 import dev.panthera.kernels.abi.PantheraAbi;
 import dev.panthera.kernels.abi.pan_attention_desc;
-import dev.panthera.kernels.abi.pan_head_layout;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -422,16 +421,10 @@ public record AttentionKernel(
         pan_attention_desc.window(desc, window);
         pan_attention_desc.queries(desc, queries);
         pan_attention_desc.dropout_key(desc, dropoutKey);
-        describe(pan_attention_desc.q(desc), q);
-        describe(pan_attention_desc.k(desc), k);
-        describe(pan_attention_desc.v(desc), v);
-        describe(pan_attention_desc.o(desc), o);
+        q.write(pan_attention_desc.q(desc));
+        k.write(pan_attention_desc.k(desc));
+        v.write(pan_attention_desc.v(desc));
+        o.write(pan_attention_desc.o(desc));
         return desc;
-    }
-
-    private static void describe(MemorySegment struct, HeadLayout layout) {
-        pan_head_layout.batch_stride(struct, layout.batchStride());
-        pan_head_layout.length_stride(struct, layout.lengthStride());
-        pan_head_layout.head_stride(struct, layout.headStride());
     }
 }

@@ -1,5 +1,8 @@
 package dev.panthera.kernels;
 
+import dev.panthera.kernels.abi.pan_head_layout;
+import java.lang.foreign.MemorySegment;
+
 /**
  * Where element (b, t, h, c) of an array of attention heads lies:
  * {@code b * batchStride + t * lengthStride + h * headStride + c}, in elements. An array of listed queries
@@ -30,5 +33,12 @@ public record HeadLayout(long batchStride, long lengthStride, long headStride) {
         long positions = Sizes.product(length - 1, lengthStride);
         long inPosition = Sizes.sum(Sizes.product(heads - 1, headStride), headDim);
         return Sizes.sum(Sizes.sum(batches, positions), inPosition);
+    }
+
+    /** Fills a {@code pan_head_layout}. */
+    void write(MemorySegment struct) {
+        pan_head_layout.batch_stride(struct, batchStride);
+        pan_head_layout.length_stride(struct, lengthStride);
+        pan_head_layout.head_stride(struct, headStride);
     }
 }

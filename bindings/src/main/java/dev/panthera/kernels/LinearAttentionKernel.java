@@ -1,7 +1,6 @@
 package dev.panthera.kernels;
 
 import dev.panthera.kernels.abi.PantheraAbi;
-import dev.panthera.kernels.abi.pan_head_layout;
 import dev.panthera.kernels.abi.pan_linear_attention_desc;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -216,16 +215,10 @@ public record LinearAttentionKernel(
         pan_linear_attention_desc.length(desc, length);
         pan_linear_attention_desc.feature_dim(desc, featureDim);
         pan_linear_attention_desc.value_dim(desc, valueDim);
-        describe(pan_linear_attention_desc.q(desc), q);
-        describe(pan_linear_attention_desc.k(desc), k);
-        describe(pan_linear_attention_desc.v(desc), v);
-        describe(pan_linear_attention_desc.o(desc), o);
+        q.write(pan_linear_attention_desc.q(desc));
+        k.write(pan_linear_attention_desc.k(desc));
+        v.write(pan_linear_attention_desc.v(desc));
+        o.write(pan_linear_attention_desc.o(desc));
         return desc;
-    }
-
-    private static void describe(MemorySegment struct, HeadLayout layout) {
-        pan_head_layout.batch_stride(struct, layout.batchStride());
-        pan_head_layout.length_stride(struct, layout.lengthStride());
-        pan_head_layout.head_stride(struct, layout.headStride());
     }
 }

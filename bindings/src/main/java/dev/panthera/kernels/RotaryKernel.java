@@ -1,7 +1,6 @@
 package dev.panthera.kernels;
 
 import dev.panthera.kernels.abi.PantheraAbi;
-import dev.panthera.kernels.abi.pan_head_layout;
 import dev.panthera.kernels.abi.pan_rotary_desc;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -84,14 +83,8 @@ public record RotaryKernel(
         pan_rotary_desc.heads(desc, heads);
         pan_rotary_desc.length(desc, length);
         pan_rotary_desc.head_dim(desc, headDim);
-        write(x, pan_rotary_desc.x(desc));
-        write(y, pan_rotary_desc.y(desc));
+        x.write(pan_rotary_desc.x(desc));
+        y.write(pan_rotary_desc.y(desc));
         return desc;
-    }
-
-    private static void write(HeadLayout layout, MemorySegment target) {
-        pan_head_layout.batch_stride(target, layout.batchStride());
-        pan_head_layout.length_stride(target, layout.lengthStride());
-        pan_head_layout.head_stride(target, layout.headStride());
     }
 }

@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * y[t] = ( sum_{s&lt;t} exp(-(t-1-s) exp(decay) + k[s]) v[s] + exp(first + k[t]) v[t] )
  *        / ( the same without v )                                   for each example and channel
  * </pre>
- * With a running maximum of the exponents, so that no k overflows. A k of minus infinity has no weight; y is 0 where nothing has.
+ * Sums are kept relative to a running exponent, so that no k overflows. A k of minus infinity has no weight; y is 0 where
+ * nothing has.
  *
  * @param batch    sequences
  * @param length   positions of a sequence
@@ -57,9 +58,9 @@ public record WkvKernel(long batch, long length, long channels) {
                             call.input("v", v, type, elements),
                             call.input("decay", decay, real, channels),
                             call.input("first", first, real, channels),
-                            call.optionalInput("initialState", initialState, real, state),
+                            call.optionalInput("initial_state", initialState, real, state),
                             call.output("y", y, type, elements),
-                            call.optionalOutput("finalState", finalState, real, state)));
+                            call.optionalOutput("final_state", finalState, real, state)));
         }
     }
 

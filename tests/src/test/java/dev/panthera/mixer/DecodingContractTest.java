@@ -10,6 +10,7 @@ import dev.panthera.testing.Rig;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -106,6 +107,32 @@ class DecodingContractTest {
                     Decoding.decode(rig, mixer::extend, input, length, List.of(4, 1, 1, 8));
             assertThat(Decoding.error(decoded, forward(rig, mixer, input, length)))
                     .isLessThan(TOLERANCE);
+        }
+    }
+
+    /** A mixer that computes with its input by itself, which only a tensor of a tape can do. */
+    record Squares() implements Mixer {
+        @Override
+        public Tensor forward(Tape tape, Tensor x) {
+            return x.times(x);
+        }
+
+        @Override
+        public long stateSize(int length) {
+            return 0;
+        }
+    }
+
+    /** One sequence, whose rows lie beside each other, up to the last one of its state. */
+    @Test
+    void whatWasSeenIsOnTheTape() {
+        int length = 6;
+        try (var rig = Rig.cpu(1)) {
+            double[] input = Rig.gaussian(2, length * WIDTH);
+            double[] expected = Arrays.stream(input).map(x -> x * x).toArray();
+            double[] decoded =
+                    Decoding.decode(rig, new Squares()::extend, input, length, List.of(3, 1));
+            assertThat(Decoding.error(decoded, expected)).isLessThan(1e-6);
         }
     }
 

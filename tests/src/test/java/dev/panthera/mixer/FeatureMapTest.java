@@ -67,6 +67,27 @@ class FeatureMapTest {
         }
     }
 
+    /** Nor does it keep more and more, as it would if each position left something behind. */
+    @ParameterizedTest
+    @MethodSource("maps")
+    void aStepAllocatesNothing(String name) {
+        try (var rig = Rig.cpu(1)) {
+            Mixer mixer =
+                    new Based.Config(4, 2, FeatureMaps.ALL.named(name))
+                            .build(new Layer(0, 1, WIDTH, LENGTH), new Init(1, 1));
+            rig.parameters(mixer);
+            double[] input = Rig.gaussian(3, BATCH * WIDTH);
+            try (var state = Decoding.empty(rig, BATCH, LENGTH)) {
+                Decoding.step(rig, mixer::extend, state, input, 1);
+                Decoding.step(rig, mixer::extend, state, input, 1);
+                long before = rig.device().allocations();
+                Decoding.step(rig, mixer::extend, state, input, 1);
+                Decoding.step(rig, mixer::extend, state, input, 1);
+                assertThat(rig.device().allocations()).isEqualTo(before);
+            }
+        }
+    }
+
     /** Explicit features, in either form, give the outputs of the kernel, but that their factors are rounded to float. */
     @Test
     void bothFormsOfTheTaylorSeriesAreThatOfTheKernel() {

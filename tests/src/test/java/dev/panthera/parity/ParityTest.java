@@ -126,13 +126,13 @@ class ParityTest {
             delimiter = '|',
             textBlock =
                     """
-                    mixers/mha_h2 | module_class | zoology.mixers.mamba.Mamba      | class zoology.mixers.mamba.Mamba
+                    mixers/mha_h2 | module_class | zoology.mixers.other.Other      | class zoology.mixers.other.Other
                     mixers/mha_h2 | ctor_kwargs  | {"d_model": 16, "num_heads": 2, "rotary": true} | option rotary is not supported
                     mixers/hybrid_idx1 | ctor_kwargs | {"configs": [{"name": "other.Mixer"}], "layer_idx": 1} | class other.Mixer
                     models/attention | model_class | zoology.model.Other           | class zoology.model.Other
-                    models/attention | model_config | {"block_type": "MambaBlock"} | block MambaBlock
+                    models/attention | model_config | {"block_type": "OtherBlock"} | block OtherBlock
                     losses/mse    | function     | zoology.metrics.other           | function zoology.metrics.other
-                    kernels/silu  | case         | softplus                        | kernel softplus
+                    kernels/silu  | case         | other                           | kernel other
                     """)
     void whatIsNotThereIsUnknown(String name, String key, String value, String reason) {
         rewrite(name, key, value, NO_OVERRIDE, 0);

@@ -38,7 +38,7 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
         Streams.line(out, "parameters     %s", Text.grouped(result.parameters()));
         Streams.line(
                 out,
-                "state          %s bytes after %d tokens",
+                "state          %s bytes after %d tokens, counted as published",
                 Text.grouped(result.stateBytes()),
                 config.data().maxTestLength());
         Streams.line(out, "run folder     %s  (panthera eval %s)", folder, folder);

@@ -56,7 +56,7 @@ public final class ComparisonReport {
                     new FigurePage.Table(
                             "steps",
                             "Training steps by length",
-                            "Median of several steps and its quartiles; memory is what the device gave out, without the JVM; state is that of a row, as the original counts it.",
+                            "Median of several steps and its quartiles; memory is what the device gave out, without the JVM; state is per row, counted as published.",
                             steps.columns(),
                             steps.rows()));
         }
@@ -72,7 +72,7 @@ public final class ComparisonReport {
                 new FigurePage.Table(
                         "results",
                         "Recall, state and cost",
-                        "Test accuracy with the learning rate that did best on the split that decides, best first; state after a row of the task, as the original counts it; speed and memory of training steps at length L.",
+                        "Test accuracy with the learning rate that did best on the split that decides, best first; state after a row of the task, counted as published; speed and memory of training steps at length L.",
                         results.columns(),
                         results.rows()),
                 charts(comparison),
@@ -152,7 +152,7 @@ public final class ComparisonReport {
                                 "state-by-length",
                                 "State by length",
                                 "state per row",
-                                "What the model keeps per row to go on after so many tokens, as the original counts it (both binary logarithms)."),
+                                "State of a row after so many tokens, counted as published (both binary logarithms)."),
                         Division.BYTES,
                         cost ->
                                 Point.of(
@@ -188,8 +188,8 @@ public final class ComparisonReport {
                         "recall-against-state",
                         "Recall against state",
                         comparison.task(),
-                        "How much each mixer recalls for what it keeps: test accuracy against the bytes of state per row, as the original"
-                                + " counts them (binary logarithm). Up and to the left is better.",
+                        "How much each mixer recalls for what it keeps: test accuracy against the bytes of state per row, counted"
+                                + " as published (binary logarithm). Up and to the left is better.",
                         new Scale("state per row", Division.BYTES),
                         new Scale("test accuracy", Division.ACCURACY),
                         curves)

@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param learningRate of the chosen trial; 0 if there is none
  * @param epochs of the chosen trial
  * @param parameters trainable
- * @param stateBytes of a row's state at its end, as the original counts it
+ * @param stateBytes of the model's recurrent state after a row of the task, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}
  * @param seconds that the chosen trial took, beside others
  * @param failures of the mixer's trials, each with its learning rate; those of a chosen mixer too
  */

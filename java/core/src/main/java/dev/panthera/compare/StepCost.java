@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param highSeconds a quarter of the steps took at least as long
  * @param deviceBytes that the device had given out: parameters, their gradients, the optimizer's state and the step's own memory;
  *     without the JVM
- * @param stateBytes of a row's state after so many tokens, as the original counts it
+ * @param stateBytes of the model's recurrent state per row after so many tokens, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}
  * @param failure why there are no numbers; null if there are
  */
 public record StepCost(

@@ -45,8 +45,17 @@ public record CosFormer(int width) implements FeatureMap {
     private static Tensor angles(Tape tape, int count, Span span) {
         Tensor ones = ReshapeOperation.apply(tape, tape.constant(1, count), count, 1, 1);
         Tensor numbers = CumulativeSumOperation.apply(tape, ones, 0);
-        Tensor positions = with(tape, ArithmeticKind.ADD, numbers, span.first());
-        return scale(tape, positions, Math.PI / 2 / span.length());
+        return scale(tape, after(tape, numbers, span.first()), Math.PI / 2 / span.length());
+    }
+
+    /** Uploads the number of earlier positions: a constant of the tape would be kept for every step of a decoder. */
+    private static Tensor after(Tape tape, Tensor numbers, int earlier) {
+        if (earlier == 0) {
+            return numbers;
+        }
+        Tensor offset = tape.allocateConstant(tape.type(), 1);
+        tape.stream().copyToDevice(offset.values(), new float[] {earlier});
+        return numbers.plus(offset);
     }
 
     @Override

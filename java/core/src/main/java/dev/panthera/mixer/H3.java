@@ -53,7 +53,7 @@ public record H3(
      * @param stateSize numbers of the state of a channel in each state space, at least 2; 0: as many as the longest sequence
      *     has positions
      * @param headDim channels of a head, whose keys and values are all multiplied; divides the width
-     * @param maxLength taps of the long filter; 0: as many as a sequence has positions
+     * @param maxLength the most taps of a filter, and the longest sequence that can be decoded; 0: any length
      * @param method how the convolutions are computed
      */
     public record Config(int stateSize, int headDim, int maxLength, ConvMethod method)
@@ -231,11 +231,11 @@ public record H3(
      */
     private Tensor remember(Tape tape, Tensor x, @Nullable Columns gate) {
         int length = x.size(1);
+        int taps = config.maxLength == 0 ? length : Math.min(length, config.maxLength);
         Tensor keys =
-                shiftFilter(tape, Math.min(length, shift.stateSize()))
+                shiftFilter(tape, Math.min(taps, shift.stateSize()))
                         .convolve(tape, project(tape, key, x));
         Tensor values = project(tape, value, x);
-        int taps = config.maxLength == 0 ? length : Math.min(length, config.maxLength);
         boolean single = config.headDim == 1;
         return LongConvOperation.apply(
                 tape,

@@ -3,6 +3,7 @@ package dev.panthera.mixer;
 import dev.panthera.kernels.DeviceBuffer;
 import dev.panthera.kernels.DeviceStream;
 import dev.panthera.kernels.StridedCopyKernel;
+import dev.panthera.tensor.ReshapeOperation;
 import dev.panthera.tensor.SliceOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -62,20 +63,19 @@ final class Rows {
         return tape.allocate(like.size(0), count, like.size(2));
     }
 
-    /** Some rows of each sequence as a tensor for the span of the step: of the same memory where they are neighbours. */
+    /**
+     * Some rows of each sequence as a tensor of the tape, for the span of the step: of the same memory where they are
+     * neighbours.
+     */
     static Tensor of(Tape tape, Tensor tensor, int first, int count) {
-        if (count == tensor.size(1)) {
-            return tensor;
+        int batch = tensor.size(0);
+        if (batch > 1 && count < tensor.size(1)) {
+            return SliceOperation.apply(tape, tensor, 1, first, count);
         }
         long channels = tensor.size(2);
-        if (tensor.size(0) == 1) {
-            return Tensor.wrap(
-                    tensor.values().slice(first * channels, count * channels),
-                    1,
-                    count,
-                    tensor.size(2));
-        }
-        return SliceOperation.apply(tape, tensor, 1, first, count);
+        var neighbours = tensor.values().slice(first * channels, channels * batch * count);
+        int[] shape = {batch, count, tensor.size(2)};
+        return ReshapeOperation.apply(tape, Tensor.wrap(neighbours, shape), shape);
     }
 
     /** The last rows of each sequence. */

@@ -60,11 +60,12 @@ final class OriginalModel {
     static ModelConfig config(Options options, int length) {
         options.ignoring("name", "embed_dropout", "resid_dropout", "drop_path");
         int multiple = options.integer("pad_vocab_size_multiple", 1);
+        BlockKind block = block(options.text("block_type", "TransformerBlock"));
         int vocabSize = Math.ceilDiv(options.integer("vocab_size", 8192), multiple) * multiple;
         var config =
                 new ModelConfig(
                         sequenceMixer(options.nested("sequence_mixer")),
-                        block(options.text("block_type", "TransformerBlock")),
+                        block,
                         stateMixer(options, "state_mixer"),
                         options.integer("d_model", 128),
                         options.integer("n_layers", 2),

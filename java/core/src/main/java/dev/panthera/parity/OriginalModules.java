@@ -222,6 +222,7 @@ final class OriginalModules {
     /** The size of the state may be a fraction, which the original cuts off. */
     private static MixerConfig h3(Options arguments) {
         arguments.ignoring("use_fast_fftconv");
+        arguments.nested("kernel_args").finish();
         return new H3.Config(
                 (int) arguments.number("d_state", 64),
                 arguments.integer("head_dim", 1),
@@ -252,7 +253,7 @@ final class OriginalModules {
     }
 
     private static MixerConfig rwkv4(Options arguments) {
-        arguments.ignoring("l_max", "layer_idx");
+        arguments.ignoring("l_max", "layer_idx", "n_layer");
         return new Rwkv4.Config();
     }
 

@@ -121,8 +121,8 @@ final class AccuracyCharts {
                         marks,
                         LineChart.Spread.BARS);
         String caption =
-                "How much state each mixer needs to recall: test accuracy against the bytes of state per row, as the"
-                        + " original counts them (binary logarithm); of settings of a mixer with equal state the best one."
+                "How much state each mixer needs to recall: test accuracy against the bytes of state per row, counted as"
+                        + " published (binary logarithm); of settings of a mixer with equal state the best one."
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.stateSource());
         List<String> notes = new ArrayList<>(List.of());

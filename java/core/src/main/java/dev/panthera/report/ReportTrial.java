@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param factors what the sweep varies: a label by name, in the order of the sweep. Those that have a component here
  *     (mixer, d_model, length, pairs, learning rate, seed) may be among them
  * @param parameters number of trained values
- * @param stateBytes of the model's recurrent state for the longest test rows, as the original counts it; 0 if it
- *     keeps nothing or that is unknown
+ * @param stateBytes of the model's recurrent state for the longest test rows, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}; 0 if it keeps nothing or that is unknown
  * @param validationAccuracy between 0 and 1; null before it is known or if not finite
  * @param testAccuracy between 0 and 1; null before it is known or if not finite
  * @param testSlices test accuracy by slice: {@link #BY_PAIRS} to the number of pairs, {@link #BY_DISTANCE} to the upper

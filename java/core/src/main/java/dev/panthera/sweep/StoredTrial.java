@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param validationAccuracy of the last finished epoch, on the split that decides; null before the first
  * @param test evaluation on the test split; null unless it is done
  * @param parameters trainable; 0 before it has begun
- * @param stateBytes of the model's recurrent state for the longest test rows, as the original counts it
+ * @param stateBytes of the model's recurrent state for the longest test rows, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}
  * @param seconds of all finished epochs
  * @param tokensPerSecond trained tokens a second, mean over the epochs; 0 before the first
  * @param device where it ran last

@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param test evaluation on the test split; null unless it is done
  * @param epochs every finished epoch, those before a resumption included
  * @param parameters trainable
- * @param stateBytes of the model's recurrent state for the longest test rows, as the original counts it
+ * @param stateBytes of the model's recurrent state for the longest test rows, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}
  * @param seconds of all finished epochs and of the last evaluation
  * @param message what went wrong, on one line; null unless it failed
  * @param stack where it went wrong; null unless it failed

@@ -39,6 +39,7 @@ public record LinearAttentionOperation(
      */
     public static Tensor extend(
             Tape tape, Weights weights, int heads, Tensor q, Tensor k, Tensor v, Tensor state) {
+        tape.requireEvaluation("linear attention");
         return run(tape, weights, heads, q, k, v, state);
     }
 
@@ -116,9 +117,6 @@ public record LinearAttentionOperation(
 
     @Override
     public void backward(Tape tape) {
-        if (state != null) {
-            throw new UnsupportedOperationException("no gradient passes a state");
-        }
         var dq = tape.newGradient(q);
         var dk = tape.newGradient(k);
         var dv = tape.newGradient(v);

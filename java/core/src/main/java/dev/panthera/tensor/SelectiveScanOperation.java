@@ -87,7 +87,7 @@ public record SelectiveScanOperation(
 
     /** The outputs, {@code (batch, length, channels)}. */
     public static Tensor apply(Tape tape, Inputs inputs) {
-        return run(tape, inputs, null, tape.training());
+        return run(tape, inputs, null);
     }
 
     /**
@@ -97,11 +97,11 @@ public record SelectiveScanOperation(
      *     these
      */
     public static Tensor extend(Tape tape, Inputs inputs, Tensor state) {
-        return run(tape, inputs, state, false);
+        tape.requireEvaluation("selective scan");
+        return run(tape, inputs, state);
     }
 
-    private static Tensor run(
-            Tape tape, Inputs inputs, @Nullable Tensor state, boolean withCheckpoints) {
+    private static Tensor run(Tape tape, Inputs inputs, @Nullable Tensor state) {
         if (!inputs.fit()) {
             throw new IllegalArgumentException(
                     "selective scan: %s; expected u, delta and z (batch, length, channels), b and c (batch, length, state_size), aLog (channels, state_size)"
@@ -113,7 +113,7 @@ public record SelectiveScanOperation(
                         kernel,
                         inputs,
                         state,
-                        withCheckpoints ? checkpoints(tape, kernel) : null,
+                        tape.training() ? checkpoints(tape, kernel) : null,
                         tape.allocate(inputs.u.shape()));
         tape.run(operation);
         return operation.y;
@@ -154,7 +154,7 @@ public record SelectiveScanOperation(
     @Override
     public void backward(Tape tape) {
         if (checkpoints == null) {
-            throw new IllegalStateException("a selective scan from a state passes no gradient");
+            throw new IllegalStateException("a selective scan keeps nothing for backward outside of training");
         }
         var gradients =
                 new Columns.Gradients(tape, inputs.u, inputs.delta, inputs.b, inputs.c, inputs.z);

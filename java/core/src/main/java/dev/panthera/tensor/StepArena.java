@@ -14,8 +14,8 @@ import java.util.Map;
 
 /**
  * Memory for the tensors of one step: a first-fit allocator over a few large blocks of device memory that are kept from
- * step to step, and what operations prepare once and keep (plans, constants). After the first step no block is added, and the same sequence of requests gets the same addresses. Not
- * for use by several threads.
+ * step to step, and what operations prepare once and keep (plans, constants). After the first step no block is added, and
+ * the same sequence of requests gets the same addresses. Not for use by several threads.
  */
 public final class StepArena implements AutoCloseable {
     private static final long ALIGNMENT = 64;

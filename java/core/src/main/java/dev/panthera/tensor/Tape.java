@@ -76,6 +76,14 @@ public final class Tape {
         return mode == Mode.TRAINING;
     }
 
+    /** Fails in training, for operations that go on from a state: gradients would end there without a word. */
+    void requireEvaluation(String operation) {
+        if (training()) {
+            throw new IllegalArgumentException(
+                    operation + ": no gradient passes through a state; begin(EVALUATION) must come before");
+        }
+    }
+
     /** Starts a step. */
     public void begin(Mode stepMode) {
         end();

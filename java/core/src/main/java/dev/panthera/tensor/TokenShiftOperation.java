@@ -20,9 +20,8 @@ public record TokenShiftOperation(
                     "token shift: %s with mix %s after %s; expected (batch, length, channels), (channels) and (batch, channels)"
                             .formatted(x, mix, previous));
         }
-        if (previous != null && tape.training()) {
-            throw new IllegalArgumentException(
-                    "token shift: no gradient goes back to what came before; leave it out in training");
+        if (previous != null) {
+            tape.requireEvaluation("token shift");
         }
         var operation =
                 new TokenShiftOperation(

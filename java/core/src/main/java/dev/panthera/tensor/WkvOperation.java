@@ -32,9 +32,7 @@ public record WkvOperation(
      */
     public static Tensor extend(
             Tape tape, Tensor k, Tensor v, Tensor decay, Tensor first, Tensor state) {
-        if (tape.training()) {
-            throw new IllegalArgumentException("wkv: no gradient passes through a state");
-        }
+        tape.requireEvaluation("wkv");
         return run(tape, k, v, decay, first, state);
     }
 

@@ -27,8 +27,9 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
  * as a whole at the end, so that values may be impossible without those that follow. Keys are as in {@link ConfigFile};
  * a dotted path leads through groups and lists, for example {@code model.d_model}, {@code data.train.0.examples}, or
  * {@code data.train.*.examples} for all elements; {@code model.mixer.**.heads} means every key {@code heads} in the group
- * {@code model.mixer} and below it, {@code data.test.*.task.**.length} every length of a test. Mixers and tasks may be given by their name alone, which means their usual options, and
- * with those options only that differ from the usual ones, or from those that they have already.
+ * {@code model.mixer} and below it, {@code data.test.*.task.**.length} every length of a test. Mixers and tasks may be
+ * given by their name alone, which means their usual options, and with those options only that differ from the usual
+ * ones, or from those that they have already.
  */
 public final class ConfigDraft {
     private static final YAMLMapper YAML =

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  * @param test evaluation on the test split; null if the run was interrupted before its end
  * @param history the finished epochs, those before a resumption included
  * @param parameters trainable, tied ones counted once
- * @param stateBytes of the model's recurrent state for the longest test rows, as the original counts it
+ * @param stateBytes of the model's recurrent state for the longest test rows, {@linkplain
+ *     dev.panthera.model.SequenceModel#publishedStateBytes counted as published}
  * @param ending why it ended
  * @param seconds of this run, not counting what a resumed one had run before
  * @param checkpoint last one written, null if nothing is written

@@ -19,7 +19,10 @@ public final class Trainer {
     /** Name of the configuration in a run's folder. */
     public static final String CONFIG_FILE = "config.json";
 
-    /** Training rows are kept in memory up to this many ids (4 bytes each with their labels, 8 of large vocabularies), and made anew in each epoch above it. */
+    /**
+     * Training rows are kept in memory up to this many ids (4 bytes each with their labels, 8 of large vocabularies), and
+     * made anew in each epoch above it.
+     */
     private static final long MATERIALISED_IDS = 4L << 20;
 
     private final TrainConfig config;
