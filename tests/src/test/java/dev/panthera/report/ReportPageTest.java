@@ -47,7 +47,7 @@ class ReportPageTest {
                 trial.seconds(),
                 trial.tokensPerSecond(),
                 fails ? HOSTILE : null,
-                HOSTILE);
+                Json.text(Map.of("note", HOSTILE)));
     }
 
     @Test
