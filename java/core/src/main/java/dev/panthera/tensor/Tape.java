@@ -80,7 +80,8 @@ public final class Tape {
     public void requireEvaluation(String operation) {
         if (training()) {
             throw new IllegalArgumentException(
-                    operation + ": no gradient passes through a state; begin(EVALUATION) must come before");
+                    operation
+                            + ": no gradient passes through a state; begin(EVALUATION) must come before");
         }
     }
 
