@@ -44,7 +44,7 @@ peers() {
 # As many tokens and labels at either length. The check of the longer step against the reference is slow.
 lengths() {
     local mixer
-    for mixer in mamba based performer rwkv-4 h3 attention; do
+    for mixer in mamba based performer rwkv-4 h3 cum-sum attention; do
         step --mixer "$mixer" --batch 16 --length 512 --pairs 4 --steps 9
         step --mixer "$mixer" --batch 2 --length 4096 --pairs 32 --steps 9
     done

@@ -59,7 +59,13 @@ class CounterRandomTest {
     @Test
     void purposeCodesNeverChange() {
         assertThat(Arrays.stream(Purpose.values()).map(purpose -> purpose + "=" + purpose.code()))
-                .containsExactly("INIT=1", "ROW=16", "FILLER=17", "SHUFFLE=18", "BATCH_ORDER=19", "SHARED=20");
+                .containsExactly(
+                        "INIT=1",
+                        "ROW=16",
+                        "FILLER=17",
+                        "SHUFFLE=18",
+                        "BATCH_ORDER=19",
+                        "SHARED=20");
     }
 
     @Test

@@ -153,8 +153,8 @@ final class BenchDecodeCommand implements Callable<Integer> {
                             .with("d_model", dModel)
                             .with("vocab", vocab)
                             .with("device", result.device())
-                            .with("state_bytes", point.stateBytes())
-                            .with("published_state_bytes", point.publishedStateBytes());
+                            .with("kept_state_bytes", point.stateBytes())
+                            .with("state_bytes", point.publishedStateBytes());
             BenchLines.withTiming(line, point.timing())
                     .with("tokens_per_s", BenchLines.rounded(tokensPerSecond(point)));
             streams.line("%s", line);

@@ -76,7 +76,8 @@ final class ShowCommand implements Callable<Integer> {
         if (found.device() != null) {
             streams.line("device      %s", found.device());
             streams.line("parameters  %s", Text.grouped(found.parameters()));
-            streams.line("state       %s bytes, counted as published", Text.grouped(found.stateBytes()));
+            streams.line(
+                    "state       %s bytes, counted as published", Text.grouped(found.stateBytes()));
         }
         var test = found.test();
         if (test != null) {

@@ -312,6 +312,7 @@ public record H3(
 
     /** The convolution with the filter of the diagonal state spaces, as a recurrence. */
     private Tensor scan(Tape tape, Tensor products, DecodeState state) {
+        tape.requireEvaluation("diagonal state space");
         var parameters = diagonal.parameters();
         int heads = parameters.heads();
         int channels = products.size(2);

@@ -31,6 +31,7 @@ record LongFilter(
 
     /** The outputs of the positions of {@code u}, which come behind those that the state has seen. */
     Tensor extend(Tape tape, Tensor u, DecodeState state) {
+        tape.requireEvaluation("long filter");
         int position = state.position();
         int count = u.size(1);
         Tensor history = state.history("inputs", u);
@@ -59,6 +60,7 @@ record LongFilter(
      * @param taps of the filter
      */
     Tensor extendWithin(Tape tape, Tensor u, DecodeState state, int taps) {
+        tape.requireEvaluation("long filter");
         Tensor seen = state.withPast(tape, "inputs", taps - 1, u);
         if (u.size(1) > 1) {
             return Rows.last(tape, convolve(tape, seen), u.size(1));

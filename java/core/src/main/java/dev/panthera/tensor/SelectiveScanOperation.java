@@ -154,7 +154,8 @@ public record SelectiveScanOperation(
     @Override
     public void backward(Tape tape) {
         if (checkpoints == null) {
-            throw new IllegalStateException("a selective scan keeps nothing for backward outside of training");
+            throw new IllegalStateException(
+                    "a selective scan keeps nothing for backward outside of training");
         }
         var gradients =
                 new Columns.Gradients(tape, inputs.u, inputs.delta, inputs.b, inputs.c, inputs.z);

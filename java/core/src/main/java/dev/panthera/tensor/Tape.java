@@ -77,10 +77,11 @@ public final class Tape {
     }
 
     /** Fails in training, for operations that go on from a state: gradients would end there without a word. */
-    void requireEvaluation(String operation) {
+    public void requireEvaluation(String operation) {
         if (training()) {
             throw new IllegalArgumentException(
-                    operation + ": no gradient passes through a state; begin(EVALUATION) must come before");
+                    operation
+                            + ": no gradient passes through a state; begin(EVALUATION) must come before");
         }
     }
 
