@@ -57,7 +57,7 @@ record ConfigOption(
                             Boolean.class,
                             false,
                             List.of("model.mixer.**.rotary"),
-                            "Rotary positions in attention; --positions false leaves the learned ones out."),
+                            "Rotary positions in attention and based; --positions false leaves the learned ones out."),
                     list(
                             "--taps",
                             Integer.class,
