@@ -78,8 +78,8 @@ class PaletteTest {
 
     @Test
     void everyListedMixerHasALookOfItsOwn() {
-        assertThat(Mixers.SEQUENCE.names()).allSatisfy(name ->
-                assertThat(MixerStyle.known(name)).isNotNull());
+        assertThat(Mixers.SEQUENCE.names())
+                .allSatisfy(name -> assertThat(MixerStyle.known(name)).isNotNull());
     }
 
     @Test

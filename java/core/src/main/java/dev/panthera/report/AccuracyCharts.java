@@ -115,7 +115,9 @@ final class AccuracyCharts {
                         alternative,
                         List.of(),
                         panels.taskLabels(),
-                        Axis.bytes("state per row, as published", marks.stream().map(Mark::x).toList()),
+                        Axis.bytes(
+                                "state per row, as published",
+                                marks.stream().map(Mark::x).toList()),
                         Axis.accuracy("test accuracy"),
                         input.palette().mixers(),
                         marks,
