@@ -86,6 +86,12 @@ typedef struct block_states {
     float *dstates;
 } block_states;
 
+/* Where no later position has a gradient, what is carried back shrinks until it is subnormal, and a decay above a half
+ * rounds the smallest such number to itself: it would stay for the rest of the sequence, at a hundred cycles a product. */
+static inline vf without_tiny(vf x) {
+    return vf_select(vf_abs(x) < 0x1p-120f, (vf){0}, x);
+}
+
 /* States n, n + 1, ... of the channels of one vector, over the positions of a chunk; `held` is a constant. `kept` is the
  * chunk's checkpoint, in rows of all channels. */
 PAN_INLINE void differentiate(const int held, const backward_job *job, const scan_chunk *chunk, int64_t n,
@@ -115,7 +121,7 @@ PAN_INLINE void differentiate(const int held, const backward_job *job, const sca
         vf_store(&at->output[t][column], output);
     }
     for (int i = 0; i < held; i++) {
-        state[i] = vf_load(states->dstates + (n + i) * SCAN_CHANNELS + column);
+        state[i] = without_tiny(vf_load(states->dstates + (n + i) * SCAN_CHANNELS + column));
         drate[i] = vf_load(states->drates + (n + i) * SCAN_CHANNELS + column);
     }
     for (int64_t t = chunk->positions - 1; t >= 0; t--) {
