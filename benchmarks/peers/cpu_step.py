@@ -228,6 +228,7 @@ def make_batch(options):
 
 def prepare(options):
     torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)  # gradients that fade along a sequence become subnormal, which is slow
     torch.manual_seed(1)
 
 
