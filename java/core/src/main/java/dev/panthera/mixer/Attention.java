@@ -31,8 +31,7 @@ public record Attention(
     public record Config(int heads, double dropout, boolean bias, boolean rotary)
             implements MixerConfig {
         public Config {
-            UserException.require(
-                    heads >= 1, "--heads %d: attention needs at least one head; try 1", heads);
+            Heads.requirePositive("attention", heads);
             UserException.require(
                     dropout >= 0 && dropout < 1,
                     "attention dropout %s: a probability in [0, 1) is needed; try 0.1",
@@ -50,12 +49,7 @@ public record Attention(
 
         @Override
         public void check(int width) {
-            UserException.require(
-                    width % heads == 0,
-                    "--heads %d: heads must divide the width --d-model %d; try %d",
-                    heads,
-                    width,
-                    largestDivisor(width, heads));
+            Heads.requireDivisor(heads, width);
             UserException.require(
                     !rotary || width / heads % 2 == 0,
                     "--rotary: it turns pairs of channels, and each of %d heads has %d; try another --d-model or --heads",
@@ -66,14 +60,6 @@ public record Attention(
         @Override
         public boolean needsPositions() {
             return !rotary;
-        }
-
-        private static int largestDivisor(int width, int atMost) {
-            int divisor = Math.min(width, atMost);
-            while (width % divisor != 0) {
-                divisor--;
-            }
-            return divisor;
         }
 
         @Override

@@ -67,8 +67,7 @@ public record Based(
                     featureDim >= 1,
                     "based: feature_dim %d: at least one channel is needed; try 16",
                     featureDim);
-            UserException.require(
-                    heads >= 1, "--heads %d: based needs at least one head; try 1", heads);
+            Heads.requirePositive("based", heads);
             UserException.require(
                     epsilon >= 0 && Double.isFinite(epsilon),
                     "based: epsilon %s: a number of at least 0 is needed; try 1e-12",
@@ -91,7 +90,7 @@ public record Based(
 
         @Override
         public void check(int width) {
-            LinearHeads.check(heads, width);
+            Heads.requireDivisor(heads, width);
         }
 
         @Override
@@ -103,7 +102,7 @@ public record Based(
         public Based build(Layer layer, Init init) {
             int width = layer.width();
             check(width);
-            int featureWidth = LinearHeads.width(heads, featureDim);
+            int featureWidth = Heads.width(heads, featureDim);
             return new Based(
                     Linear.of(width, featureWidth, false, init),
                     Linear.of(width, featureWidth, false, init),

@@ -153,8 +153,7 @@ public record Mamba(
     @Override
     public Tensor extend(Tape tape, Tensor u, DecodeState state) {
         Tensor x = input.outputs(0, channels()).apply(tape, u);
-        Tensor seen = state.withPast(tape, "conv", conv.taps() - 1, x);
-        Tensor convolved = Rows.last(tape, conv.apply(tape, seen), u.size(1));
+        Tensor convolved = new ShortConvolution(conv).extend(tape, x, state.part("conv"));
         Tensor scanState = state.tensor("scan", state.batch(), stateNumbers(), channels());
         return output.apply(
                 tape,

@@ -16,8 +16,7 @@ public final class Performer {
      */
     public record Config(int heads, int features) implements MixerConfig {
         public Config {
-            UserException.require(
-                    heads >= 1, "--heads %d: performer needs at least one head; try 1", heads);
+            Heads.requirePositive("performer", heads);
             UserException.require(
                     features >= 1,
                     "performer: features %d: at least one is needed; try 256",
@@ -26,7 +25,7 @@ public final class Performer {
 
         @Override
         public void check(int width) {
-            LinearHeads.check(heads, width);
+            Heads.requireDivisor(heads, width);
         }
 
         @Override

@@ -63,17 +63,7 @@ public record Rwkv4(
             double late = depth.fraction();
             double early = depth.remaining();
             return new Rwkv4(
-                    init.values(
-                            each(
-                                    width,
-                                    c ->
-                                            -5
-                                                    + 8
-                                                            * Math.pow(
-                                                                    c / Math.max(1.0, width - 1),
-                                                                    0.7 + 1.3 * late)),
-                            true,
-                            width),
+                    init.values(each(width, c -> decay(c, width, late)), true, width),
                     init.values(
                             each(width, c -> Math.log(0.3) + 0.5 * ((c + 1) % 3 - 1)), true, width),
                     mix(init, width, early, 0),
@@ -83,6 +73,11 @@ public record Rwkv4(
                     linear(width, width, init),
                     linear(width, width, init),
                     linear(width, width, init));
+        }
+
+        /** From slow channels to fast ones, of which the later layers have fewer. */
+        private static double decay(int channel, int width, double late) {
+            return -5 + 8 * Math.pow(channel / Math.max(1.0, width - 1), 0.7 + 1.3 * late);
         }
     }
 
