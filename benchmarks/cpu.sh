@@ -4,8 +4,11 @@
 #
 #     benchmarks/cpu.sh [--peer-python FILE] [--threads N] [--output FILE] [--only PART]...
 #
-# Parts: ceilings, long-conv, short-conv, attention, linear, step, tiers, data, start. Default: all, which takes about half an
-# hour with PyTorch. Ratios mean something only if nothing else runs; times are medians.
+# Parts: ceilings, long-conv, short-conv, attention, linear, step, zoo, lengths, decode, tiers, data, start. Default: all, which
+# takes about three quarters of an hour with PyTorch. Ratios mean something only if nothing else runs; times are medians.
+# benchmarks/cpu_report.py makes tables of all but the parts zoo and lengths, and benchmarks/zoo_report.py of those. Before the
+# part zoo, `python benchmarks/peers/cpu_step.py --self-test` compares the ways in which PyTorch can do the same work with each
+# other, and with tensors recorded from the original.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +28,7 @@ while [ $# -gt 0 ]; do
         *) die "$1 is unknown; possible are --peer-python, --threads, --output and --only" ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(ceilings step long-conv attention short-conv linear data start tiers)
+[ ${#parts[@]} -gt 0 ] || parts=(ceilings step zoo lengths decode long-conv attention short-conv linear data start tiers)
 ./panthera --version > /dev/null # builds
 
 bench() {
@@ -89,6 +92,32 @@ step() {
     done <<< $'64 4\n256 16\n512 64'
 }
 
+wide_step() {
+    bench step --d-model 128 --threads "$threads" "$@" < /dev/null
+}
+
+# State-space and linear-attention mixers.
+zoo() {
+    local mixer
+    for mixer in mamba based rwkv-4 h3; do
+        wide_step --mixer "$mixer" --batch 16 --length 256 --pairs 16 --steps 15 "${peer[@]}"
+    done
+}
+
+# How time per token depends on the length: as many tokens and labels at either. The check of the longer step against the
+# reference is slow.
+lengths() {
+    local mixer
+    for mixer in mamba based performer rwkv-4 h3 cum-sum attention; do
+        wide_step --mixer "$mixer" --batch 16 --length 512 --pairs 4 --steps 9
+        wide_step --mixer "$mixer" --batch 2 --length 4096 --pairs 32 --steps 9
+    done
+}
+
+decode() {
+    bench decode --threads "$threads"
+}
+
 # The same steps, and convolutions, with the instructions of older processors.
 tiers() {
     local tier
@@ -129,7 +158,7 @@ printf '{"date":"%s","commit":"%s","cpu":"%s","threads":%s}\n' "$(date -u +%F)" 
     "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$threads" >> "$output"
 for part in "${parts[@]}"; do
     case $part in
-        ceilings | attention | linear | step | tiers | data | start) "$part" ;;
+        ceilings | attention | linear | step | zoo | lengths | decode | tiers | data | start) "$part" ;;
         long-conv) long_conv ;;
         short-conv) short_conv ;;
         *) die "--only $part: there is no such part" ;;

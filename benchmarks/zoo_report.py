@@ -1,4 +1,4 @@
-"""Markdown tables of what benchmarks/zoo.sh wrote.
+"""Markdown tables of the parts zoo and lengths of benchmarks/cpu.sh.
 
     python3 benchmarks/zoo_report.py ZOO.jsonl
 """
