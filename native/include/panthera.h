@@ -563,6 +563,51 @@ typedef struct pan_cumulative_sum_desc {
  */
 PAN_API pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y);
 
+typedef struct pan_cumulative_log_sum_exp_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t outer;
+    int64_t count; /**< extent of the dimension that is summed along */
+    int64_t inner;
+} pan_cumulative_log_sum_exp_desc;
+
+/**
+ * y[o,k,i] = log sum_{j <= k} exp(x[o,j,i]); x and y (outer, count, inner), dense. Sums are kept relative to a running
+ * maximum, so that no x overflows. x may be -infinity, and y is where all x so far are. y may alias x.
+ */
+PAN_API pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc,
+                                                      const void *x, void *y);
+
+/** dx[o,j,i] = sum_{k >= j} dy[o,k,i] exp(x[o,j,i] - y[o,k,i]), 0 where x is -infinity; dx may alias dy. */
+PAN_API pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc,
+                                                       const void *x, const void *y, const void *dy, void *dx);
+
+typedef struct pan_triangular_solve_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t size;    /**< rows and columns of a */
+    int64_t columns; /**< of b and x */
+} pan_triangular_solve_desc;
+
+/**
+ * Solves a x = b for lower triangular a, by substitution: x[i] = (b[i] - sum_{j < i} a[i,j] x[j]) / a[i,i].
+ *
+ * a  (batch, size, size) of dtype; what is above the diagonal is not read. A 0 on the diagonal gives infinities, as division does.
+ * b, x  (batch, size, columns) of dtype; x may alias b
+ * Row i of x depends on rows up to i of a and b only, in every bit.
+ */
+PAN_API pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc,
+                                                const void *a, const void *b, void *x);
+
+/**
+ * db = a^-T dx, by substitution from the last row back; da[i,j] = -db[i] . x[j] for j <= i, and 0 above the diagonal.
+ *
+ * db may alias dx
+ */
+PAN_API pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc,
+                                                 const void *a, const void *x, const void *dx, void *da, void *db);
+
 /* ------------------------------------------------------------------------------------------------- gating */
 
 typedef struct pan_gate_desc {
@@ -708,6 +753,255 @@ PAN_API pan_status pan_attention_backward(pan_stream *stream, const pan_attentio
                                           const void *k, const void *v, const void *o, const float *lse,
                                           const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                           int64_t workspace_bytes);
+
+/* -------------------------------------------------------------------------------- attention by selection */
+
+typedef struct pan_causal_top_k_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t k; /**< at most so many are chosen of a prefix; 0: ceil(sqrt(its length)) */
+} pan_causal_top_k_desc;
+
+PAN_API pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan_causal_top_k_desc *desc,
+                                                   int64_t *bytes);
+
+/**
+ * Which positions are chosen by their scores, without a look ahead: position t is if its score is among the k(t) largest up
+ * to t, k(t) = k or ceil(sqrt(t + 1)). An earlier one comes first among equal scores.
+ *
+ *     chosen[b,t] = 1 if score[b,t] > -infinity and #{ s < t : score[b,s] >= score[b,t] } < k(t), else 0
+ *
+ * score, chosen  (batch, length) of dtype. A NaN is not chosen and counts for nobody.
+ * Whether t is chosen stays so whatever follows; so more than k positions of a sequence can be. Costs length log length.
+ */
+PAN_API pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score,
+                                    void *chosen, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
+                                                                 int64_t *bytes);
+
+/**
+ * pan_attention_forward of the chosen queries alone, which see all positions up to their own, or those of the window.
+ *
+ * desc    queries is 0; q and o have all positions
+ * chosen  (batch, length) of dtype: position t attends if chosen[b,t] is not 0; else o[t] = 0 and lse[t] = -infinity
+ * lse     (batch, heads, length) f32
+ * Costs chosen positions x length x head_dim and not length x length; how many are chosen stays on the device. Dropout is that of
+ * pan_attention_forward. No gradient passes to chosen. Source: Arora et al. 2023 (arXiv 2312.04927), section 5.
+ */
+PAN_API pan_status pan_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc,
+                                                  const pan_random_state *random, const void *chosen, const void *q,
+                                                  const void *k, const void *v, void *o, float *lse, void *workspace,
+                                                  int64_t workspace_bytes);
+
+PAN_API pan_status pan_selected_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
+                                                                  int64_t *bytes);
+
+/**
+ * Gradient of pan_selected_attention_forward; see pan_attention_backward. dq[t] = 0 where t is not chosen; dk and dv are
+ * written for all positions.
+ */
+PAN_API pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc,
+                                                   const pan_random_state *random, const void *chosen, const void *q,
+                                                   const void *k, const void *v, const void *o, const float *lse,
+                                                   const void *d_o, void *dq, void *dk, void *dv, void *workspace,
+                                                   int64_t workspace_bytes);
+
+/* ------------------------------------------------------------------------------------- attention by blocks */
+
+/**
+ * Lists of blocks of keys, int32 (batches, heads, ceil(length / queries), slots). Entry j is the block of the positions from
+ * j * block_size on, -1 none. A list names a block once at most; the entries' order makes no difference but for rounding.
+ */
+typedef struct pan_block_lists {
+    int64_t slots;      /**< entries of a list; 0: there are no lists, and the others here are 0 */
+    int64_t block_size; /**< positions of a block */
+    int64_t queries;    /**< neighbouring queries that share a list */
+    int64_t batches;    /**< batch, or 1: all examples share their lists */
+    int64_t heads;      /**< kv_heads, or 1: all heads share their lists */
+} pan_block_lists;
+
+typedef struct pan_sparse_attention_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float scale; /**< multiplies the scores, usually 1 / sqrt(head_dim) */
+    int32_t reserved;
+    int64_t batch;
+    int64_t heads;    /**< of queries */
+    int64_t kv_heads; /**< of keys and values; divides heads: query head h has those of h / (heads / kv_heads) */
+    int64_t length;
+    int64_t head_dim;
+    int64_t window;        /**< the last positions that a query sees, its own included; 0: none by this */
+    int64_t globals;       /**< the first positions, which all see; 0: none by this */
+    pan_block_lists lists; /**< of blocks that a query sees */
+    pan_head_layout q;     /**< also of dq; likewise below. Rows of one array must not overlap each other. */
+    pan_head_layout k;
+    pan_head_layout v;
+    pan_head_layout o;
+} pan_sparse_attention_desc;
+
+PAN_API pan_status pan_sparse_attention_forward_workspace_size(pan_stream *stream,
+                                                               const pan_sparse_attention_desc *desc, int64_t *bytes);
+
+/**
+ * Causal attention over few keys: a query sees the last positions, the first ones and listed blocks, each position once.
+ *
+ *     S(t) = { s <= t : t - s < window, or s < globals, or s in a listed block of t }
+ *     o[t] = sum_{s in S(t)} exp(scale * q[t] . k[s] - lse[t]) v[s]      lse[t] = log sum_{s in S(t)} exp(scale * q[t] . k[s])
+ *
+ * q, o    (batch, length, heads, head_dim) of dtype; k, v (batch, length, kv_heads, head_dim); may interleave in one array
+ * blocks  as desc.lists says; NULL exactly if it has no slots. Out of range: PAN_INVALID_ARGUMENT on the CPU, before any
+ *         work; on CUDA reported by pan_stream_synchronize(), and what is written is unspecified.
+ * lse     (batch, heads, length) f32
+ * Where S(t) is empty, o[t] is 0 and lse[t] is -infinity. Costs the keys that are seen.
+ * Source: Zaheer et al. 2020 (arXiv 2007.14062), section 2; Yuan et al. 2025 (arXiv 2502.11089), eq. 11 and 12.
+ */
+PAN_API pan_status pan_sparse_attention_forward(pan_stream *stream, const pan_sparse_attention_desc *desc,
+                                                const int32_t *blocks, const void *q, const void *k, const void *v,
+                                                void *o, float *lse, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stream,
+                                                                const pan_sparse_attention_desc *desc, int64_t *bytes);
+
+/**
+ * Gradient of pan_sparse_attention_forward by recomputation from lse. With p[t,s] = exp(scale * q[t] . k[s] - lse[t]) and
+ * D[t] = do[t] . o[t],
+ *
+ *     dv[s] = sum_t p[t,s] do[t]      dp[t,s] = p[t,s] (do[t] . v[s] - D[t] + dlse[t])
+ *     dq[t] = scale * sum_s dp[t,s] k[s]      dk[s] = scale * sum_t dp[t,s] q[t]
+ *
+ * d_lse       may be NULL, which is 0. Where S(t) is empty, neither it nor d_o[t] counts.
+ * dq, dk, dv  all required; layouts of q, k, v; may interleave in one array. d_o has the layout of o. Sums over t have an
+ *             order fixed by the shapes and the lists.
+ */
+PAN_API pan_status pan_sparse_attention_backward(pan_stream *stream, const pan_sparse_attention_desc *desc,
+                                                 const int32_t *blocks, const void *q, const void *k, const void *v,
+                                                 const void *o, const float *lse, const void *d_o, const float *d_lse,
+                                                 void *dq, void *dk, void *dv, void *workspace,
+                                                 int64_t workspace_bytes);
+
+typedef struct pan_attention_merge_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t heads;
+    int64_t head_dim;
+} pan_attention_merge_desc;
+
+/**
+ * One attention over two sets of keys from the attentions over each.
+ *
+ *     lse = log(exp(lse1) + exp(lse2))      o = exp(lse1 - lse) o1 + exp(lse2 - lse) o2
+ *
+ * o1, o2, o        (batch, length, heads, head_dim) of dtype, dense
+ * lse1, lse2, lse  (batch, heads, length) f32; -infinity of a set without keys, whose o1 or o2 does not count. o is 0 and lse
+ *                  -infinity where both have none.
+ */
+PAN_API pan_status pan_attention_merge_forward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1,
+                                               const float *lse1, const void *o2, const float *lse2, void *o,
+                                               float *lse);
+
+/**
+ * With w1 = exp(lse1 - lse), e[t] = do[t] . o[t], and the same for the second,
+ *
+ *     do1 = w1 do      dlse1 = w1 (do . o1 - e + dlse)
+ *
+ * d_lse  may be NULL, which is 0. Gradients are 0 where lse is -infinity.
+ */
+PAN_API pan_status pan_attention_merge_backward(pan_stream *stream, const pan_attention_merge_desc *desc,
+                                                const void *o1, const float *lse1, const void *o2, const float *lse2,
+                                                const void *o, const float *lse, const void *d_o, const float *d_lse,
+                                                void *d_o1, float *d_lse1, void *d_o2, float *d_lse2);
+
+/* ------------------------------------------------------------------------------- attention to pooled blocks */
+
+typedef struct pan_pooled_attention_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float scale; /**< multiplies q . k, usually 1 / sqrt(head_dim) */
+    float bias;  /**< added to the scores of blocks: log(block_size) if a block counts for its positions; else 0 */
+    int64_t batch;
+    int64_t heads;    /**< of queries */
+    int64_t kv_heads; /**< of keys and values; divides heads: query head h has those of h / (heads / kv_heads) */
+    int64_t length;   /**< of queries */
+    int64_t head_dim;
+    int64_t always;           /**< leading keys that all queries see, without bias */
+    int64_t blocks;           /**< keys behind those, one for each block; at most length / block_size */
+    int64_t block_size;       /**< positions of a block */
+    pan_block_lists excluded; /**< blocks that a query does not see; its block_size is that above */
+    pan_head_layout q;        /**< also of dq; likewise below. Rows of one array must not overlap each other. */
+    pan_head_layout k;        /**< of always + blocks rows; likewise v */
+    pan_head_layout v;
+    pan_head_layout o;
+} pan_pooled_attention_desc;
+
+PAN_API pan_status pan_pooled_attention_forward_workspace_size(pan_stream *stream,
+                                                               const pan_pooled_attention_desc *desc, int64_t *bytes);
+
+/**
+ * Causal attention to one key and value for each block of positions, once the block has ended:
+ *
+ *     S(t) = { j < always } and { always + j : (j + 1) * block_size <= t, j not in an excluded block of t }
+ *     x[t,j] = scale * q[t] . k[j] (+ bias where j >= always)
+ *     o[t] = sum_{j in S(t)} exp(x[t,j] - lse[t]) v[j]      lse[t] = log sum_{j in S(t)} exp(x[t,j])
+ *
+ * q, o      (batch, length, heads, head_dim) of dtype; k, v (batch, always + blocks, kv_heads, head_dim)
+ * excluded  as desc.excluded says; NULL exactly if it has no slots. Out of range: as of pan_sparse_attention_forward's blocks
+ * lse       (batch, heads, length) f32
+ * Where S(t) is empty, o[t] is 0 and lse[t] is -infinity.
+ * Source: Yuan et al. 2025 (arXiv 2502.11089), eq. 7; Zeng et al. 2022 (arXiv 2207.10284), section 4.
+ */
+PAN_API pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_attention_desc *desc,
+                                                const int32_t *excluded, const void *q, const void *k, const void *v,
+                                                void *o, float *lse, void *workspace, int64_t workspace_bytes);
+
+PAN_API pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream,
+                                                                const pan_pooled_attention_desc *desc, int64_t *bytes);
+
+/** Gradient of pan_pooled_attention_forward; as pan_sparse_attention_backward. */
+PAN_API pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc,
+                                                 const int32_t *excluded, const void *q, const void *k, const void *v,
+                                                 const void *o, const float *lse, const void *d_o, const float *d_lse,
+                                                 void *dq, void *dk, void *dv, void *workspace,
+                                                 int64_t workspace_bytes);
+
+typedef struct pan_block_top_k_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    float scale;      /**< multiplies q . k */
+    float min_weight; /**< blocks whose weight is not larger are left out; -1: none is */
+    int64_t batch;
+    int64_t heads;    /**< of queries */
+    int64_t kv_heads; /**< divides heads; each has one list for all its query heads */
+    int64_t length;
+    int64_t head_dim;
+    int64_t blocks;     /**< keys; at most length / block_size */
+    int64_t block_size; /**< positions of a block */
+    int64_t k;          /**< blocks wanted of each query */
+    int32_t own;        /**< 1: a last entry is the block that the query is in, finished or not */
+    int32_t reserved;
+    pan_head_layout q;
+    pan_head_layout key;
+} pan_block_top_k_desc;
+
+PAN_API pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes);
+
+/**
+ * The blocks whose keys fit a query best, of those that have ended before it:
+ *
+ *     x[t,j] = scale * mean over the query heads of q[t] . key[j]      (j + 1) * block_size <= t
+ *     weight[t,j] = exp(x[t,j]) / (exp(-1000) + sum_i exp(x[t,i]))
+ *
+ * q       (batch, length, heads, head_dim) of dtype; key (batch, blocks, kv_heads, head_dim)
+ * listed  (batch, kv_heads, length, k + own) int32, a pan_block_lists of one query each: the k largest, ascending by block, of
+ *         equal ones the first; -1 behind them where there are fewer; then the query's own
+ * Source: Yuan et al. 2025 (arXiv 2502.11089), eq. 8 to 11; the dummy weight is that of the common implementations.
+ */
+PAN_API pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key,
+                                   int32_t *listed, void *workspace, int64_t workspace_bytes);
 
 /* -------------------------------------------------------------------------------------- rotary positions */
 

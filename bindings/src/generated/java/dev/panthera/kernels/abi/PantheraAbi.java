@@ -3738,6 +3738,264 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_cumulative_log_sum_exp_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_cumulative_log_sum_exp_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_cumulative_log_sum_exp_forward$descriptor() {
+        return pan_cumulative_log_sum_exp_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MethodHandle pan_cumulative_log_sum_exp_forward$handle() {
+        return pan_cumulative_log_sum_exp_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MemorySegment pan_cumulative_log_sum_exp_forward$address() {
+        return pan_cumulative_log_sum_exp_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static int pan_cumulative_log_sum_exp_forward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment y) {
+        var mh$ = pan_cumulative_log_sum_exp_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_cumulative_log_sum_exp_forward", stream, desc, x, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_cumulative_log_sum_exp_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_cumulative_log_sum_exp_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, const void *y, const void *dy, void *dx)
+     * }
+     */
+    public static FunctionDescriptor pan_cumulative_log_sum_exp_backward$descriptor() {
+        return pan_cumulative_log_sum_exp_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, const void *y, const void *dy, void *dx)
+     * }
+     */
+    public static MethodHandle pan_cumulative_log_sum_exp_backward$handle() {
+        return pan_cumulative_log_sum_exp_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, const void *y, const void *dy, void *dx)
+     * }
+     */
+    public static MemorySegment pan_cumulative_log_sum_exp_backward$address() {
+        return pan_cumulative_log_sum_exp_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc, const void *x, const void *y, const void *dy, void *dx)
+     * }
+     */
+    public static int pan_cumulative_log_sum_exp_backward(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment y, MemorySegment dy, MemorySegment dx) {
+        var mh$ = pan_cumulative_log_sum_exp_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_cumulative_log_sum_exp_backward", stream, desc, x, y, dy, dx);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, y, dy, dx);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_triangular_solve_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_triangular_solve_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *b, void *x)
+     * }
+     */
+    public static FunctionDescriptor pan_triangular_solve_forward$descriptor() {
+        return pan_triangular_solve_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *b, void *x)
+     * }
+     */
+    public static MethodHandle pan_triangular_solve_forward$handle() {
+        return pan_triangular_solve_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *b, void *x)
+     * }
+     */
+    public static MemorySegment pan_triangular_solve_forward$address() {
+        return pan_triangular_solve_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *b, void *x)
+     * }
+     */
+    public static int pan_triangular_solve_forward(MemorySegment stream, MemorySegment desc, MemorySegment a, MemorySegment b, MemorySegment x) {
+        var mh$ = pan_triangular_solve_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_triangular_solve_forward", stream, desc, a, b, x);
+            }
+            return (int)mh$.invokeExact(stream, desc, a, b, x);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_triangular_solve_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_triangular_solve_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *x, const void *dx, void *da, void *db)
+     * }
+     */
+    public static FunctionDescriptor pan_triangular_solve_backward$descriptor() {
+        return pan_triangular_solve_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *x, const void *dx, void *da, void *db)
+     * }
+     */
+    public static MethodHandle pan_triangular_solve_backward$handle() {
+        return pan_triangular_solve_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *x, const void *dx, void *da, void *db)
+     * }
+     */
+    public static MemorySegment pan_triangular_solve_backward$address() {
+        return pan_triangular_solve_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a, const void *x, const void *dx, void *da, void *db)
+     * }
+     */
+    public static int pan_triangular_solve_backward(MemorySegment stream, MemorySegment desc, MemorySegment a, MemorySegment x, MemorySegment dx, MemorySegment da, MemorySegment db) {
+        var mh$ = pan_triangular_solve_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_triangular_solve_backward", stream, desc, a, x, dx, da, db);
+            }
+            return (int)mh$.invokeExact(stream, desc, a, x, dx, da, db);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_gate_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,
@@ -4321,6 +4579,1203 @@ public class PantheraAbi extends PantheraSymbols {
                 traceDowncall("pan_attention_backward", stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
             }
             return (int)mh$.invokeExact(stream, desc, random, query_rows, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_causal_top_k_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_causal_top_k_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan_causal_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_causal_top_k_workspace_size$descriptor() {
+        return pan_causal_top_k_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan_causal_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_causal_top_k_workspace_size$handle() {
+        return pan_causal_top_k_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan_causal_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_causal_top_k_workspace_size$address() {
+        return pan_causal_top_k_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan_causal_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_causal_top_k_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_causal_top_k_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_causal_top_k_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_causal_top_k {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_causal_top_k");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score, void *chosen, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_causal_top_k$descriptor() {
+        return pan_causal_top_k.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score, void *chosen, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_causal_top_k$handle() {
+        return pan_causal_top_k.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score, void *chosen, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_causal_top_k$address() {
+        return pan_causal_top_k.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score, void *chosen, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_causal_top_k(MemorySegment stream, MemorySegment desc, MemorySegment score, MemorySegment chosen, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_causal_top_k.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_causal_top_k", stream, desc, score, chosen, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, score, chosen, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selected_attention_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selected_attention_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selected_attention_forward_workspace_size$descriptor() {
+        return pan_selected_attention_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_selected_attention_forward_workspace_size$handle() {
+        return pan_selected_attention_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_selected_attention_forward_workspace_size$address() {
+        return pan_selected_attention_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_selected_attention_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_selected_attention_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selected_attention_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selected_attention_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selected_attention_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selected_attention_forward$descriptor() {
+        return pan_selected_attention_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_selected_attention_forward$handle() {
+        return pan_selected_attention_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_selected_attention_forward$address() {
+        return pan_selected_attention_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_selected_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment chosen, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_selected_attention_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selected_attention_forward", stream, desc, random, chosen, q, k, v, o, lse, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, random, chosen, q, k, v, o, lse, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selected_attention_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selected_attention_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selected_attention_backward_workspace_size$descriptor() {
+        return pan_selected_attention_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_selected_attention_backward_workspace_size$handle() {
+        return pan_selected_attention_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_selected_attention_backward_workspace_size$address() {
+        return pan_selected_attention_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_selected_attention_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_selected_attention_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selected_attention_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_selected_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_selected_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_selected_attention_backward$descriptor() {
+        return pan_selected_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_selected_attention_backward$handle() {
+        return pan_selected_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_selected_attention_backward$address() {
+        return pan_selected_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random, const void *chosen, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_selected_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment random, MemorySegment chosen, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_selected_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_selected_attention_backward", stream, desc, random, chosen, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, random, chosen, q, k, v, o, lse, d_o, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sparse_attention_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sparse_attention_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sparse_attention_forward_workspace_size$descriptor() {
+        return pan_sparse_attention_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_sparse_attention_forward_workspace_size$handle() {
+        return pan_sparse_attention_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_sparse_attention_forward_workspace_size$address() {
+        return pan_sparse_attention_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_sparse_attention_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_sparse_attention_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sparse_attention_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sparse_attention_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sparse_attention_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sparse_attention_forward$descriptor() {
+        return pan_sparse_attention_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_sparse_attention_forward$handle() {
+        return pan_sparse_attention_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_sparse_attention_forward$address() {
+        return pan_sparse_attention_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_forward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_sparse_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment blocks, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_sparse_attention_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sparse_attention_forward", stream, desc, blocks, q, k, v, o, lse, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, blocks, q, k, v, o, lse, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sparse_attention_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sparse_attention_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sparse_attention_backward_workspace_size$descriptor() {
+        return pan_sparse_attention_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_sparse_attention_backward_workspace_size$handle() {
+        return pan_sparse_attention_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_sparse_attention_backward_workspace_size$address() {
+        return pan_sparse_attention_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stream, const pan_sparse_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_sparse_attention_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_sparse_attention_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sparse_attention_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_sparse_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_sparse_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_sparse_attention_backward$descriptor() {
+        return pan_sparse_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_sparse_attention_backward$handle() {
+        return pan_sparse_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_sparse_attention_backward$address() {
+        return pan_sparse_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_sparse_attention_backward(pan_stream *stream, const pan_sparse_attention_desc *desc, const int32_t *blocks, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_sparse_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment blocks, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment d_lse, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_sparse_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_sparse_attention_backward", stream, desc, blocks, q, k, v, o, lse, d_o, d_lse, dq, dk, dv, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, blocks, q, k, v, o, lse, d_o, d_lse, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_attention_merge_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_attention_merge_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_forward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, void *o, float *lse)
+     * }
+     */
+    public static FunctionDescriptor pan_attention_merge_forward$descriptor() {
+        return pan_attention_merge_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_forward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, void *o, float *lse)
+     * }
+     */
+    public static MethodHandle pan_attention_merge_forward$handle() {
+        return pan_attention_merge_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_forward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, void *o, float *lse)
+     * }
+     */
+    public static MemorySegment pan_attention_merge_forward$address() {
+        return pan_attention_merge_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_forward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, void *o, float *lse)
+     * }
+     */
+    public static int pan_attention_merge_forward(MemorySegment stream, MemorySegment desc, MemorySegment o1, MemorySegment lse1, MemorySegment o2, MemorySegment lse2, MemorySegment o, MemorySegment lse) {
+        var mh$ = pan_attention_merge_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_attention_merge_forward", stream, desc, o1, lse1, o2, lse2, o, lse);
+            }
+            return (int)mh$.invokeExact(stream, desc, o1, lse1, o2, lse2, o, lse);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_attention_merge_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_attention_merge_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_backward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, const void *o, const float *lse, const void *d_o, const float *d_lse, void *d_o1, float *d_lse1, void *d_o2, float *d_lse2)
+     * }
+     */
+    public static FunctionDescriptor pan_attention_merge_backward$descriptor() {
+        return pan_attention_merge_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_backward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, const void *o, const float *lse, const void *d_o, const float *d_lse, void *d_o1, float *d_lse1, void *d_o2, float *d_lse2)
+     * }
+     */
+    public static MethodHandle pan_attention_merge_backward$handle() {
+        return pan_attention_merge_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_backward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, const void *o, const float *lse, const void *d_o, const float *d_lse, void *d_o1, float *d_lse1, void *d_o2, float *d_lse2)
+     * }
+     */
+    public static MemorySegment pan_attention_merge_backward$address() {
+        return pan_attention_merge_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_attention_merge_backward(pan_stream *stream, const pan_attention_merge_desc *desc, const void *o1, const float *lse1, const void *o2, const float *lse2, const void *o, const float *lse, const void *d_o, const float *d_lse, void *d_o1, float *d_lse1, void *d_o2, float *d_lse2)
+     * }
+     */
+    public static int pan_attention_merge_backward(MemorySegment stream, MemorySegment desc, MemorySegment o1, MemorySegment lse1, MemorySegment o2, MemorySegment lse2, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment d_lse, MemorySegment d_o1, MemorySegment d_lse1, MemorySegment d_o2, MemorySegment d_lse2) {
+        var mh$ = pan_attention_merge_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_attention_merge_backward", stream, desc, o1, lse1, o2, lse2, o, lse, d_o, d_lse, d_o1, d_lse1, d_o2, d_lse2);
+            }
+            return (int)mh$.invokeExact(stream, desc, o1, lse1, o2, lse2, o, lse, d_o, d_lse, d_o1, d_lse1, d_o2, d_lse2);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_pooled_attention_forward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_pooled_attention_forward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_pooled_attention_forward_workspace_size$descriptor() {
+        return pan_pooled_attention_forward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_pooled_attention_forward_workspace_size$handle() {
+        return pan_pooled_attention_forward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_pooled_attention_forward_workspace_size$address() {
+        return pan_pooled_attention_forward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_pooled_attention_forward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_pooled_attention_forward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_pooled_attention_forward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_pooled_attention_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_pooled_attention_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_pooled_attention_forward$descriptor() {
+        return pan_pooled_attention_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_pooled_attention_forward$handle() {
+        return pan_pooled_attention_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_pooled_attention_forward$address() {
+        return pan_pooled_attention_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, void *o, float *lse, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_pooled_attention_forward(MemorySegment stream, MemorySegment desc, MemorySegment excluded, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_pooled_attention_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_pooled_attention_forward", stream, desc, excluded, q, k, v, o, lse, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, excluded, q, k, v, o, lse, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_pooled_attention_backward_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_pooled_attention_backward_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_pooled_attention_backward_workspace_size$descriptor() {
+        return pan_pooled_attention_backward_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_pooled_attention_backward_workspace_size$handle() {
+        return pan_pooled_attention_backward_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_pooled_attention_backward_workspace_size$address() {
+        return pan_pooled_attention_backward_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_pooled_attention_backward_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_pooled_attention_backward_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_pooled_attention_backward_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_pooled_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_pooled_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_pooled_attention_backward$descriptor() {
+        return pan_pooled_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_pooled_attention_backward$handle() {
+        return pan_pooled_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_pooled_attention_backward$address() {
+        return pan_pooled_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc, const int32_t *excluded, const void *q, const void *k, const void *v, const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_pooled_attention_backward(MemorySegment stream, MemorySegment desc, MemorySegment excluded, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment o, MemorySegment lse, MemorySegment d_o, MemorySegment d_lse, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_pooled_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_pooled_attention_backward", stream, desc, excluded, q, k, v, o, lse, d_o, d_lse, dq, dk, dv, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, excluded, q, k, v, o, lse, d_o, d_lse, dq, dk, dv, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_block_top_k_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_block_top_k_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_block_top_k_workspace_size$descriptor() {
+        return pan_block_top_k_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_block_top_k_workspace_size$handle() {
+        return pan_block_top_k_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_block_top_k_workspace_size$address() {
+        return pan_block_top_k_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_block_top_k_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_block_top_k_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_block_top_k_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_block_top_k {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_block_top_k");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key, int32_t *listed, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_block_top_k$descriptor() {
+        return pan_block_top_k.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key, int32_t *listed, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_block_top_k$handle() {
+        return pan_block_top_k.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key, int32_t *listed, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_block_top_k$address() {
+        return pan_block_top_k.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key, int32_t *listed, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_block_top_k(MemorySegment stream, MemorySegment desc, MemorySegment q, MemorySegment key, MemorySegment listed, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_block_top_k.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_block_top_k", stream, desc, q, key, listed, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, q, key, listed, workspace, workspace_bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
