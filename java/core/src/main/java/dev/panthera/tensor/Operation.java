@@ -22,6 +22,11 @@ public interface Operation {
     /** What {@link #forward} computes. Freed after {@link #backward}. */
     Tensor[] outputs();
 
+    /** Those outputs in which NaN or infinity means that something went wrong, for {@link Tape#checkEachOperation}. */
+    default Tensor[] finiteOutputs() {
+        return outputs();
+    }
+
     /** What else {@link #forward} keeps for {@link #backward}, such as statistics. Freed after {@link #backward}. */
     default Tensor[] saved() {
         return new Tensor[0];

@@ -113,7 +113,7 @@ public final class Tape {
         }
         operations.add(operation);
         if (checking) {
-            for (Tensor output : operation.outputs()) {
+            for (Tensor output : operation.finiteOutputs()) {
                 finiteCheck.check(
                         this, operation, operations.size() - 1, output.values(), "forward");
             }
