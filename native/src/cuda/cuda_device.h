@@ -18,7 +18,7 @@ struct cuda_stream;
 // lower ones. One word, so that threads that write at once leave the report of one of them.
 using cuda_report = unsigned long long;
 constexpr int REPORT_INDEX_BITS = 48;
-enum report_kind { REPORT_NONE, REPORT_EMBEDDING_ID, REPORT_LABEL, REPORT_QUERY_ROW };
+enum report_kind { REPORT_NONE, REPORT_EMBEDDING_ID, REPORT_LABEL, REPORT_QUERY_ROW, REPORT_BLOCK };
 
 __host__ __device__ inline cuda_report make_report(report_kind kind, int64_t index) {
     return static_cast<cuda_report>(kind) << REPORT_INDEX_BITS | static_cast<cuda_report>(index);

@@ -25,6 +25,10 @@ pan_status take_report(const cuda_device *device) {
     case REPORT_LABEL:
         return pan_cuda_fail(PAN_INVALID_ARGUMENT, "vocabulary_loss: label number %lld is not in [0, vocab_size)",
                              index);
+    case REPORT_BLOCK:
+        return pan_cuda_fail(PAN_INVALID_ARGUMENT,
+                             "attention: entry number %lld of the lists is neither -1 nor a block of the sequence",
+                             index);
     default:
         return pan_cuda_fail(PAN_INVALID_ARGUMENT,
                              "attention: query_rows number %lld is not in [0, batch * length), or not ascending",
