@@ -42,7 +42,7 @@ class ModuleTest {
                                     "train", "task", "model", "mixer", "nn", "tensor", "io",
                                     "random")),
                     Map.entry("sweep", Set.of("track", "train", "task", "mixer", "tensor", "io")),
-                    Map.entry("report", Set.of("sweep", "train", "io")),
+                    Map.entry("report", Set.of("sweep", "train", "mixer", "io")),
                     Map.entry(
                             "compare",
                             Set.of("report", "sweep", "track", "train", "task", "mixer", "io")),

@@ -9,11 +9,13 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.Device;
 import dev.panthera.kernels.DeviceOptions;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Based;
 import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
+import dev.panthera.mixer.TaylorExp;
 import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.tensor.Tape;
@@ -61,6 +63,24 @@ class DecoderTest {
                             Rig.gaussian(seed++, Math.toIntExact(parameter.size())));
         }
         return model;
+    }
+
+    @Test
+    void aModelThatLooksAheadIsRefused() {
+        var ahead =
+                Hybrid.Config.of(
+                        new Attention.Config(1),
+                        new Based.Config(4, 1, new TaylorExp.Config(), 1e-12, false, false, 10000));
+        var config =
+                new ModelConfig(
+                        ahead, new Mlp.Config(2), 8, 2, VOCAB, 0, LENGTH, true, 0, 0, 0, 1e-5);
+        try (var rig = Rig.cpu(1)) {
+            var model = LanguageModel.of(config, 1);
+            rig.parameters(model);
+            assertThatThrownBy(() -> new Decoder(model, rig.stream(), 1, 4))
+                    .isInstanceOf(UserException.class)
+                    .hasMessageContaining("causal=true");
+        }
     }
 
     private static int[] tokens(int count) {

@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.panthera.UserException;
 import dev.panthera.mixer.Attention;
+import dev.panthera.mixer.Based;
+import dev.panthera.mixer.Hybrid;
 import dev.panthera.mixer.Hyena;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.TaylorExp;
 import dev.panthera.task.Filler;
 import dev.panthera.task.Mqar;
 import java.util.ArrayList;
@@ -42,6 +45,22 @@ class GridTest {
     private static String label(int width, int seed) {
         return "task=%s d_model=%d mixer=attention seed=%d"
                 .formatted(TinySweep.TASK.label(), width, seed);
+    }
+
+    @Test
+    void aMixerThatLooksAheadIsMarked() {
+        var ahead = new Based.Config(4, 1, new TaylorExp.Config(), 1e-12, false, false, 10000);
+        var grid =
+                TinySweep.one()
+                        .over(
+                                Layers.of(1, new Attention.Config(1)),
+                                Layers.of(1, ahead),
+                                Layers.of(1, Hybrid.Config.of(new Attention.Config(1), ahead))
+                                        .named("mine"))
+                        .grid();
+        assertThat(grid.trials())
+                .extracting(trial -> trial.factors().get("mixer"))
+                .containsExactly("attention", "based (non-causal)", "mine (non-causal)");
     }
 
     @Test

@@ -194,6 +194,43 @@ class TapeTest {
     }
 
     @Test
+    void auxiliaryLossesAreAddedOnceAndInTrainingAlone() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, 1);
+            Tape tape = rig.tape();
+            tape.begin(Tape.Mode.TRAINING);
+            tape.addAuxiliaryLoss(squares(tape, x));
+            tape.begin(Tape.Mode.TRAINING);
+            Tensor loss = squares(tape, x);
+            assertThat(tape.withAuxiliaryLosses(loss)).isSameAs(loss);
+            tape.addAuxiliaryLoss(loss);
+            Tensor sum = tape.withAuxiliaryLosses(loss);
+            assertThat(tape.withAuxiliaryLosses(sum)).isSameAs(sum);
+            assertThat(rig.values(sum)[0]).isEqualTo(2 * rig.values(loss)[0]);
+            rig.clearGradient(x);
+            tape.backward(sum);
+            double[] values = rig.values(x);
+            double[] gradient = rig.gradient(x);
+            for (int i = 0; i < values.length; i++) {
+                assertThat(gradient[i]).isEqualTo(4 * values[i]);
+            }
+            tape.begin(Tape.Mode.EVALUATION);
+            Tensor evaluated = squares(tape, x);
+            tape.addAuxiliaryLoss(evaluated);
+            assertThat(tape.withAuxiliaryLosses(evaluated)).isSameAs(evaluated);
+            assertThatThrownBy(() -> tape.addAuxiliaryLoss(x)).hasMessageContaining("no scalar");
+        }
+    }
+
+    private static Tensor squares(Tape tape, Tensor x) {
+        return ReduceOperation.apply(
+                tape,
+                Reduction.SUM_OF_SQUARES,
+                ReshapeOperation.apply(tape, x, Math.toIntExact(x.size())),
+                0);
+    }
+
+    @Test
     void whatAGradientStartsFromIsOnlyRead() {
         try (var rig = Rig.cpu(1)) {
             double[] seed = Rig.gaussian(3, 6);

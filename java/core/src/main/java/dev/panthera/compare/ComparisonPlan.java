@@ -36,7 +36,9 @@ public record ComparisonPlan(
     private static final int LONGEST = 1 << 20;
 
     public ComparisonPlan {
-        mixers = Collections.unmodifiableMap(new LinkedHashMap<>(mixers));
+        Map<String, MixerConfig> marked = new LinkedHashMap<>();
+        mixers.forEach((label, mixer) -> marked.put(Mixers.marked(label, mixer), mixer));
+        mixers = Collections.unmodifiableMap(marked);
         learningRates = List.copyOf(learningRates);
         lengths = List.copyOf(lengths);
         UserException.require(

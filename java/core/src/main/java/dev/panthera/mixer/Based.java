@@ -188,10 +188,7 @@ public record Based(
     /** Keeps the sums over the positions so far. A map that depends on the sequences' length takes the state's capacity for it. */
     @Override
     public Tensor extend(Tape tape, Tensor x, DecodeState state) {
-        if (!causal) {
-            throw new UnsupportedOperationException(
-                    "linear attention to all positions sees the future: it cannot decode");
-        }
+        requireCausal();
         var span = new FeatureMap.Span(state.position(), state.capacity());
         Tensor q = projected(tape, queries, x, span);
         Tensor k = projected(tape, keys, x, span);

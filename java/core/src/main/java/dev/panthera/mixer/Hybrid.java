@@ -29,9 +29,29 @@ public record Hybrid(Mixer mixer) implements Mixer {
         }
 
         @Override
+        public boolean causal() {
+            return configs.stream().allMatch(MixerConfig::causal);
+        }
+
+        @Override
+        public boolean needsTokens() {
+            return configs.stream().anyMatch(MixerConfig::needsTokens);
+        }
+
+        @Override
         public Hybrid build(Layer layer, Init init) {
             return new Hybrid(configs.get(layer.index() % configs.size()).build(layer, init));
         }
+    }
+
+    @Override
+    public Mixer withTokens(Tensor ids) {
+        return mixer.withTokens(ids);
+    }
+
+    @Override
+    public boolean causal() {
+        return mixer.causal();
     }
 
     @Override

@@ -15,6 +15,19 @@ public interface MixerConfig {
      */
     default void check(int width) {}
 
+    /**
+     * Whether output t depends on inputs up to t only. One that looks ahead computes what was published, for comparison with it;
+     * its recall is no measure of what it could generate, so every table and figure says that it is not causal.
+     */
+    default boolean causal() {
+        return true;
+    }
+
+    /** Whether the mixer looks at the tokens themselves, which models of vectors do not have. */
+    default boolean needsTokens() {
+        return false;
+    }
+
     /** Whether a model of this mixer alone cannot tell positions apart unless it learns an embedding of them. */
     default boolean needsPositions() {
         return false;

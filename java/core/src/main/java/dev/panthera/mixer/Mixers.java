@@ -76,7 +76,15 @@ public final class Mixers {
                             "RWKV-4's channel mix: squared ReLUs with a gate, of a position and the one before",
                             new Rwkv4ChannelMix.Config(4));
 
+    /** Behind the label of a mixer that looks ahead. */
+    public static final String NON_CAUSAL = " (non-causal)";
+
     private Mixers() {}
+
+    /** A label as tables and figures show it: with a mark if the mixer looks ahead. */
+    public static String marked(String label, MixerConfig mixer) {
+        return mixer.causal() || label.endsWith(NON_CAUSAL) ? label : label + NON_CAUSAL;
+    }
 
     private static MixerConfig shortConv() {
         return new BaseConv.Config(List.of(3), ConvMethod.AUTO);

@@ -44,7 +44,7 @@ public record Backbone(
      * @return {@code (batch, length, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids) {
-        return transform(tape, embeddings.forward(tape, ids));
+        return run(tape, new Block.State(embeddings.forward(tape, ids), null, ids), null);
     }
 
     /**
@@ -55,20 +55,24 @@ public record Backbone(
      * @return {@code (1, count, channels)}
      */
     public Tensor forward(Tape tape, Tensor ids, Tensor neededRows) {
-        return transform(tape, embeddings.forward(tape, ids), neededRows);
+        return needed(tape, new Block.State(embeddings.forward(tape, ids), null, ids), neededRows);
     }
 
     /** {@link #forward(Tape, Tensor)} without the embeddings: vectors {@code (batch, length, channels)} to the same shape. */
     public Tensor transform(Tape tape, Tensor x) {
-        return run(tape, x, null);
+        return run(tape, new Block.State(x, null, null), null);
     }
 
     /** The rows of {@link #transform(Tape, Tensor)} that are needed, as in {@link #forward(Tape, Tensor, Tensor)}. */
     public Tensor transform(Tape tape, Tensor x, Tensor neededRows) {
+        return needed(tape, new Block.State(x, null, null), neededRows);
+    }
+
+    private Tensor needed(Tape tape, Block.State state, Tensor neededRows) {
         if (finalDropout.probability() == 0) {
-            return run(tape, x, neededRows);
+            return run(tape, state, neededRows);
         }
-        return GatherRowsOperation.apply(tape, run(tape, x, null), neededRows);
+        return GatherRowsOperation.apply(tape, run(tape, state, null), neededRows);
     }
 
     /** As {@link SequenceModel#stateBytes}. */
@@ -85,8 +89,8 @@ public record Backbone(
         return BYTES_PER_NUMBER * layers.stream().mapToLong(numbers).sum();
     }
 
-    private Tensor run(Tape tape, Tensor x, @Nullable Tensor neededRows) {
-        var state = new Block.State(x, null);
+    private Tensor run(Tape tape, Block.State first, @Nullable Tensor neededRows) {
+        var state = first;
         for (Block block : layers) {
             state = block.forward(tape, state, block == layers.getLast() ? neededRows : null);
         }
@@ -103,7 +107,7 @@ public record Backbone(
      */
     public Tensor extend(Tape tape, Tensor ids, DecodeState kept) {
         Tensor embedded = embeddings.forward(tape, ids, kept.position());
-        var state = new Block.State(embedded, null);
+        var state = new Block.State(embedded, null, ids);
         for (int i = 0; i < layers.size(); i++) {
             state = layers.get(i).extend(tape, state, kept.part("layers." + i));
         }

@@ -15,8 +15,24 @@ import org.jspecify.annotations.Nullable;
  */
 public sealed interface Block extends Parameterized permits TransformerBlock, MambaBlock {
 
-    /** The pair that blocks pass on; residual is null in front of the first block. */
-    record State(Tensor hidden, @Nullable Tensor residual) {}
+    /**
+     * What blocks pass on: the pair, and the tokens for mixers that look at them.
+     *
+     * @param residual null in front of the first block
+     * @param ids int32 {@code (batch, length)}, of all positions even where the pair has the needed ones; null in a model of vectors
+     */
+    record State(Tensor hidden, @Nullable Tensor residual, @Nullable Tensor ids) {
+
+        /** A pair behind this one. */
+        State next(Tensor newHidden, Tensor newResidual) {
+            return new State(newHidden, newResidual, ids);
+        }
+
+        /** The mixer with the tokens, if there are any. */
+        Mixer with(Mixer mixer) {
+            return ids == null ? mixer : mixer.withTokens(ids);
+        }
+    }
 
     /** The block that a model has at that layer. */
     static Block of(ModelConfig config, Layer layer, Init init) {

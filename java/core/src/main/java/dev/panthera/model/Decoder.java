@@ -34,7 +34,7 @@ public final class Decoder implements AutoCloseable {
      * @param stream where it computes; stays open
      * @param batch sequences, which go on together
      * @param capacity the most tokens of a sequence, prompt included
-     * @throws UserException if the model has fewer positions than that
+     * @throws UserException if the model has fewer positions than that, or a mixer that is not causal
      */
     public Decoder(LanguageModel model, DeviceStream stream, int batch, int capacity) {
         UserException.require(
@@ -42,6 +42,7 @@ public final class Decoder implements AutoCloseable {
                 "%d sequences of up to %d tokens: decoding needs at least one of each",
                 batch,
                 capacity);
+        model.backbone().layers().forEach(block -> block.sequenceMixer().requireCausal());
         Embedding positions = model.backbone().embeddings().positionEmbeddings();
         UserException.require(
                 positions == null || capacity <= positions.weight().size(0),

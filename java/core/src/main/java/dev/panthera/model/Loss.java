@@ -22,13 +22,17 @@ public enum Loss {
      */
     public record Evaluated(Tensor rowLoss, Tensor answers) {}
 
-    /** The loss of a batch, a scalar; 0 if it has no label. */
+    /** The loss of a batch, a scalar, with what layers added to it; without labels these alone. */
     public Tensor mean(Tape tape, SequenceModel model, LabelledBatch batch) {
         return mean(tape, model, model.hidden(tape, batch.inputs(), batch.rows()), batch);
     }
 
     /** The loss of a batch, whatever its inputs, from the vectors that the model has at its labelled positions. */
     public Tensor mean(Tape tape, SequenceModel model, Tensor hidden, LabelledBatch batch) {
+        return tape.withAuxiliaryLosses(ofLabels(tape, model, hidden, batch));
+    }
+
+    private Tensor ofLabels(Tape tape, SequenceModel model, Tensor hidden, LabelledBatch batch) {
         return switch (this) {
             case CROSS_ENTROPY, CROSS_ENTROPY_EMBEDDINGS ->
                     crossEntropy(tape, model, hidden, batch).loss();

@@ -32,19 +32,21 @@ public record MambaBlock(@StateName("mixer") Mixer sequenceMixer, Norm norm) imp
     @Override
     public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
         var sum = norm.addAndApply(tape, state.hidden(), state.residual());
+        Mixer mixer = state.with(sequenceMixer);
         if (neededRows == null) {
-            return new State(sequenceMixer.forward(tape, sum.normalised()), sum.sum());
+            return state.next(mixer.forward(tape, sum.normalised()), sum.sum());
         }
-        return new State(
-                sequenceMixer.forwardRows(tape, sum.normalised(), neededRows),
+        return state.next(
+                mixer.forwardRows(tape, sum.normalised(), neededRows),
                 GatherRowsOperation.apply(tape, sum.sum(), neededRows));
     }
 
     @Override
     public State extend(Tape tape, State state, DecodeState kept) {
         var sum = norm.addAndApply(tape, state.hidden(), state.residual());
-        return new State(
-                sequenceMixer.extend(tape, sum.normalised(), kept.part("mixer")), sum.sum());
+        return state.next(
+                state.with(sequenceMixer).extend(tape, sum.normalised(), kept.part("mixer")),
+                sum.sum());
     }
 
     @Override

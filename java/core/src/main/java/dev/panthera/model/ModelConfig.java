@@ -92,6 +92,9 @@ public record ModelConfig(
         requireProbability("residual dropout", residualDropout);
         requireProbability("drop path", dropPath);
         sequenceMixer.check(width);
+        UserException.require(
+                !continuous || !sequenceMixer.needsTokens(),
+                "the mixer looks at tokens, and this task's inputs are vectors; choose another mixer or task");
         block = block.with(sequenceMixer);
     }
 

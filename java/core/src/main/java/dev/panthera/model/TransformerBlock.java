@@ -46,26 +46,28 @@ public record TransformerBlock(
     public State forward(Tape tape, State state, @Nullable Tensor neededRows) {
         if (neededRows != null && !stateMixer.isPerPosition()) {
             State all = forward(tape, state, null);
-            return new State(
+            return state.next(
                     GatherRowsOperation.apply(tape, all.hidden(), neededRows),
                     GatherRowsOperation.apply(tape, all.residual(), neededRows));
         }
         var first = norm1.addAndApply(tape, drop1.apply(tape, state.hidden()), state.residual());
-        Tensor mixed = mix(tape, first.normalised(), neededRows);
+        Tensor mixed = mix(tape, state.with(sequenceMixer), first.normalised(), neededRows);
         Tensor residual =
                 neededRows == null
                         ? first.sum()
                         : GatherRowsOperation.apply(tape, first.sum(), neededRows);
         var second = norm2.addAndApply(tape, mixed, residual);
-        return new State(stateMixer.forward(tape, second.normalised()), second.sum());
+        return state.next(stateMixer.forward(tape, second.normalised()), second.sum());
     }
 
     @Override
     public State extend(Tape tape, State state, DecodeState kept) {
         var first = norm1.addAndApply(tape, state.hidden(), state.residual());
-        Tensor mixed = sequenceMixer.extend(tape, first.normalised(), kept.part("sequence_mixer"));
+        Tensor mixed =
+                state.with(sequenceMixer)
+                        .extend(tape, first.normalised(), kept.part("sequence_mixer"));
         var second = norm2.addAndApply(tape, mixed, first.sum());
-        return new State(
+        return state.next(
                 stateMixer.extend(tape, second.normalised(), kept.part("state_mixer")),
                 second.sum());
     }
@@ -76,14 +78,14 @@ public record TransformerBlock(
     }
 
     /** Dropout draws by the place of a row, so where there is any it comes before rows are left out. */
-    private Tensor mix(Tape tape, Tensor x, @Nullable Tensor neededRows) {
+    private Tensor mix(Tape tape, Mixer mixer, Tensor x, @Nullable Tensor neededRows) {
         if (neededRows == null) {
-            return drop2.apply(tape, sequenceMixer.forward(tape, x));
+            return drop2.apply(tape, mixer.forward(tape, x));
         }
         if (!drop2.isActive(tape)) {
-            return sequenceMixer.forwardRows(tape, x, neededRows);
+            return mixer.forwardRows(tape, x, neededRows);
         }
-        Tensor mixed = drop2.apply(tape, sequenceMixer.forward(tape, x));
+        Tensor mixed = drop2.apply(tape, mixer.forward(tape, x));
         return GatherRowsOperation.apply(tape, mixed, neededRows);
     }
 }

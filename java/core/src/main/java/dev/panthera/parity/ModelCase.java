@@ -36,7 +36,7 @@ final class ModelCase implements ParityCase {
             Golden golden, Workbench bench, Comparison comparison, Backbone backbone, Tensor ids) {
         Tape tape = bench.tape();
         tape.begin(Tape.Mode.EVALUATION);
-        var state = new Block.State(backbone.embeddings().forward(tape, ids), null);
+        var state = new Block.State(backbone.embeddings().forward(tape, ids), null, ids);
         comparison.output("embeddings", bench.values(state.hidden()));
         for (int i = 0; i < backbone.layers().size(); i++) {
             state = backbone.layers().get(i).forward(tape, state);

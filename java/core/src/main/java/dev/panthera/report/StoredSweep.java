@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.mixer.Mixers;
 import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.train.EpochReport;
@@ -54,7 +55,7 @@ public final class StoredSweep {
         JsonNode train = config.at("/data/train");
         return new ReportTrial(
                 trial.id(),
-                trial.factors().getOrDefault("mixer", mixer(config.at("/model/mixer"))),
+                trial.factors().getOrDefault("mixer", label(config.at("/model/mixer"))),
                 config.at("/model/d_model").asInt(0),
                 largest(train, "length"),
                 largest(train, "pairs"),
@@ -72,6 +73,12 @@ public final class StoredSweep {
                 trial.tokensPerSecond(),
                 trial.message(),
                 trial.config());
+    }
+
+    private static String label(JsonNode config) {
+        boolean causal =
+                config.findValues("causal").stream().allMatch(option -> option.asBoolean(true));
+        return mixer(config) + (causal ? "" : Mixers.NON_CAUSAL);
     }
 
     /** The mixer's name; a hybrid is called after its last mixer, which recalls what a convolution before it has joined. */

@@ -1,6 +1,7 @@
 package dev.panthera.sweep;
 
 import dev.panthera.UserException;
+import dev.panthera.mixer.Mixers;
 import dev.panthera.train.TrainConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -63,6 +64,8 @@ public record Grid(List<Trial> trials, Map<String, Integer> unavailable) {
             Function<List<Level>, TrainConfig> config) {
         try {
             TrainConfig complete = config.apply(levels);
+            labels.computeIfPresent(
+                    "mixer", (factor, label) -> Mixers.marked(label, complete.model().mixer()));
             return new Trial(TrialIdentity.of(complete), labels, complete);
         } catch (UserException impossible) {
             throw new UserException(

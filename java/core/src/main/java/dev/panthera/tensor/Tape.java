@@ -39,6 +39,8 @@ public final class Tape {
     /** What the operation whose backward runs has asked {@link #addGradient} for; filled while checking only. */
     private final List<DeviceBuffer> addedGradients = new ArrayList<>();
 
+    private final List<Tensor> auxiliaryLosses = new ArrayList<>();
+
     private Mode mode = Mode.EVALUATION;
     private boolean checking;
     private @Nullable StepProfile profile;
@@ -177,6 +179,29 @@ public final class Tape {
     }
 
     /**
+     * Adds a scalar to what training minimises, such as a penalty on what a layer computes; nothing outside of training. What
+     * {@link #withAuxiliaryLosses} returns has it.
+     */
+    public void addAuxiliaryLoss(Tensor loss) {
+        if (loss.size() != 1) {
+            throw new IllegalArgumentException(loss + " is no scalar: a loss is one value");
+        }
+        if (training()) {
+            auxiliaryLosses.add(loss);
+        }
+    }
+
+    /** The sum of a loss and of all that {@link #addAuxiliaryLoss} was given since {@link #begin} or the last call of this. */
+    public Tensor withAuxiliaryLosses(Tensor loss) {
+        Tensor sum = loss;
+        for (Tensor auxiliary : auxiliaryLosses) {
+            sum = ArithmeticOperation.apply(this, ArithmeticKind.ADD, sum, auxiliary);
+        }
+        auxiliaryLosses.clear();
+        return sum;
+    }
+
+    /**
      * Back-propagates from a scalar: adds to every parameter's gradient that of {@code loss}, and gives the step's tensors
      * back on the way.
      *
@@ -257,6 +282,7 @@ public final class Tape {
         }
         operations.clear();
         addedGradients.clear();
+        auxiliaryLosses.clear();
         root = null;
         arena.freeAll();
     }
