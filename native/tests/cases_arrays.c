@@ -192,7 +192,63 @@ static pan_status invoke_cumulative_sum(pan_stream *stream, const void *desc, vo
             FIELD(pan_cumulative_sum_desc, inner, FIELD_SIZE)                                                     \
     }
 
-enum { MATMUL, STRIDED_COPY, CUMULATIVE_SUM, END };
+/* ---- cumulative log-sum-exp ---- */
+
+/* The gradient's reference has a sum for each entry. */
+static pan_cumulative_log_sum_exp_desc *log_sum_exp_desc(call *call, int variant) {
+    pan_cumulative_log_sum_exp_desc *desc = DESC(call, pan_cumulative_log_sum_exp_desc);
+    const int64_t count = ragged(variant, 0), inner = variant % 3 == 0 ? 1 : at_most(ragged(variant, 1), 20000 / count);
+    *desc = (pan_cumulative_log_sum_exp_desc){.struct_size = sizeof *desc,
+                                              .outer = at_most(ragged(variant, 2), 20000 / (count * inner)),
+                                              .count = count,
+                                              .inner = inner};
+    call->work = 5.0 * (double) (desc->outer * count * inner);
+    return desc;
+}
+
+/* Entries of up to 100, that rise in some variants and fall in others, so that the largest moves or stays. */
+static void prepare_log_sum_exp(call *call, int variant) {
+    const pan_cumulative_log_sum_exp_desc *desc = log_sum_exp_desc(call, variant);
+    const int64_t elements = desc->outer * desc->count * desc->inner;
+    const int x = add_vector(call, "x", INPUT, elements);
+    scale_values(call, x, variant % 2 ? 30.0 : 2.0);
+    double *values = call->blocks[call->views[x].block].values;
+    for (int64_t i = 0; i < elements && variant % 5 < 2; i++) {
+        const double part = (double) (i / desc->inner % desc->count) / (double) desc->count;
+        values[i] = (float) (values[i] + (variant % 5 == 0 ? 40.0 : -40.0) * part);
+    }
+    add_vector(call, "y", OUTPUT, elements);
+}
+
+static pan_status invoke_log_sum_exp(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                     int64_t bytes) {
+    UNUSED_WORKSPACE;
+    return pan_cumulative_log_sum_exp_forward(stream, desc, a[0], a[1]);
+}
+
+static void prepare_log_sum_exp_backward(call *call, int variant) {
+    const pan_cumulative_log_sum_exp_desc *desc = log_sum_exp_desc(call, variant);
+    const int64_t elements = desc->outer * desc->count * desc->inner;
+    relate(call, add_vector(call, "x", INPUT, elements), VALUE_OF, 0);
+    relate(call, add_vector(call, "y", INPUT, elements), VALUE_OF, 1);
+    relate(call, add_vector(call, "dy", INPUT, elements), COTANGENT_OF, 1);
+    relate(call, add_vector(call, "dx", OUTPUT, elements), GRADIENT_OF, 0);
+}
+
+static pan_status invoke_log_sum_exp_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                              int64_t bytes) {
+    UNUSED_WORKSPACE;
+    return pan_cumulative_log_sum_exp_backward(stream, desc, a[0], a[1], a[2], a[3]);
+}
+
+#define LOG_SUM_EXP_FIELDS                                             \
+    {                                                                  \
+        FIELD(pan_cumulative_log_sum_exp_desc, outer, FIELD_SIZE),     \
+            FIELD(pan_cumulative_log_sum_exp_desc, count, FIELD_SIZE), \
+            FIELD(pan_cumulative_log_sum_exp_desc, inner, FIELD_SIZE)  \
+    }
+
+enum { MATMUL, STRIDED_COPY, CUMULATIVE_SUM, LOG_SUM_EXP, LOG_SUM_EXP_BACKWARD, END };
 
 const op_case ARRAY_CASES[] = {
     [MATMUL] = {.op = "matmul",
@@ -219,6 +275,23 @@ const op_case ARRAY_CASES[] = {
                         .aliases = {{1, 0}},
                         .desc_size = sizeof(pan_cumulative_sum_desc),
                         .fields = CUMULATIVE_SUM_FIELDS},
+    [LOG_SUM_EXP] = {.op = "cumulative_log_sum_exp_forward",
+                     .variants = 2 * SIZE_COUNT,
+                     .tolerance = 3e-7,
+                     .prepare = prepare_log_sum_exp,
+                     .invoke = invoke_log_sum_exp,
+                     .aliases = {{1, 0}},
+                     .desc_size = sizeof(pan_cumulative_log_sum_exp_desc),
+                     .fields = LOG_SUM_EXP_FIELDS},
+    [LOG_SUM_EXP_BACKWARD] = {.op = "cumulative_log_sum_exp_backward",
+                              .variants = 2 * SIZE_COUNT,
+                              .tolerance = 1e-6,
+                              .prepare = prepare_log_sum_exp_backward,
+                              .invoke = invoke_log_sum_exp_backward,
+                              .forward = &ARRAY_CASES[LOG_SUM_EXP],
+                              .aliases = {{3, 2}},
+                              .desc_size = sizeof(pan_cumulative_log_sum_exp_desc),
+                              .fields = LOG_SUM_EXP_FIELDS},
     [END] = {0},
 };
 

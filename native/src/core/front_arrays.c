@@ -129,22 +129,55 @@ pan_status pan_strided_copy(pan_stream *stream, const pan_strided_copy_desc *des
     return ops->strided_copy(stream, desc, source, target);
 }
 
+/* Arrays of (outer, count, inner); their bytes go to `bytes`. */
+static pan_status check_middle_dimension(const char *op, int64_t outer, int64_t count, int64_t inner, int64_t element,
+                                         int64_t *bytes) {
+    PAN_TRY(pan_check_size(op, "outer", outer));
+    PAN_TRY(pan_check_size(op, "count", count));
+    PAN_TRY(pan_check_size(op, "inner", inner));
+    const int64_t rows = pan_product(outer, count, 1);
+    if (rows < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of x overflows", op);
+    }
+    PAN_TRY(pan_check_extent(op, "x", rows, inner));
+    *bytes = rows * inner * element;
+    return PAN_OK;
+}
+
 pan_status pan_cumulative_sum(pan_stream *stream, const pan_cumulative_sum_desc *desc, const void *x, void *y) {
     PAN_FRONT(cumulative_sum)
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
     PAN_TRY(pan_check_kind(op, "reverse", desc->reverse, 2));
     PAN_TRY(pan_check_reserved(op, desc->reserved));
-    PAN_TRY(pan_check_size(op, "outer", desc->outer));
-    PAN_TRY(pan_check_size(op, "count", desc->count));
-    PAN_TRY(pan_check_size(op, "inner", desc->inner));
-    int64_t rows = pan_product(desc->outer, desc->count, 1);
-    if (rows < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of x overflows", op);
-    }
-    PAN_TRY(pan_check_extent(op, "x", rows, desc->inner));
-    int64_t element = pan_element_bytes(desc->dtype);
-    int64_t bytes = rows * desc->inner * element;
+    const int64_t element = pan_element_bytes(desc->dtype);
+    int64_t bytes = 0;
+    PAN_TRY(check_middle_dimension(op, desc->outer, desc->count, desc->inner, element, &bytes));
     const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->cumulative_sum(stream, desc, x, y);
+}
+
+pan_status pan_cumulative_log_sum_exp_forward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc,
+                                              const void *x, void *y) {
+    PAN_FRONT(cumulative_log_sum_exp_forward)
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    const int64_t element = pan_element_bytes(desc->dtype);
+    int64_t bytes = 0;
+    PAN_TRY(check_middle_dimension(op, desc->outer, desc->count, desc->inner, element, &bytes));
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes, "x")};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->cumulative_log_sum_exp_forward(stream, desc, x, y);
+}
+
+pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cumulative_log_sum_exp_desc *desc,
+                                               const void *x, const void *y, const void *dy, void *dx) {
+    PAN_FRONT(cumulative_log_sum_exp_backward)
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    const int64_t element = pan_element_bytes(desc->dtype);
+    int64_t bytes = 0;
+    PAN_TRY(check_middle_dimension(op, desc->outer, desc->count, desc->inner, element, &bytes));
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_INPUT(y, bytes), PAN_INPUT(dy, bytes),
+                                PAN_OUTPUT(dx, bytes, "dy")};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->cumulative_log_sum_exp_backward(stream, desc, x, y, dy, dx);
 }
