@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.panthera.testing.EveryBackend;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 
@@ -71,6 +72,34 @@ class ArrayKernelExamplesTest {
             assertThat(f.read(y)).containsExactly(1, 10, 3, 30, 6, 60);
             kernel.reversed().apply(f.stream, x, x);
             assertThat(f.read(x)).containsExactly(6, 60, 5, 50, 3, 30);
+        }
+    }
+
+    /** Of entries that no exponential could hold, beside a sequence whose first entries weigh nothing. */
+    @ParameterizedTest
+    @EveryBackend
+    void sumsOfExponentialsAreKeptByTheirLogarithms(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var kernel = new CumulativeLogSumExpKernel(1, 3, 2);
+            double none = Double.NEGATIVE_INFINITY;
+            var x = f.of(1000.0, none, 1000 + Math.log(3), 5, none, 5);
+            var y = f.empty(6);
+            kernel.forward(f.stream, x, y);
+            assertThat(f.read(y)[1]).isEqualTo(none);
+            KernelExamplesTest.assertClose(
+                    Arrays.copyOfRange(f.read(y), 2, 6),
+                    1000 + Math.log(4),
+                    5,
+                    1000 + Math.log(4),
+                    5 + Math.log(2));
+            var dy = f.of(1.0, 1, 1, 1, 1, 1);
+            kernel.backward(f.stream, x, y, dy, dy);
+            double[] dx = f.read(dy);
+            assertThat(dx[1]).isZero();
+            assertThat(dx[4]).isZero();
+            double[] others = {dx[0], dx[2], dx[3], dx[5]};
+            /* The backend's own rounding of 1000 + log 3 is in these weights. */
+            assertThat(others).usingComparatorWithPrecision(2e-4).containsExactly(1.5, 1.5, 1.5, 0.5);
         }
     }
 

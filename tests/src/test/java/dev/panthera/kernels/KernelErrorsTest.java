@@ -111,6 +111,13 @@ class KernelErrorsTest {
                     a ->
                             new CumulativeSumKernel(a.bits() % 2 == 0, a.size(), a.size(), a.size())
                                     .apply(a.stream, a.reals(), a.reals()),
+                    a ->
+                            new CumulativeLogSumExpKernel(a.size(), a.size(), a.size())
+                                    .forward(a.stream, a.reals(), a.reals()),
+                    a ->
+                            new CumulativeLogSumExpKernel(a.size(), a.size(), a.size())
+                                    .backward(
+                                            a.stream, a.reals(), a.reals(), a.reals(), a.reals()),
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())

@@ -2,6 +2,7 @@ package dev.panthera.tensor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.kernels.Activation;
 import dev.panthera.kernels.ArithmeticKind;
@@ -220,6 +221,27 @@ class ArrayOperationsTest {
             assertThatThrownBy(() -> CumulativeSumOperation.apply(rig.tape(), x, 4))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("dimension 4");
+        }
+    }
+
+    @Test
+    void cumulativeLogSumsPassTheSharesOfTheirEntries() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, SHAPE);
+            double[] from = rig.values(x);
+            double[] y = forward(rig, tape -> CumulativeLogSumExpOperation.apply(tape, x, -2));
+            for (int i = 0; i < y.length; i++) {
+                double before = i / 5 % 4 == 0 ? 0 : Math.exp(y[i - 5]);
+                assertThat(y[i]).isCloseTo(Math.log(before + Math.exp(from[i])), within(1e-12));
+            }
+            for (int dimension = 0; dimension < 4; dimension++) {
+                int along = dimension;
+                Gradients.check(
+                        rig, List.of(x), tape -> CumulativeLogSumExpOperation.apply(tape, x, along));
+            }
+            assertThatThrownBy(() -> CumulativeLogSumExpOperation.apply(rig.tape(), x, -5))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("dimension -5");
         }
     }
 
