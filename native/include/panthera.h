@@ -831,7 +831,8 @@ typedef struct pan_sparse_attention_desc {
     int64_t batch;
     int64_t heads;    /**< of queries */
     int64_t kv_heads; /**< of keys and values; divides heads: query head h has those of h / (heads / kv_heads) */
-    int64_t length;
+    int64_t length;   /**< of queries */
+    int64_t first;    /**< position of the first query, 0 but for decoding; keys and values have first + length rows */
     int64_t head_dim;
     int64_t window;        /**< the last positions that a query sees, its own included; 0: none by this */
     int64_t globals;       /**< the first positions, which all see; 0: none by this */
@@ -847,11 +848,13 @@ PAN_API pan_status pan_sparse_attention_forward_workspace_size(pan_stream *strea
 
 /**
  * Causal attention over few keys: a query sees the last positions, the first ones and listed blocks, each position once.
+ * Here t is a position, that of query t - first.
  *
  *     S(t) = { s <= t : t - s < window, or s < globals, or s in a listed block of t }
  *     o[t] = sum_{s in S(t)} exp(scale * q[t] . k[s] - lse[t]) v[s]      lse[t] = log sum_{s in S(t)} exp(scale * q[t] . k[s])
  *
- * q, o    (batch, length, heads, head_dim) of dtype; k, v (batch, length, kv_heads, head_dim); may interleave in one array
+ * q, o    (batch, length, heads, head_dim) of dtype; k, v (batch, first + length, kv_heads, head_dim); may interleave in
+ *         one array where first is 0
  * blocks  as desc.lists says; NULL exactly if it has no slots. Out of range: PAN_INVALID_ARGUMENT on the CPU, before any
  *         work; on CUDA reported by pan_stream_synchronize(), and what is written is unspecified.
  * lse     (batch, heads, length) f32
@@ -866,8 +869,8 @@ PAN_API pan_status pan_sparse_attention_backward_workspace_size(pan_stream *stre
                                                                 const pan_sparse_attention_desc *desc, int64_t *bytes);
 
 /**
- * Gradient of pan_sparse_attention_forward by recomputation from lse. With p[t,s] = exp(scale * q[t] . k[s] - lse[t]) and
- * D[t] = do[t] . o[t],
+ * Gradient of pan_sparse_attention_forward where first is 0, by recomputation from lse. With
+ * p[t,s] = exp(scale * q[t] . k[s] - lse[t]) and D[t] = do[t] . o[t],
  *
  *     dv[s] = sum_t p[t,s] do[t]      dp[t,s] = p[t,s] (do[t] . v[s] - D[t] + dlse[t])
  *     dq[t] = scale * sum_s dp[t,s] k[s]      dk[s] = scale * sum_t dp[t,s] q[t]
@@ -927,9 +930,10 @@ typedef struct pan_pooled_attention_desc {
     int64_t heads;    /**< of queries */
     int64_t kv_heads; /**< of keys and values; divides heads: query head h has those of h / (heads / kv_heads) */
     int64_t length;   /**< of queries */
+    int64_t first;    /**< position of the first query, 0 but for decoding */
     int64_t head_dim;
     int64_t always;           /**< leading keys that all queries see, without bias */
-    int64_t blocks;           /**< keys behind those, one for each block; at most length / block_size */
+    int64_t blocks;           /**< keys behind those, one for each block; at most (first + length) / block_size */
     int64_t block_size;       /**< positions of a block */
     pan_block_lists excluded; /**< blocks that a query does not see; its block_size is that above */
     pan_head_layout q;        /**< also of dq; likewise below. Rows of one array must not overlap each other. */
@@ -942,7 +946,8 @@ PAN_API pan_status pan_pooled_attention_forward_workspace_size(pan_stream *strea
                                                                const pan_pooled_attention_desc *desc, int64_t *bytes);
 
 /**
- * Causal attention to one key and value for each block of positions, once the block has ended:
+ * Causal attention to one key and value for each block of positions, once the block has ended. Here t is a position, that
+ * of query t - first.
  *
  *     S(t) = { j < always } and { always + j : (j + 1) * block_size <= t, j not in an excluded block of t }
  *     x[t,j] = scale * q[t] . k[j] (+ bias where j >= always)
@@ -961,7 +966,7 @@ PAN_API pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_po
 PAN_API pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream,
                                                                 const pan_pooled_attention_desc *desc, int64_t *bytes);
 
-/** Gradient of pan_pooled_attention_forward; as pan_sparse_attention_backward. */
+/** Gradient of pan_pooled_attention_forward where first is 0; as pan_sparse_attention_backward. */
 PAN_API pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc,
                                                  const int32_t *excluded, const void *q, const void *k, const void *v,
                                                  const void *o, const float *lse, const void *d_o, const float *d_lse,
@@ -976,9 +981,10 @@ typedef struct pan_block_top_k_desc {
     int64_t batch;
     int64_t heads;    /**< of queries */
     int64_t kv_heads; /**< divides heads; each has one list for all its query heads */
-    int64_t length;
+    int64_t length;   /**< of queries */
+    int64_t first;    /**< position of the first query, 0 but for decoding */
     int64_t head_dim;
-    int64_t blocks;     /**< keys; at most length / block_size */
+    int64_t blocks;     /**< keys; at most (first + length) / block_size */
     int64_t block_size; /**< positions of a block */
     int64_t k;          /**< blocks wanted of each query */
     int32_t own;        /**< 1: a last entry is the block that the query is in, finished or not */
@@ -990,7 +996,8 @@ typedef struct pan_block_top_k_desc {
 PAN_API pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_block_top_k_desc *desc, int64_t *bytes);
 
 /**
- * The blocks whose keys fit a query best, of those that have ended before it:
+ * The blocks whose keys fit a query best, of those that have ended before it. Here t is a position, that of query
+ * t - first.
  *
  *     x[t,j] = scale * mean over the query heads of q[t] . key[j]      (j + 1) * block_size <= t
  *     weight[t,j] = exp(x[t,j]) / (exp(-1000) + sum_i exp(x[t,i]))

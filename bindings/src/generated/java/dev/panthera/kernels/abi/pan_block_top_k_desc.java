@@ -23,6 +23,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t heads;
  *     int64_t kv_heads;
  *     int64_t length;
+ *     int64_t first;
  *     int64_t head_dim;
  *     int64_t blocks;
  *     int64_t block_size;
@@ -49,6 +50,7 @@ public class pan_block_top_k_desc {
         PantheraAbi.C_LONG.withName("heads"),
         PantheraAbi.C_LONG.withName("kv_heads"),
         PantheraAbi.C_LONG.withName("length"),
+        PantheraAbi.C_LONG.withName("first"),
         PantheraAbi.C_LONG.withName("head_dim"),
         PantheraAbi.C_LONG.withName("blocks"),
         PantheraAbi.C_LONG.withName("block_size"),
@@ -416,6 +418,50 @@ public class pan_block_top_k_desc {
      */
     public static void length(MemorySegment struct, long fieldValue) {
         struct.set(length$LAYOUT, length$OFFSET, fieldValue);
+    }
+
+    private static final OfLong first$LAYOUT = (OfLong)$LAYOUT.select(groupElement("first"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static final OfLong first$layout() {
+        return first$LAYOUT;
+    }
+
+    private static final long first$OFFSET = $LAYOUT.byteOffset(groupElement("first"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static final long first$offset() {
+        return first$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static long first(MemorySegment struct) {
+        return struct.get(first$LAYOUT, first$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static void first(MemorySegment struct, long fieldValue) {
+        struct.set(first$LAYOUT, first$OFFSET, fieldValue);
     }
 
     private static final OfLong head_dim$LAYOUT = (OfLong)$LAYOUT.select(groupElement("head_dim"));

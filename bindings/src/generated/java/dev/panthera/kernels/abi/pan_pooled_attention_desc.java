@@ -23,6 +23,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t heads;
  *     int64_t kv_heads;
  *     int64_t length;
+ *     int64_t first;
  *     int64_t head_dim;
  *     int64_t always;
  *     int64_t blocks;
@@ -50,6 +51,7 @@ public class pan_pooled_attention_desc {
         PantheraAbi.C_LONG.withName("heads"),
         PantheraAbi.C_LONG.withName("kv_heads"),
         PantheraAbi.C_LONG.withName("length"),
+        PantheraAbi.C_LONG.withName("first"),
         PantheraAbi.C_LONG.withName("head_dim"),
         PantheraAbi.C_LONG.withName("always"),
         PantheraAbi.C_LONG.withName("blocks"),
@@ -418,6 +420,50 @@ public class pan_pooled_attention_desc {
      */
     public static void length(MemorySegment struct, long fieldValue) {
         struct.set(length$LAYOUT, length$OFFSET, fieldValue);
+    }
+
+    private static final OfLong first$LAYOUT = (OfLong)$LAYOUT.select(groupElement("first"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static final OfLong first$layout() {
+        return first$LAYOUT;
+    }
+
+    private static final long first$OFFSET = $LAYOUT.byteOffset(groupElement("first"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static final long first$offset() {
+        return first$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static long first(MemorySegment struct) {
+        return struct.get(first$LAYOUT, first$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t first
+     * }
+     */
+    public static void first(MemorySegment struct, long fieldValue) {
+        struct.set(first$LAYOUT, first$OFFSET, fieldValue);
     }
 
     private static final OfLong head_dim$LAYOUT = (OfLong)$LAYOUT.select(groupElement("head_dim"));
