@@ -1,4 +1,4 @@
-/* Cases of the products, copies and sums that take arrays of any kind. */
+/* Cases of the products, copies, sums and systems of equations that take arrays of any kind. */
 #include <math.h>
 
 #include "cases.h"
@@ -248,7 +248,73 @@ static pan_status invoke_log_sum_exp_backward(pan_stream *stream, const void *de
             FIELD(pan_cumulative_log_sum_exp_desc, inner, FIELD_SIZE)  \
     }
 
-enum { MATMUL, STRIDED_COPY, CUMULATIVE_SUM, LOG_SUM_EXP, LOG_SUM_EXP_BACKWARD, END };
+/* ---- triangular systems ---- */
+
+static pan_triangular_solve_desc *solve_desc(call *call, int variant) {
+    pan_triangular_solve_desc *desc = DESC(call, pan_triangular_solve_desc);
+    const int64_t size = ragged(variant, 0), most = 4000000 / (size * size);
+    const int64_t columns = at_most(ragged(variant, 1), most);
+    *desc = (pan_triangular_solve_desc){.struct_size = sizeof *desc,
+                                        .batch = at_most(ragged(variant, 2), most / columns),
+                                        .size = size,
+                                        .columns = columns};
+    call->work = (double) (desc->batch * columns * size * size);
+    return desc;
+}
+
+static void prepare_solve(call *call, int variant) {
+    const pan_triangular_solve_desc *desc = solve_desc(call, variant);
+    const int64_t vectors = desc->batch * desc->size * desc->columns;
+    const int a = add_vector(call, "a", INPUT, desc->batch * desc->size * desc->size);
+    double *values = call->blocks[call->views[a].block].values;
+    for (int64_t i = 0; i < desc->batch * desc->size * desc->size; i++) {
+        const int64_t row = i / desc->size % desc->size, column = i % desc->size;
+        const double diagonal = values[i] < 0.0 ? values[i] - 1.0 : values[i] + 1.0;
+        /* Nobody reads what is above the diagonal. */
+        values[i] =
+            column > row ? (double) NAN : (float) (column == row ? diagonal : values[i] / sqrt((double) desc->size));
+    }
+    add_vector(call, "b", INPUT, vectors);
+    add_vector(call, "x", OUTPUT, vectors);
+}
+
+static pan_status invoke_solve(pan_stream *stream, const void *desc, void *const *a, void *workspace, int64_t bytes) {
+    UNUSED_WORKSPACE;
+    return pan_triangular_solve_forward(stream, desc, a[0], a[1], a[2]);
+}
+
+static void prepare_solve_backward(call *call, int variant) {
+    const pan_triangular_solve_desc *desc = solve_desc(call, variant);
+    const int64_t matrices = desc->batch * desc->size * desc->size, vectors = desc->batch * desc->size * desc->columns;
+    relate(call, add_vector(call, "a", INPUT, matrices), VALUE_OF, 0);
+    relate(call, add_vector(call, "x", INPUT, vectors), VALUE_OF, 2);
+    relate(call, add_vector(call, "dx", INPUT, vectors), COTANGENT_OF, 2);
+    relate(call, add_vector(call, "da", OUTPUT, matrices), GRADIENT_OF, 0);
+    relate(call, add_vector(call, "db", OUTPUT, vectors), GRADIENT_OF, 1);
+}
+
+static pan_status invoke_solve_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                        int64_t bytes) {
+    UNUSED_WORKSPACE;
+    return pan_triangular_solve_backward(stream, desc, a[0], a[1], a[2], a[3], a[4]);
+}
+
+#define SOLVE_FIELDS                                                                                             \
+    {                                                                                                            \
+        FIELD(pan_triangular_solve_desc, batch, FIELD_SIZE), FIELD(pan_triangular_solve_desc, size, FIELD_SIZE), \
+            FIELD(pan_triangular_solve_desc, columns, FIELD_SIZE)                                                \
+    }
+
+enum {
+    MATMUL,
+    STRIDED_COPY,
+    CUMULATIVE_SUM,
+    LOG_SUM_EXP,
+    LOG_SUM_EXP_BACKWARD,
+    TRIANGULAR_SOLVE,
+    TRIANGULAR_SOLVE_BACKWARD,
+    END
+};
 
 const op_case ARRAY_CASES[] = {
     [MATMUL] = {.op = "matmul",
@@ -292,6 +358,23 @@ const op_case ARRAY_CASES[] = {
                               .aliases = {{3, 2}},
                               .desc_size = sizeof(pan_cumulative_log_sum_exp_desc),
                               .fields = LOG_SUM_EXP_FIELDS},
+    [TRIANGULAR_SOLVE] = {.op = "triangular_solve_forward",
+                          .variants = 2 * SIZE_COUNT,
+                          .tolerance = 3e-6,
+                          .prepare = prepare_solve,
+                          .invoke = invoke_solve,
+                          .aliases = {{2, 1}},
+                          .desc_size = sizeof(pan_triangular_solve_desc),
+                          .fields = SOLVE_FIELDS},
+    [TRIANGULAR_SOLVE_BACKWARD] = {.op = "triangular_solve_backward",
+                                   .variants = 2 * SIZE_COUNT,
+                                   .tolerance = 3e-6,
+                                   .prepare = prepare_solve_backward,
+                                   .invoke = invoke_solve_backward,
+                                   .forward = &ARRAY_CASES[TRIANGULAR_SOLVE],
+                                   .aliases = {{4, 2}},
+                                   .desc_size = sizeof(pan_triangular_solve_desc),
+                                   .fields = SOLVE_FIELDS},
     [END] = {0},
 };
 

@@ -404,6 +404,7 @@ int main(void) {
             check_short_conv_begin(target, taps);
         }
         check_elements(target);
+        check_sums_and_systems(target);
     }
     close_targets(targets, count);
     return report();

@@ -11,5 +11,7 @@ bool all_finite(const float *values, int64_t count);
 
 /* Everything that test_edges_elements.c has. */
 void check_elements(const target *target);
+/* Everything that test_edges_arrays.c has. */
+void check_sums_and_systems(const target *target);
 
 #endif

@@ -1,4 +1,5 @@
-/* Values at the edge of what works element by element or along a sequence: functions, filters, sums, shifts and scans. */
+/* Values at the edge of what works element by element or along a sequence: functions, filters, reductions, shifts and
+ * scans. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,87 +320,6 @@ static void check_larger(const target *target) {
     }
 }
 
-/* A NaN and what comes after it are NaN; no bit of an earlier sum changes, nor of its neighbours'. */
-static void check_cumulative_sum(const target *target, int64_t inner) {
-    enum { ENTRIES = 90, SUMS = 38, N = ENTRIES * SUMS, BAD = 40 };
-    struct {
-        float x[N], y[N];
-    } clean, h, *d;
-    for (int32_t reverse = 0; reverse < 2; reverse++) {
-        pan_cumulative_sum_desc desc = {.struct_size = sizeof desc,
-                                        .dtype = PAN_F32,
-                                        .reverse = reverse,
-                                        .outer = SUMS / inner,
-                                        .count = ENTRIES,
-                                        .inner = inner};
-        fill(clean.x, N, 8, 1.0);
-        h = clean;
-        const int64_t at = (desc.outer / 2 * ENTRIES + BAD) * inner + inner / 2;
-        h.x[at] = NAN;
-        d = copy_in(target, &clean, sizeof clean);
-        CHECK_OK(pan_cumulative_sum(target->stream, &desc, d->x, d->y));
-        copy_out(target, d, &clean, sizeof clean);
-        d = copy_in(target, &h, sizeof h);
-        CHECK_OK(pan_cumulative_sum(target->stream, &desc, d->x, d->y));
-        copy_out(target, d, &h, sizeof h);
-        for (int64_t i = 0; i < N; i++) {
-            const int64_t k = i / inner % ENTRIES;
-            const bool same_sum = i % inner == at % inner && i / inner / ENTRIES == at / inner / ENTRIES;
-            const bool reached = same_sum && (reverse ? k <= BAD : k >= BAD);
-            CHECK(reached ? isnan(h.y[i]) : memcmp(&h.y[i], &clean.y[i], sizeof(float)) == 0,
-                  "%s: a NaN at %d of a cumulative sum gives %g at %d", target->name, (int) at, (double) h.y[i],
-                  (int) i);
-        }
-    }
-}
-
-/* Entries of -infinity add nothing, one of infinity is all there is from then on, a NaN reaches what follows, and none of
- * them an earlier bit or another sequence. A gradient passes what is infinite by. */
-static void check_log_sum_exp(const target *target, int64_t inner) {
-    enum { ENTRIES = 90, SUMS = 38, N = ENTRIES * SUMS, FIRST = 3, BAD = 40 };
-    static const float bad[] = {-INFINITY, INFINITY, NAN};
-    struct {
-        float x[N], y[N], dy[N], dx[N];
-    } clean, h, *d;
-    pan_cumulative_log_sum_exp_desc desc = {
-        .struct_size = sizeof desc, .dtype = PAN_F32, .outer = SUMS / inner, .count = ENTRIES, .inner = inner};
-    for (int b = -1; b < COUNT(bad); b++) {
-        fill(h.x, N, 12, 20.0);
-        fill(h.dy, N, 13, 1.0);
-        const int64_t at = (desc.outer / 2 * ENTRIES + BAD) * inner + inner / 2;
-        for (int64_t i = 0; i < N; i++) {
-            h.x[i] = i / inner % ENTRIES < FIRST ? -INFINITY : h.x[i];
-        }
-        h.x[at] = b < 0 ? h.x[at] : bad[b];
-        d = copy_in(target, &h, sizeof h);
-        CHECK_OK(pan_cumulative_log_sum_exp_forward(target->stream, &desc, d->x, d->y));
-        CHECK_OK(pan_cumulative_log_sum_exp_backward(target->stream, &desc, d->x, d->y, d->dy, d->dx));
-        copy_out(target, d, &h, sizeof h);
-        if (b < 0) {
-            clean = h;
-            continue;
-        }
-        for (int64_t i = 0; i < N; i++) {
-            const int64_t k = i / inner % ENTRIES;
-            const bool same_sum = i % inner == at % inner && i / inner / ENTRIES == at / inner / ENTRIES;
-            const bool kept = !same_sum || k < BAD;
-            const bool right = k < FIRST            ? h.y[i] == -INFINITY
-                               : kept               ? memcmp(&h.y[i], &clean.y[i], sizeof(float)) == 0
-                               : bad[b] == INFINITY ? h.y[i] == INFINITY
-                                                    : isnan(h.y[i]) == isnan(bad[b]);
-            CHECK(right, "%s: %g at %d of a cumulative log-sum-exp gives %g at %d", target->name, (double) bad[b],
-                  (int) at, (double) h.y[i], (int) i);
-            const bool nan = same_sum && k >= FIRST && (isnan(bad[b]) || (bad[b] == INFINITY && k == BAD));
-            const bool zero = h.x[i] == -INFINITY || (same_sum && bad[b] == INFINITY && k > BAD);
-            CHECK(nan    ? isnan(h.dx[i])
-                  : zero ? h.dx[i] == 0.0f
-                         : isfinite(h.dx[i]),
-                  "%s: %g at %d of a cumulative log-sum-exp gives a gradient of %g at %d", target->name,
-                  (double) bad[b], (int) at, (double) h.dx[i], (int) i);
-        }
-    }
-}
-
 /* What lies in front of the sequence is left out and not multiplied by zero; a NaN reaches the next position alone. */
 static void check_token_shift(const target *target) {
     enum { B = 2, L = 5, C = 19, N = B * L * C, BAD = (L + 2) * C + 7 };
@@ -512,10 +432,6 @@ void check_elements(const target *target) {
     check_maximum(target, 1);
     check_maximum(target, 19);
     check_larger(target);
-    check_cumulative_sum(target, 1);
-    check_cumulative_sum(target, 38);
-    check_log_sum_exp(target, 1);
-    check_log_sum_exp(target, 38);
     check_token_shift(target);
     check_scan(target, "wkv", run_wkv, 1);
     check_scan(target, "selective_scan", run_selective_scan, SCAN_STATES);

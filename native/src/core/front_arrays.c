@@ -1,4 +1,4 @@
-/* Public functions of the products, copies and sums that take arrays of any kind. */
+/* Public functions of the products, copies, sums and systems of equations that take arrays of any kind. */
 #include "front.h"
 
 /* Matrices of a batch, the stored rows of each `stride` apart. */
@@ -180,4 +180,44 @@ pan_status pan_cumulative_log_sum_exp_backward(pan_stream *stream, const pan_cum
                                 PAN_OUTPUT(dx, bytes, "dy")};
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->cumulative_log_sum_exp_backward(stream, desc, x, y, dy, dx);
+}
+
+/* Their bytes go to `matrices` and `vectors`. */
+static pan_status check_triangular_solve(const char *op, const pan_stream *stream,
+                                         const pan_triangular_solve_desc *desc, int64_t *matrices, int64_t *vectors) {
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_size(op, "batch", desc->batch));
+    PAN_TRY(pan_check_size(op, "size", desc->size));
+    PAN_TRY(pan_check_size(op, "columns", desc->columns));
+    const int64_t rows = pan_product(desc->batch, desc->size, 1);
+    if (rows < 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of a overflows", op);
+    }
+    PAN_TRY(pan_check_extent(op, "a", rows, desc->size));
+    PAN_TRY(pan_check_extent(op, "b", rows, desc->columns));
+    const int64_t element = pan_element_bytes(desc->dtype);
+    *matrices = rows * desc->size * element;
+    *vectors = rows * desc->columns * element;
+    return PAN_OK;
+}
+
+pan_status pan_triangular_solve_forward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a,
+                                        const void *b, void *x) {
+    PAN_FRONT(triangular_solve_forward)
+    int64_t matrices = 0, vectors = 0;
+    PAN_TRY(check_triangular_solve(op, stream, desc, &matrices, &vectors));
+    const pan_array arrays[] = {PAN_INPUT(a, matrices), PAN_INPUT(b, vectors), PAN_OUTPUT(x, vectors, "b")};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
+    return ops->triangular_solve_forward(stream, desc, a, b, x);
+}
+
+pan_status pan_triangular_solve_backward(pan_stream *stream, const pan_triangular_solve_desc *desc, const void *a,
+                                         const void *x, const void *dx, void *da, void *db) {
+    PAN_FRONT(triangular_solve_backward)
+    int64_t matrices = 0, vectors = 0;
+    PAN_TRY(check_triangular_solve(op, stream, desc, &matrices, &vectors));
+    const pan_array arrays[] = {PAN_INPUT(a, matrices), PAN_INPUT(x, vectors), PAN_INPUT(dx, vectors),
+                                PAN_OUTPUT(da, matrices), PAN_OUTPUT(db, vectors, "dx")};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
+    return ops->triangular_solve_backward(stream, desc, a, x, dx, da, db);
 }

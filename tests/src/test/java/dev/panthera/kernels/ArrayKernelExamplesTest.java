@@ -103,6 +103,24 @@ class ArrayKernelExamplesTest {
         }
     }
 
+    /** Of two right-hand sides; the entry above the diagonal is not read. */
+    @ParameterizedTest
+    @EveryBackend
+    void triangularSystemsAreSolvedRowByRow(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var kernel = new TriangularSolveKernel(1, 2, 2);
+            var a = f.of(2.0, Double.NaN, 3, 4);
+            var x = f.empty(4);
+            kernel.forward(f.stream, a, f.of(2.0, 4, 11, 6), x);
+            assertThat(f.read(x)).containsExactly(1, 2, 2, 0);
+            var da = f.empty(4);
+            var db = f.of(1.0, 0, 4, 8);
+            kernel.backward(f.stream, a, x, db, da, db);
+            assertThat(f.read(db)).containsExactly(-1, -3, 1, 2);
+            assertThat(f.read(da)).containsExactly(7, 0, -5, -2);
+        }
+    }
+
     /** By a radian for each position of the first pair, and by a ninth of it for the second. */
     @ParameterizedTest
     @EveryBackend

@@ -118,6 +118,18 @@ class KernelErrorsTest {
                             new CumulativeLogSumExpKernel(a.size(), a.size(), a.size())
                                     .backward(
                                             a.stream, a.reals(), a.reals(), a.reals(), a.reals()),
+                    a ->
+                            new TriangularSolveKernel(a.size(), a.size(), a.size())
+                                    .forward(a.stream, a.reals(), a.reals(), a.reals()),
+                    a ->
+                            new TriangularSolveKernel(a.size(), a.size(), a.size())
+                                    .backward(
+                                            a.stream,
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals(),
+                                            a.reals()),
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())

@@ -245,6 +245,37 @@ class ArrayOperationsTest {
         }
     }
 
+    @Test
+    void solutionsOfTriangularSystemsPassGradients() {
+        try (var rig = Rig.exact()) {
+            double[] entries = Rig.gaussian(5, 2 * 3 * 4 * 4);
+            for (int i = 0; i < entries.length; i++) {
+                entries[i] = i / 4 % 4 == i % 4 ? 1.5 + entries[i] * entries[i] : entries[i];
+            }
+            Tensor a = rig.leaf(entries, 2, 3, 4, 4);
+            Tensor b = input(rig, 2, 3, 4, 5);
+            double[] x = forward(rig, tape -> TriangularSolveOperation.apply(tape, a, b));
+            double[] right = rig.values(b);
+            for (int i = 0; i < right.length; i++) {
+                int system = i / 20;
+                int row = i / 5 % 4;
+                double sum = 0;
+                for (int j = 0; j <= row; j++) {
+                    sum += entries[(system * 4 + row) * 4 + j] * x[(system * 4 + j) * 5 + i % 5];
+                }
+                assertThat(sum).isCloseTo(right[i], within(1e-12));
+            }
+            Gradients.check(
+                    rig, List.of(a, b), tape -> TriangularSolveOperation.apply(tape, a, b));
+            for (int[] bad : new int[][] {{2, 3, 5, 5}, {3, 2, 4, 5}, {3, 4, 5}, {5}}) {
+                Tensor other = input(rig, bad);
+                assertThatThrownBy(() -> TriangularSolveOperation.apply(rig.tape(), a, other))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("expected (..., size, size)");
+            }
+        }
+    }
+
     /** Queries and keys of a packed projection; positions from an offset on are those of a longer sequence. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
