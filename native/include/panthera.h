@@ -785,7 +785,7 @@ PAN_API pan_status pan_selected_attention_forward_workspace_size(pan_stream *str
 /**
  * pan_attention_forward of the chosen queries alone, which see all positions up to their own, or those of the window.
  *
- * desc    queries is 0; q and o have all positions
+ * desc    queries is 0; q and o have all positions, of which there are fewer than 2^31 over the batch
  * chosen  (batch, length) of dtype: position t attends if chosen[b,t] is not 0; else o[t] = 0 and lse[t] = -infinity
  * lse     (batch, heads, length) f32
  * Costs chosen positions x length x head_dim and not length x length; how many are chosen stays on the device. Dropout is that of
