@@ -9,7 +9,7 @@
 /* Ended by a case without an op. */
 extern const op_case ROW_CASES[], ELEMENT_CASES[], SEQUENCE_CASES[], VOCABULARY_CASES[], CONVOLUTION_CASES[],
     LONG_CONV_CASES[], FILTER_CASES[], ARRAY_CASES[], WKV_CASES[], LINEAR_ATTENTION_CASES[], STATE_SPACE_CASES[],
-    POSITION_CASES[], SELECTIVE_SCAN_CASES[];
+    POSITION_CASES[], SELECTIVE_SCAN_CASES[], SELECTION_CASES[];
 /* Linear ops as their own backward: for the gradient test, which needs the pair. */
 extern const op_case DROPOUT_ADJOINT, CUMULATIVE_SUM_ADJOINT, ROTARY_ADJOINT;
 

@@ -1,4 +1,4 @@
-/* Cases of attention: of all positions, and of listed ones. */
+/* Cases of attention: of all positions, of listed ones and of chosen ones. */
 #include <math.h>
 
 #include "cases.h"
@@ -89,6 +89,30 @@ static void add_query_rows(call *call, int variant) {
     }
 }
 
+/* Whether a position of the batch is chosen: some are, none is, all are, those of some sequences are, the first and the
+ * last of each are, the first of each is. */
+static bool is_chosen(const pan_attention_desc *desc, int variant, int64_t row) {
+    const int64_t position = row % desc->length;
+    switch ((variant + variant / SIZE_COUNT) % 6) {
+    case 0: return times_listed(desc, 0, row) > 0;
+    case 1: return false;
+    case 2: return true;
+    case 3: return row / desc->length % 2 == 1 && row % 3 != 1;
+    case 4: return position == 0 || position == desc->length - 1;
+    default: return position == 0;
+    }
+}
+
+static void add_chosen(call *call, int variant) {
+    static const double yes[] = {1.0, -1.0, 0.25, INFINITY};
+    const pan_attention_desc *desc = DESC(call, pan_attention_desc);
+    const int chosen = add_rows(call, "chosen", INPUT, desc->batch, desc->length, desc->length);
+    double *values = call->blocks[call->views[chosen].block].values;
+    for (int64_t row = 0; row < desc->batch * desc->length; row++) {
+        values[row] = is_chosen(desc, variant, row) ? yes[row % COUNT(yes)] : row % 2 == 0 ? 0.0 : -0.0;
+    }
+}
+
 /* `layout` is a field of the descriptor. */
 static int add_heads(call *call, const char *name, role role, int block, int64_t offset,
                      const pan_head_layout *layout) {
@@ -129,18 +153,30 @@ static void add_random(call *call, int variant) {
     }
 }
 
-static void prepare_attention_forward(call *call, int variant) {
-    const pan_attention_desc *desc = attention_desc(call, variant);
-    add_random(call, variant);
-    add_query_rows(call, variant);
+static void add_forward_arrays(call *call, int variant) {
+    const pan_attention_desc *desc = DESC(call, pan_attention_desc);
     int q = add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
     scale_values(call, q, 2.0);
     add_heads(call, "o", OUTPUT, -1, 0, &desc->o);
     add_vector(call, "lse", OUTPUT, desc->heads * query_count(desc));
 }
 
+static void prepare_attention_forward(call *call, int variant) {
+    attention_desc(call, variant);
+    add_random(call, variant);
+    add_query_rows(call, variant);
+    add_forward_arrays(call, variant);
+}
+
 static void prepare_listed_forward(call *call, int variant) {
     prepare_attention_forward(call, LISTED + variant);
+}
+
+static void prepare_selected_forward(call *call, int variant) {
+    attention_desc(call, variant);
+    add_random(call, variant);
+    add_chosen(call, variant);
+    add_forward_arrays(call, variant);
 }
 
 static pan_status invoke_attention_forward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
@@ -152,12 +188,19 @@ static pan_status attention_forward_workspace(pan_stream *stream, const void *de
     return pan_attention_forward_workspace_size(stream, desc, bytes);
 }
 
-enum { QUERY_ROWS = 1, Q, K, V, O, LSE, D_O, DQ, DK, DV };
+static pan_status invoke_selected_forward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                          int64_t bytes) {
+    return pan_selected_attention_forward(stream, desc, a[0], a[1], a[2], a[3], a[4], a[5], a[6], workspace, bytes);
+}
 
-static void prepare_attention_backward(call *call, int variant) {
-    const pan_attention_desc *desc = attention_desc(call, variant);
-    add_random(call, variant);
-    add_query_rows(call, variant);
+static pan_status selected_forward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
+    return pan_selected_attention_forward_workspace_size(stream, desc, bytes);
+}
+
+enum { QUERY_ROWS = 1, CHOSEN = 1, Q, K, V, O, LSE, D_O, DQ, DK, DV };
+
+static void add_backward_arrays(call *call, int variant) {
+    const pan_attention_desc *desc = DESC(call, pan_attention_desc);
     add_projections(call, (const char *const[]){"q", "k", "v"}, INPUT, variant);
     relate(call, add_heads(call, "o", INPUT, -1, 0, &desc->o), VALUE_OF, O);
     relate(call, add_vector(call, "lse", INPUT, desc->heads * query_count(desc)), VALUE_OF, LSE);
@@ -169,8 +212,22 @@ static void prepare_attention_backward(call *call, int variant) {
     }
 }
 
+static void prepare_attention_backward(call *call, int variant) {
+    attention_desc(call, variant);
+    add_random(call, variant);
+    add_query_rows(call, variant);
+    add_backward_arrays(call, variant);
+}
+
 static void prepare_listed_backward(call *call, int variant) {
     prepare_attention_backward(call, LISTED + variant);
+}
+
+static void prepare_selected_backward(call *call, int variant) {
+    attention_desc(call, variant);
+    add_random(call, variant);
+    add_chosen(call, variant);
+    add_backward_arrays(call, variant);
 }
 
 static pan_status invoke_attention_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
@@ -183,13 +240,36 @@ static pan_status attention_backward_workspace(pan_stream *stream, const void *d
     return pan_attention_backward_workspace_size(stream, desc, bytes);
 }
 
+static pan_status invoke_selected_backward(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                           int64_t bytes) {
+    return pan_selected_attention_backward(stream, desc, a[0], a[CHOSEN], a[Q], a[K], a[V], a[O], a[LSE], a[D_O], a[DQ],
+                                           a[DK], a[DV], workspace, bytes);
+}
+
+static pan_status selected_backward_workspace(pan_stream *stream, const void *desc, int64_t *bytes) {
+    return pan_selected_attention_backward_workspace_size(stream, desc, bytes);
+}
+
 /* The only key of a row has weight 1 whatever its score: the two terms of the score's gradient cancel. */
+static double score_gradient_terms(const call *call, int view) {
+    const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
+    return view == DQ || view == DK ? desc->scale * largest_value(call, view == DQ ? K : Q) * largest_value(call, V) *
+                                          largest_value(call, D_O)
+                                    : 0.0;
+}
+
 static double attention_backward_cancelling(const call *call, int view) {
     const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
-    bool cancels = (desc->length == 1 || desc->window == 1) && (view == DQ || view == DK);
-    return cancels ? desc->scale * largest_value(call, view == DQ ? K : Q) * largest_value(call, V) *
-                         largest_value(call, D_O)
-                   : 0.0;
+    return desc->length == 1 || desc->window == 1 ? score_gradient_terms(call, view) : 0.0;
+}
+
+static double selected_backward_cancelling(const call *call, int view) {
+    const pan_attention_desc *desc = DESC(call, const pan_attention_desc);
+    bool one_key = true;
+    for (int64_t row = 0; row < desc->batch * desc->length; row++) {
+        one_key = one_key && (desc->window == 1 || row % desc->length == 0 || !is_chosen(desc, call->variant, row));
+    }
+    return one_key ? score_gradient_terms(call, view) : 0.0;
 }
 
 #define LAYOUT_FIELDS(array)                                          \
@@ -205,7 +285,7 @@ static double attention_backward_cancelling(const call *call, int view) {
             LAYOUT_FIELDS(k), LAYOUT_FIELDS(v), __VA_ARGS__                                                 \
     }
 
-enum { ATTENTION, ATTENTION_BACKWARD, LISTED_ATTENTION, LISTED_BACKWARD, END };
+enum { ATTENTION, ATTENTION_BACKWARD, LISTED_ATTENTION, LISTED_BACKWARD, SELECTED_ATTENTION, SELECTED_BACKWARD, END };
 
 const op_case SEQUENCE_CASES[] = {
     [ATTENTION] = {.op = "attention_forward",
@@ -247,5 +327,23 @@ const op_case SEQUENCE_CASES[] = {
                          .forward = &SEQUENCE_CASES[LISTED_ATTENTION],
                          .desc_size = sizeof(pan_attention_desc),
                          .fields = ATTENTION_FIELDS(FIELD(pan_attention_desc, q.length_stride, FIELD_STRIDE))},
+    [SELECTED_ATTENTION] = {.op = "selected_attention_forward",
+                            .variants = LISTED,
+                            .tolerance = 3e-6,
+                            .prepare = prepare_selected_forward,
+                            .invoke = invoke_selected_forward,
+                            .workspace = selected_forward_workspace,
+                            .desc_size = sizeof(pan_attention_desc),
+                            .fields = ATTENTION_FIELDS(LAYOUT_FIELDS(q))},
+    [SELECTED_BACKWARD] = {.op = "selected_attention_backward",
+                           .variants = LISTED,
+                           .tolerance = 1e-5,
+                           .prepare = prepare_selected_backward,
+                           .invoke = invoke_selected_backward,
+                           .cancelling = selected_backward_cancelling,
+                           .workspace = selected_backward_workspace,
+                           .forward = &SEQUENCE_CASES[SELECTED_ATTENTION],
+                           .desc_size = sizeof(pan_attention_desc),
+                           .fields = ATTENTION_FIELDS(LAYOUT_FIELDS(q))},
     [END] = {0},
 };

@@ -1,56 +1,5 @@
 /* Public functions of the sequence ops (attention) and of the vocabulary loss. */
-#include "front_heads.h"
-
-/* Of k and v. */
-static head_sizes key_rows(const pan_attention_desc *desc) {
-    return (head_sizes){desc->batch, desc->length, desc->heads, desc->head_dim, false};
-}
-
-/* Of q and o. */
-static head_sizes query_rows_of(const pan_attention_desc *desc) {
-    return desc->queries == 0 ? key_rows(desc) : (head_sizes){1, desc->queries, desc->heads, desc->head_dim, true};
-}
-
-/* Rows of one element for each head: those of lse. */
-static int64_t statistics(const pan_attention_desc *desc) {
-    const head_sizes rows = query_rows_of(desc);
-    return pan_product(rows.batch, desc->heads, rows.length);
-}
-
-static pan_status check_attention(const char *op, const pan_stream *stream, const pan_attention_desc *desc) {
-    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
-    PAN_TRY(pan_check_probability(op, "dropout_probability", desc->dropout_probability));
-    PAN_TRY(pan_check_size(op, "batch", desc->batch));
-    PAN_TRY(pan_check_size(op, "heads", desc->heads));
-    PAN_TRY(pan_check_size(op, "length", desc->length));
-    PAN_TRY(pan_check_size(op, "head_dim", desc->head_dim));
-    if (desc->window != 0) {
-        PAN_TRY(pan_check_size(op, "window", desc->window));
-    }
-    if (desc->queries != 0) {
-        PAN_TRY(pan_check_size(op, "queries", desc->queries));
-    }
-    const int64_t keys = pan_product(desc->batch, desc->heads, desc->length);
-    if (statistics(desc) < 0 || keys < 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: the size of %s overflows", op, keys < 0 ? "k" : "lse");
-    }
-    PAN_TRY(pan_check_extent(op, "q", statistics(desc), desc->head_dim));
-    PAN_TRY(pan_check_extent(op, "k", keys, desc->head_dim));
-    PAN_TRY(pan_check_layout(op, "q", query_rows_of(desc), &desc->q));
-    PAN_TRY(pan_check_layout(op, "k", key_rows(desc), &desc->k));
-    PAN_TRY(pan_check_layout(op, "v", key_rows(desc), &desc->v));
-    return pan_check_layout(op, "o", query_rows_of(desc), &desc->o);
-}
-
-static pan_array query_array(const pan_attention_desc *desc, const char *name, const void *address,
-                             const pan_head_layout *layout, int32_t flags) {
-    return pan_head_array(desc->dtype, name, address, query_rows_of(desc), layout, flags);
-}
-
-static pan_array key_array(const pan_attention_desc *desc, const char *name, const void *address,
-                           const pan_head_layout *layout, int32_t flags) {
-    return pan_head_array(desc->dtype, name, address, key_rows(desc), layout, flags);
-}
+#include "front_attention.h"
 
 /* Before any work. The list of a CUDA device cannot be read here. */
 static pan_status check_query_rows(const char *op, const pan_stream *stream, const pan_attention_desc *desc,
@@ -76,32 +25,24 @@ static pan_status check_query_rows(const char *op, const pan_stream *stream, con
     return PAN_OK;
 }
 
-static pan_array random_array(const pan_attention_desc *desc, const pan_random_state *random) {
-    return (pan_array){.name = "random",
-                       .address = random,
-                       .bytes = sizeof *random,
-                       .flags = desc->dropout_probability > 0.0f ? PAN_ARRAY_INPUT : PAN_ARRAY_OPTIONAL,
-                       .alignment = _Alignof(pan_random_state)};
-}
-
 pan_status pan_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
-    PAN_FRONT_SIZE(attention_forward_workspace_size, check_attention)
+    PAN_FRONT_SIZE(attention_forward_workspace_size, pan_check_attention)
 }
 
 pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
                                  const int32_t *query_rows, const void *q, const void *k, const void *v, void *o,
                                  float *lse, void *workspace, int64_t workspace_bytes) {
     PAN_FRONT(attention_forward)
-    PAN_TRY(check_attention(op, stream, desc));
+    PAN_TRY(pan_check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_forward_workspace_size)
     const pan_array arrays[] = {
-        random_array(desc, random),
+        pan_random_array(desc, random),
         PAN_OPTIONAL_INTEGERS(query_rows, desc->queries * 4),
-        query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
-        key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
-        key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
-        query_array(desc, "o", o, &desc->o, PAN_ARRAY_OUTPUT),
-        PAN_OUTPUT(lse, statistics(desc) * pan_real_bytes(stream)),
+        pan_query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        pan_key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        pan_key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        pan_query_array(desc, "o", o, &desc->o, PAN_ARRAY_OUTPUT),
+        PAN_OUTPUT(lse, pan_attention_statistics(desc) * pan_real_bytes(stream)),
         PAN_WORKSPACE,
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
@@ -110,7 +51,7 @@ pan_status pan_attention_forward(pan_stream *stream, const pan_attention_desc *d
 }
 
 pan_status pan_attention_backward_workspace_size(pan_stream *stream, const pan_attention_desc *desc, int64_t *bytes) {
-    PAN_FRONT_SIZE(attention_backward_workspace_size, check_attention)
+    PAN_FRONT_SIZE(attention_backward_workspace_size, pan_check_attention)
 }
 
 pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
@@ -118,20 +59,20 @@ pan_status pan_attention_backward(pan_stream *stream, const pan_attention_desc *
                                   const float *lse, const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                   int64_t workspace_bytes) {
     PAN_FRONT(attention_backward)
-    PAN_TRY(check_attention(op, stream, desc));
+    PAN_TRY(pan_check_attention(op, stream, desc));
     PAN_FRONT_WORKSPACE(attention_backward_workspace_size)
     const pan_array arrays[] = {
-        random_array(desc, random),
+        pan_random_array(desc, random),
         PAN_OPTIONAL_INTEGERS(query_rows, desc->queries * 4),
-        query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
-        key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
-        key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
-        query_array(desc, "o", o, &desc->o, PAN_ARRAY_INPUT),
-        PAN_INPUT(lse, statistics(desc) * pan_real_bytes(stream)),
-        query_array(desc, "d_o", d_o, &desc->o, PAN_ARRAY_INPUT),
-        query_array(desc, "dq", dq, &desc->q, PAN_ARRAY_OUTPUT),
-        key_array(desc, "dk", dk, &desc->k, PAN_ARRAY_OUTPUT),
-        key_array(desc, "dv", dv, &desc->v, PAN_ARRAY_OUTPUT),
+        pan_query_array(desc, "q", q, &desc->q, PAN_ARRAY_INPUT),
+        pan_key_array(desc, "k", k, &desc->k, PAN_ARRAY_INPUT),
+        pan_key_array(desc, "v", v, &desc->v, PAN_ARRAY_INPUT),
+        pan_query_array(desc, "o", o, &desc->o, PAN_ARRAY_INPUT),
+        PAN_INPUT(lse, pan_attention_statistics(desc) * pan_real_bytes(stream)),
+        pan_query_array(desc, "d_o", d_o, &desc->o, PAN_ARRAY_INPUT),
+        pan_query_array(desc, "dq", dq, &desc->q, PAN_ARRAY_OUTPUT),
+        pan_key_array(desc, "dk", dk, &desc->k, PAN_ARRAY_OUTPUT),
+        pan_key_array(desc, "dv", dv, &desc->v, PAN_ARRAY_OUTPUT),
         PAN_WORKSPACE,
     };
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));

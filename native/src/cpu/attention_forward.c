@@ -39,15 +39,6 @@ static void multiply_row(float *row, int64_t count, float factor) {
     }
 }
 
-static void drop_weights(const weight_dropout *dropout, uint64_t row, int64_t first_key, float *weights,
-                         int64_t count) {
-    const uint64_t state = pan_random_row(dropout->random, dropout->key, row);
-    for (int64_t s = 0; s < count; s += LANES) {
-        const vf factor = vf_keep_factor(state, first_key + s, dropout->threshold, dropout->scale);
-        vf_store(weights + s, vf_load(weights + s) * factor);
-    }
-}
-
 /* A tile: queries of a head, and keys up to the last of them that can be seen. Each query sees one of the keys. */
 typedef struct forward_tile {
     int64_t head;
@@ -66,22 +57,11 @@ static void weigh_row(const forward_job *job, const forward_tile *tile, int64_t 
     const int64_t position = tile->queries.position[r];
     const int64_t visible = min_i64(tile->keys, position - tile->first_key + 1);
     const int64_t before = first_visible(desc, position) - tile->first_key;
-    for (int64_t s = 0; s < min_i64(before, visible); s++) {
-        row[s] = -INFINITY;
-    }
-    const float max = score_max(row, visible, tile->max[r]);
-    const float shift = score_shift(max);
-    if (!tile->first && max > tile->max[r]) {
-        const float factor = expf(score_shift(tile->max[r]) - shift);
-        tile->sum[r] *= factor;
+    const float factor = weigh_scores(row, (tile_range){before, visible}, &tile->max[r], &tile->sum[r]);
+    if (!tile->first && factor != 1.0f) {
         multiply_row(o, desc->head_dim, factor);
     }
-    tile->max[r] = max;
-    tile->sum[r] += score_exp(row, visible, shift);
-    if (job->dropout.random != NULL) {
-        const uint64_t random_row = (uint64_t) (tile->head * desc->length + position);
-        drop_weights(&job->dropout, random_row, tile->first_key, row, visible);
-    }
+    drop_weights(&job->dropout, (uint64_t) (tile->head * desc->length + position), tile->first_key, row, visible);
     const int64_t written = score_storage(visible);
     memset(row + written, 0, (size_t) (tile->storage - written) * sizeof *row);
 }

@@ -43,6 +43,34 @@ static inline weight_dropout dropout_of(const pan_attention_desc *desc, const pa
                             .scale = (float) (1.0 / (1.0 - (double) desc->dropout_probability))};
 }
 
+/* Multiplies a query's weights of `count` keys by dropout's factors. */
+static inline void drop_weights(const weight_dropout *dropout, uint64_t row, int64_t first_key, float *weights,
+                                int64_t count) {
+    if (dropout->random == NULL) {
+        return;
+    }
+    const uint64_t state = pan_random_row(dropout->random, dropout->key, row);
+    for (int64_t s = 0; s < count; s += LANES) {
+        const vf factor = vf_keep_factor(state, first_key + s, dropout->threshold, dropout->scale);
+        vf_store(weights + s, vf_load(weights + s) * factor);
+    }
+}
+
+/* Turns a query's scores of the keys that it sees into weights relative to its largest score so far; those in front of
+ * them become 0. `max` and `sum` are those of the earlier scores, at first -Inf and 0. Returns the factor by which what
+ * was summed with earlier weights shrinks. */
+static inline float weigh_scores(float *row, tile_range visible, float *max, float *sum) {
+    for (int64_t s = 0; s < min_i64(visible.begin, visible.end); s++) {
+        row[s] = -INFINITY;
+    }
+    const float largest = score_max(row, visible.end, *max);
+    const float shift = score_shift(largest);
+    const float factor = largest > *max && *max > -INFINITY ? expf(score_shift(*max) - shift) : 1.0f;
+    *max = largest;
+    *sum = *sum * factor + score_exp(row, visible.end, shift);
+    return factor;
+}
+
 /* A product over a causal tile: c (m, n) = alpha w x + beta c, where element (i, j) of w belongs to a query and a key
  * and is 0 where the query does not see the key. w is stored as queries x keys; transposed, its rows i are the keys. */
 typedef struct causal_product {

@@ -1,5 +1,6 @@
 // Causal attention, forward: online softmax over tiles of keys, after Dao 2023 (arXiv 2307.08691), algorithm 1.
 #include "attention_queries.cuh"
+#include "chosen_positions.cuh"
 
 namespace {
 
@@ -23,8 +24,8 @@ struct softmax_rows {
     uint64_t state[TILE_PART]; // of their random bits
 };
 
-template <bool LISTED>
-__device__ softmax_rows start_rows(const attention_shape &shape, const query_tile<LISTED> &queries) {
+template <query_source SOURCE>
+__device__ softmax_rows start_rows(const attention_shape &shape, const query_tile<SOURCE> &queries) {
     softmax_rows rows;
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
@@ -66,11 +67,11 @@ __device__ void weigh_row(const attention_shape &shape, const Mask &mask, int64_
 }
 
 // Adds a tile of keys and values.
-template <bool LISTED, int GROUPS>
-__device__ void add_keys(const forward_job &job, const query_tile<LISTED> &queries, int64_t first_column,
+template <query_source SOURCE, int GROUPS>
+__device__ void add_keys(const forward_job &job, const query_tile<SOURCE> &queries, int64_t first_column,
                          int64_t first_key, softmax_rows &rows, tile_sums (&output)[GROUPS], forward_memory &memory) {
     const attention_shape &shape = job.shape;
-    const matrix q = query_matrix(shape, job.q, shape.desc.q, queries);
+    const auto q = query_matrix(shape, job.q, shape.desc.q, queries);
     const matrix k = head_matrix(shape, job.k, shape.desc.k, queries.head);
     const matrix v = head_matrix(shape, job.v, shape.desc.v, queries.head);
     const auto mask = make_mask(shape, queries, first_key);
@@ -89,15 +90,15 @@ __device__ void add_keys(const forward_job &job, const query_tile<LISTED> &queri
     }
 }
 
-template <bool LISTED, int GROUPS>
-__device__ void write_results(const forward_job &job, const query_tile<LISTED> &queries, int64_t first_column,
+template <query_source SOURCE, int GROUPS>
+__device__ void write_results(const forward_job &job, const query_tile<SOURCE> &queries, int64_t first_column,
                               softmax_rows &rows, tile_sums (&output)[GROUPS]) {
     const attention_shape &shape = job.shape;
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
         const float sum = reduce_tile_row(rows.sum[i], plus());
         if (first_column == 0 && tile_column() == 0 && tile_row() + i < queries.count) {
-            job.lse[queries.statistic + tile_row() + i] = score_shift(rows.max[i]) + logf(sum);
+            job.lse[queries.statistic_of(tile_row() + i)] = score_shift(rows.max[i]) + logf(sum);
         }
 #pragma unroll
         for (int j = 0; j < TILE_PART * GROUPS; j++) {
@@ -110,12 +111,13 @@ __device__ void write_results(const forward_job &job, const query_tile<LISTED> &
     }
 }
 
-template <bool LISTED, int GROUPS> __global__ void __launch_bounds__(TILE_THREADS, 2) forward_kernel(forward_job job) {
+template <query_source SOURCE, int GROUPS>
+__global__ void __launch_bounds__(TILE_THREADS, 2) forward_kernel(forward_job job) {
     __shared__ forward_memory memory;
     const attention_shape &shape = job.shape;
-    for (int64_t item = blockIdx.x; item < query_items<LISTED>(shape); item += gridDim.x) {
-        const query_tile<LISTED> queries = take_queries<LISTED>(shape, item, memory.positions);
-        if (LISTED && queries.count == 0) {
+    for (int64_t item = blockIdx.x; item < query_items<SOURCE>(shape); item += gridDim.x) {
+        const query_tile<SOURCE> queries = take_queries<SOURCE>(shape, item, memory.positions);
+        if (SOURCE != ALL_POSITIONS && queries.count == 0) {
             continue;
         }
         const int64_t first_column = item % shape.column_groups * (GROUPS * TILE);
@@ -128,9 +130,9 @@ template <bool LISTED, int GROUPS> __global__ void __launch_bounds__(TILE_THREAD
     }
 }
 
-template <bool LISTED> pan_status forward(const pan_stream *stream, const forward_job &job) {
-    const auto kernel = job.shape.groups == 1 ? forward_kernel<LISTED, 1> : forward_kernel<LISTED, 2>;
-    return launch_items(stream, "attention_forward", query_items<LISTED>(job.shape), kernel, job);
+template <query_source SOURCE> pan_status forward(const pan_stream *stream, const char *op, const forward_job &job) {
+    const auto kernel = job.shape.groups == 1 ? forward_kernel<SOURCE, 1> : forward_kernel<SOURCE, 2>;
+    return launch_items(stream, op, query_items<SOURCE>(job.shape), kernel, job);
 }
 
 } // namespace
@@ -143,11 +145,35 @@ pan_status cuda_attention_forward_workspace_size(pan_stream *, const pan_attenti
 pan_status cuda_attention_forward(pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
                                   const int32_t *query_rows, const void *q, const void *k, const void *v, void *o,
                                   float *lse, void *, int64_t) {
+    static const char op[] = "attention_forward";
     const forward_job job = {make_shape(stream, desc, random, query_rows),
                              static_cast<const float *>(q),
                              static_cast<const float *>(k),
                              static_cast<const float *>(v),
                              static_cast<float *>(o),
                              lse};
-    return query_rows == nullptr ? forward<false>(stream, job) : forward<true>(stream, job);
+    return query_rows == nullptr ? forward<ALL_POSITIONS>(stream, op, job) : forward<LISTED>(stream, op, job);
+}
+
+pan_status cuda_selected_attention_forward_workspace_size(pan_stream *, const pan_attention_desc *desc,
+                                                          int64_t *bytes) {
+    *bytes = chosen_bytes(desc);
+    return PAN_OK;
+}
+
+pan_status cuda_selected_attention_forward(pan_stream *stream, const pan_attention_desc *desc,
+                                           const pan_random_state *random, const void *chosen, const void *q,
+                                           const void *k, const void *v, void *o, float *lse, void *workspace,
+                                           int64_t) {
+    static const char op[] = "selected_attention_forward";
+    const auto *is_chosen = static_cast<const float *>(chosen);
+    forward_job job = {make_shape(stream, desc, random, nullptr),
+                       static_cast<const float *>(q),
+                       static_cast<const float *>(k),
+                       static_cast<const float *>(v),
+                       static_cast<float *>(o),
+                       lse};
+    CUDA_TRY(list_chosen(stream, op, desc, is_chosen, workspace, &job.shape.chosen));
+    CUDA_TRY(clear_unchosen(stream, op, desc, is_chosen, job.o, desc->o, lse));
+    return forward<CHOSEN>(stream, op, job);
 }

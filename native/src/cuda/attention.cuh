@@ -5,6 +5,13 @@
 #include "../core/random.h"
 #include "score_tile.cuh"
 
+// The positions of each sequence that are queries, ascending: those of sequence b are the first count[b] from
+// list + b * length on. In device memory.
+struct chosen_positions {
+    const int32_t *list;
+    const int32_t *count;
+};
+
 // Sizes and dropout of a call.
 struct attention_shape {
     pan_attention_desc desc;
@@ -18,6 +25,7 @@ struct attention_shape {
     const int32_t *listed; // query_rows; NULL: every position is a query
     int64_t list_blocks;   // of TILE entries
     cuda_report *report;
+    chosen_positions chosen; // without a list: NULL, every position is a query
 };
 
 inline attention_shape make_shape(const pan_stream *stream, const pan_attention_desc *desc,
@@ -33,7 +41,8 @@ inline attention_shape make_shape(const pan_stream *stream, const pan_attention_
             ceil_div(desc->head_dim, groups * TILE),
             query_rows,
             ceil_div(desc->queries, TILE),
-            state_of(stream)->device->report};
+            state_of(stream)->device->report,
+            {}};
 }
 
 // Elements of lse.
@@ -95,21 +104,27 @@ __device__ inline float keep_factor(const attention_shape &shape, uint64_t state
     return pan_random_bits(state, static_cast<uint32_t>(key)) >= shape.threshold ? shape.keep_scale : 0.0f;
 }
 
-// Writes a tile of results to rows of which `rows` are there, `stride` elements apart.
-__device__ inline void write_tile(const attention_shape &shape, float *first, int64_t stride, int64_t rows,
-                                  int64_t first_column, const tile_sums &tile) {
-    float *const target = first + tile_row() * stride;
-    const int64_t left = rows - tile_row();
+// Writes a tile of results, row r of it to row(r) unless that is NULL.
+template <typename Row>
+__device__ void write_rows(const attention_shape &shape, const Row &row, int64_t first_column, const tile_sums &tile) {
     const int64_t column = first_column + tile_column();
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
+        float *const target = row(tile_row() + i);
 #pragma unroll
         for (int j = 0; j < TILE_PART; j++) {
-            if (i < left && column + j < shape.desc.head_dim) {
-                target[i * stride + column + j] = tile.at[i][j];
+            if (target != nullptr && column + j < shape.desc.head_dim) {
+                target[column + j] = tile.at[i][j];
             }
         }
     }
+}
+
+// Writes a tile of results to rows of which `rows` are there, `stride` elements apart.
+__device__ inline void write_tile(const attention_shape &shape, float *first, int64_t stride, int64_t rows,
+                                  int64_t first_column, const tile_sums &tile) {
+    write_rows(
+        shape, [&](int r) { return r < rows ? first + r * stride : nullptr; }, first_column, tile);
 }
 
 __device__ inline void scale_tile(tile_sums &tile, float factor) {

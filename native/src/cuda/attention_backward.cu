@@ -1,6 +1,7 @@
 // Causal attention, backward: weights are recomputed tile by tile, after Dao 2023 (arXiv 2307.08691), algorithm 2. One
 // kernel goes along the keys for dq, another along the queries for dk and dv, so that no two blocks add to one place.
 #include "attention_queries.cuh"
+#include "chosen_positions.cuh"
 
 namespace {
 
@@ -54,20 +55,20 @@ struct delta_row {
 };
 
 // Barriers must lie before this and the last use of what was there, and after it.
-template <bool LISTED>
-__device__ void load_queries(const backward_job &job, const query_tile<LISTED> &queries, query_rows &rows) {
+template <query_source SOURCE>
+__device__ void load_queries(const backward_job &job, const query_tile<SOURCE> &queries, query_rows &rows) {
     const int query = static_cast<int>(threadIdx.x);
     if (query < queries.count) {
-        rows.lse[query] = job.lse[queries.statistic + query];
-        rows.delta[query] = job.delta[queries.statistic + query];
+        rows.lse[query] = job.lse[queries.statistic_of(query)];
+        rows.delta[query] = job.delta[queries.statistic_of(query)];
         rows.state[query] = query_state(job.shape, queries.head, queries.position(query));
     }
 }
 
 // Turns a pair's score and do . v into P and dp.
-template <bool LISTED>
+template <query_source SOURCE>
 __device__ void differentiate_pair(const attention_shape &shape, const query_rows &rows,
-                                   const query_tile<LISTED> &queries, int query, int64_t key, float &weight,
+                                   const query_tile<SOURCE> &queries, int query, int64_t key, float &weight,
                                    float &slope) {
     const float p = expf(shape.desc.scale * weight - rows.lse[query]);
     const float factor = shape.random == nullptr ? 1.0f : keep_factor(shape, rows.state[query], key);
@@ -81,8 +82,8 @@ __device__ void differentiate_pair(const attention_shape &shape, const query_row
 
 // Turns a tile of scores and one of do . v into P and dp; 0 where the query does not see the key. The tiles' rows are
 // queries, or keys if TRANSPOSED.
-template <bool TRANSPOSED, bool LISTED, typename Mask>
-__device__ void differentiate(const attention_shape &shape, const query_rows &rows, const query_tile<LISTED> &queries,
+template <bool TRANSPOSED, query_source SOURCE, typename Mask>
+__device__ void differentiate(const attention_shape &shape, const query_rows &rows, const query_tile<SOURCE> &queries,
                               const Mask &mask, int64_t first_key, tile_sums &weights, tile_sums &slopes) {
 #pragma unroll
     for (int i = 0; i < TILE_PART; i++) {
@@ -101,14 +102,14 @@ __device__ void differentiate(const attention_shape &shape, const query_rows &ro
 }
 
 // dq += dp k
-template <bool LISTED, int GROUPS>
-__device__ void add_keys(const backward_job &job, const query_tile<LISTED> &queries, int64_t first_column,
+template <query_source SOURCE, int GROUPS>
+__device__ void add_keys(const backward_job &job, const query_tile<SOURCE> &queries, int64_t first_column,
                          int64_t first_key, tile_sums (&gradient)[GROUPS], query_memory &memory) {
     const attention_shape &shape = job.shape;
-    const matrix q = query_matrix(shape, job.q, shape.desc.q, queries);
+    const auto q = query_matrix(shape, job.q, shape.desc.q, queries);
     const matrix k = head_matrix(shape, job.k, shape.desc.k, queries.head);
     const matrix v = head_matrix(shape, job.v, shape.desc.v, queries.head);
-    const matrix d_o = query_matrix(shape, job.d_o, shape.desc.o, queries);
+    const auto d_o = query_matrix(shape, job.d_o, shape.desc.o, queries);
     const auto mask = make_mask(shape, queries, first_key);
     tile_sums weights = {}, slopes = {};
     multiply_matrices(weights, across(q, queries.row), across(k, first_key), 0, shape.desc.head_dim, memory.pieces);
@@ -123,12 +124,13 @@ __device__ void add_keys(const backward_job &job, const query_tile<LISTED> &quer
     }
 }
 
-template <bool LISTED, int GROUPS> __global__ void __launch_bounds__(TILE_THREADS, 2) query_kernel(backward_job job) {
+template <query_source SOURCE, int GROUPS>
+__global__ void __launch_bounds__(TILE_THREADS, 2) query_kernel(backward_job job) {
     __shared__ query_memory memory;
     const attention_shape &shape = job.shape;
-    for (int64_t item = blockIdx.x; item < query_items<LISTED>(shape); item += gridDim.x) {
-        const query_tile<LISTED> queries = take_queries<LISTED>(shape, item, memory.positions);
-        if (LISTED && queries.count == 0) {
+    for (int64_t item = blockIdx.x; item < query_items<SOURCE>(shape); item += gridDim.x) {
+        const query_tile<SOURCE> queries = take_queries<SOURCE>(shape, item, memory.positions);
+        if (SOURCE != ALL_POSITIONS && queries.count == 0) {
             continue;
         }
         const int64_t first_column = item % shape.column_groups * (GROUPS * TILE);
@@ -146,15 +148,15 @@ template <bool LISTED, int GROUPS> __global__ void __launch_bounds__(TILE_THREAD
 }
 
 // dk += dp^T q, dv += P^T do
-template <bool LISTED, int GROUPS>
-__device__ void add_queries(const backward_job &job, const query_tile<LISTED> &queries, const attention_item &at,
+template <query_source SOURCE, int GROUPS>
+__device__ void add_queries(const backward_job &job, const query_tile<SOURCE> &queries, const attention_item &at,
                             tile_sums (&dk)[GROUPS], tile_sums (&dv)[GROUPS], key_memory &memory) {
     const attention_shape &shape = job.shape;
     const int64_t first_key = at.block * TILE;
-    const matrix q = query_matrix(shape, job.q, shape.desc.q, queries);
+    const auto q = query_matrix(shape, job.q, shape.desc.q, queries);
     const matrix k = head_matrix(shape, job.k, shape.desc.k, at.head);
     const matrix v = head_matrix(shape, job.v, shape.desc.v, at.head);
-    const matrix d_o = query_matrix(shape, job.d_o, shape.desc.o, queries);
+    const auto d_o = query_matrix(shape, job.d_o, shape.desc.o, queries);
     const auto mask = make_mask(shape, queries, first_key);
     load_queries(job, queries, memory.queries);
     tile_sums weights = {}, slopes = {};
@@ -173,27 +175,28 @@ __device__ void add_queries(const backward_job &job, const query_tile<LISTED> &q
 }
 
 // All tiles of queries that see a key of the item.
-template <bool LISTED, int GROUPS>
+template <query_source SOURCE, int GROUPS>
 __device__ void add_all_queries(const backward_job &job, const attention_item &at, tile_sums (&dk)[GROUPS],
                                 tile_sums (&dv)[GROUPS], key_memory &memory) {
     const attention_shape &shape = job.shape;
     const int64_t first_key = at.block * TILE;
     // The last query that sees a key of the tile sees its last one.
     const int64_t last = first_key + TILE - 1 + shape.window - 1;
-    if constexpr (LISTED) {
-        const int64_t end = last + 1 < shape.desc.length ? last + 1 : shape.desc.length;
-        list_range entries = entries_of(shape, {0, shape.desc.queries}, at.head / shape.desc.heads, first_key, end);
-        for (; entries.begin < entries.end; entries.begin += TILE) {
-            add_queries(job, queries_listed(shape, at.head, entries, memory.positions), at, dk, dv, memory);
-        }
-    } else {
+    if constexpr (SOURCE == ALL_POSITIONS) {
         for (int64_t query = first_key; query <= last && query < shape.desc.length; query += TILE) {
             add_queries(job, queries_at(shape, at.head, query), at, dk, dv, memory);
+        }
+    } else {
+        const int64_t end = last + 1 < shape.desc.length ? last + 1 : shape.desc.length;
+        const query_list list = list_of<SOURCE>(shape, at.head / shape.desc.heads);
+        list_range entries = entries_of(list, {0, list.count}, first_key, end);
+        for (; entries.begin < entries.end; entries.begin += TILE) {
+            add_queries(job, queries_listed<SOURCE>(shape, at.head, entries, memory.positions), at, dk, dv, memory);
         }
     }
 }
 
-template <bool LISTED, int GROUPS>
+template <query_source SOURCE, int GROUPS>
 __global__ void __launch_bounds__(TILE_THREADS, GROUPS == 1 ? 2 : 1) key_kernel(backward_job job) {
     __shared__ key_memory memory;
     const attention_shape &shape = job.shape;
@@ -201,7 +204,7 @@ __global__ void __launch_bounds__(TILE_THREADS, GROUPS == 1 ? 2 : 1) key_kernel(
         const attention_item at = make_item<GROUPS>(shape, item);
         const int64_t first_key = at.block * TILE, keys = shape.desc.length - first_key;
         tile_sums dk[GROUPS] = {}, dv[GROUPS] = {};
-        add_all_queries<LISTED>(job, at, dk, dv, memory);
+        add_all_queries<SOURCE>(job, at, dk, dv, memory);
         float *const dk_rows =
             job.dk + head_offset(shape, shape.desc.k, at.head) + first_key * shape.desc.k.length_stride;
         float *const dv_rows =
@@ -216,20 +219,45 @@ __global__ void __launch_bounds__(TILE_THREADS, GROUPS == 1 ? 2 : 1) key_kernel(
     }
 }
 
-template <bool LISTED, int GROUPS>
+template <query_source SOURCE, int GROUPS>
 pan_status backward(const pan_stream *stream, const char *op, const backward_job &job) {
-    CUDA_TRY(launch_items(stream, op, query_items<LISTED>(job.shape), query_kernel<LISTED, GROUPS>, job));
-    return launch_items(stream, op, item_count(job.shape), key_kernel<LISTED, GROUPS>, job);
+    CUDA_TRY(launch_items(stream, op, query_items<SOURCE>(job.shape), query_kernel<SOURCE, GROUPS>, job));
+    return launch_items(stream, op, item_count(job.shape), key_kernel<SOURCE, GROUPS>, job);
 }
 
-template <bool LISTED> pan_status backward(const pan_stream *stream, const char *op, const backward_job &job) {
-    return job.shape.groups == 1 ? backward<LISTED, 1>(stream, op, job) : backward<LISTED, 2>(stream, op, job);
+template <query_source SOURCE> pan_status backward(const pan_stream *stream, const char *op, const backward_job &job) {
+    return job.shape.groups == 1 ? backward<SOURCE, 1>(stream, op, job) : backward<SOURCE, 2>(stream, op, job);
+}
+
+// All but the chosen positions.
+backward_job make_job(const pan_stream *stream, const pan_attention_desc *desc, const pan_random_state *random,
+                      const int32_t *query_rows, const void *q, const void *k, const void *v, const float *lse,
+                      const void *d_o, void *dq, void *dk, void *dv, const float *delta) {
+    return {make_shape(stream, desc, random, query_rows),
+            static_cast<const float *>(q),
+            static_cast<const float *>(k),
+            static_cast<const float *>(v),
+            static_cast<const float *>(d_o),
+            lse,
+            delta,
+            static_cast<float *>(dq),
+            static_cast<float *>(dk),
+            static_cast<float *>(dv)};
+}
+
+int64_t delta_bytes(const pan_attention_desc *desc) {
+    return align_up(statistics_count(desc) * static_cast<int64_t>(sizeof(float)));
+}
+
+pan_status write_delta(const pan_stream *stream, const char *op, const backward_job &job, const void *o, float *delta) {
+    return for_each_row(stream, op, statistics_count(&job.shape.desc), job.shape.desc.head_dim,
+                        delta_row{job.shape, static_cast<const float *>(o), job.d_o, delta});
 }
 
 } // namespace
 
 pan_status cuda_attention_backward_workspace_size(pan_stream *, const pan_attention_desc *desc, int64_t *bytes) {
-    *bytes = statistics_count(desc) * static_cast<int64_t>(sizeof(float));
+    *bytes = delta_bytes(desc);
     return PAN_OK;
 }
 
@@ -239,18 +267,28 @@ pan_status cuda_attention_backward(pan_stream *stream, const pan_attention_desc 
                                    void *workspace, int64_t) {
     static const char op[] = "attention_backward";
     auto *delta = static_cast<float *>(workspace);
-    backward_job job = {};
-    job.shape = make_shape(stream, desc, random, query_rows);
-    job.q = static_cast<const float *>(q);
-    job.k = static_cast<const float *>(k);
-    job.v = static_cast<const float *>(v);
-    job.d_o = static_cast<const float *>(d_o);
-    job.lse = lse;
-    job.delta = delta;
-    job.dq = static_cast<float *>(dq);
-    job.dk = static_cast<float *>(dk);
-    job.dv = static_cast<float *>(dv);
-    CUDA_TRY(for_each_row(stream, op, statistics_count(desc), desc->head_dim,
-                          delta_row{job.shape, static_cast<const float *>(o), job.d_o, delta}));
-    return query_rows == nullptr ? backward<false>(stream, op, job) : backward<true>(stream, op, job);
+    const backward_job job = make_job(stream, desc, random, query_rows, q, k, v, lse, d_o, dq, dk, dv, delta);
+    CUDA_TRY(write_delta(stream, op, job, o, delta));
+    return query_rows == nullptr ? backward<ALL_POSITIONS>(stream, op, job) : backward<LISTED>(stream, op, job);
+}
+
+pan_status cuda_selected_attention_backward_workspace_size(pan_stream *, const pan_attention_desc *desc,
+                                                           int64_t *bytes) {
+    *bytes = delta_bytes(desc) + chosen_bytes(desc);
+    return PAN_OK;
+}
+
+pan_status cuda_selected_attention_backward(pan_stream *stream, const pan_attention_desc *desc,
+                                            const pan_random_state *random, const void *chosen, const void *q,
+                                            const void *k, const void *v, const void *o, const float *lse,
+                                            const void *d_o, void *dq, void *dk, void *dv, void *workspace, int64_t) {
+    static const char op[] = "selected_attention_backward";
+    const auto *is_chosen = static_cast<const float *>(chosen);
+    auto *delta = static_cast<float *>(workspace);
+    backward_job job = make_job(stream, desc, random, nullptr, q, k, v, lse, d_o, dq, dk, dv, delta);
+    void *const lists = static_cast<char *>(workspace) + delta_bytes(desc);
+    CUDA_TRY(list_chosen(stream, op, desc, is_chosen, lists, &job.shape.chosen));
+    CUDA_TRY(clear_unchosen(stream, op, desc, is_chosen, job.dq, desc->q, nullptr));
+    CUDA_TRY(write_delta(stream, op, job, o, delta));
+    return backward<CHOSEN>(stream, op, job);
 }

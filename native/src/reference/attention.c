@@ -1,4 +1,4 @@
-/* Causal multi-head attention. Scores are recomputed wherever they are needed, so the only scratch is one row. */
+/* Causal multi-head attention, of all, listed or chosen queries. Scores are recomputed wherever they are needed, so the only scratch is one row. */
 #include "real.h"
 
 /* A call's arrays and constants, at one head of one example. */
@@ -6,6 +6,7 @@ typedef struct head {
     const pan_attention_desc *desc;
     const pan_random_state *random;
     const int32_t *listed; /* the example's part of query_rows; NULL: every position is a query */
+    const real *chosen;    /* of each position of the example; NULL: all are */
     int64_t queries;
     int64_t first;                          /* entry of the list that would be position 0 */
     int64_t q_offset, o_offset, lse_offset; /* of query 0 */
@@ -25,6 +26,11 @@ static double dot(const real *a, const real *b, int64_t count) {
         sum += (double) a[c] * b[c];
     }
     return sum;
+}
+
+/* Whether query i attends to anything. */
+static bool attends(const head *at, int64_t i) {
+    return at->chosen == NULL || at->chosen[i] != 0;
 }
 
 /* The position of query i. */
@@ -56,11 +62,13 @@ static int64_t entries_before(const pan_attention_desc *desc, const int32_t *que
     return count;
 }
 
+/* `chosen` is NULL if queries are listed. */
 static head make_head(const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows,
-                      int64_t b, int64_t h) {
+                      const void *chosen, int64_t b, int64_t h) {
     const uint64_t row = (uint64_t) ((b * desc->heads + h) * desc->length);
     head at = {.desc = desc,
                .random = random,
+               .chosen = chosen == NULL ? NULL : (const real *) chosen + b * desc->length,
                .first = b * desc->length,
                .row = row,
                .threshold = pan_random_threshold(desc->dropout_probability),
@@ -121,9 +129,20 @@ static double softmax_row(const head *at, int64_t i, double *weight) {
     return lse;
 }
 
+static void fill(real *x, int64_t count, real value) {
+    for (int64_t c = 0; c < count; c++) {
+        x[c] = value;
+    }
+}
+
 static void head_forward(const head *at, real *o, real *lse, double *weight) {
     const pan_attention_desc *desc = at->desc;
     for (int64_t i = 0; i < at->queries; i++) {
+        if (!attends(at, i)) {
+            fill(o + i * desc->o.length_stride, desc->head_dim, 0);
+            lse[i] = (real) -INFINITY;
+            continue;
+        }
         const int64_t t = position(at, i);
         lse[i] = (real) softmax_row(at, i, weight);
         for (int64_t s = first_key(at->desc, t); s <= t; s++) {
@@ -139,21 +158,42 @@ static void head_forward(const head *at, real *o, real *lse, double *weight) {
     }
 }
 
-pan_status PAN_BODY(attention_forward)(pan_stream *stream, const pan_attention_desc *desc,
-                                       const pan_random_state *random, const int32_t *query_rows, const void *q,
-                                       const void *k, const void *v, void *o, float *lse, void *workspace,
-                                       int64_t workspace_bytes) {
-    (void) stream;
-    (void) workspace_bytes;
+static void forward(const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows,
+                    const void *chosen, const void *q, const void *k, const void *v, void *o, float *lse,
+                    void *workspace) {
     for (int64_t b = 0; b < desc->batch; b++) {
         for (int64_t h = 0; h < desc->heads; h++) {
-            head at = make_head(desc, random, query_rows, b, h);
+            head at = make_head(desc, random, query_rows, chosen, b, h);
             at.q = (const real *) q + at.q_offset;
             at.k = (const real *) k + offset(&desc->k, b, h);
             at.v = (const real *) v + offset(&desc->v, b, h);
             head_forward(&at, (real *) o + at.o_offset, REAL_OUT(lse) + at.lse_offset, workspace);
         }
     }
+}
+
+pan_status PAN_BODY(attention_forward)(pan_stream *stream, const pan_attention_desc *desc,
+                                       const pan_random_state *random, const int32_t *query_rows, const void *q,
+                                       const void *k, const void *v, void *o, float *lse, void *workspace,
+                                       int64_t workspace_bytes) {
+    (void) stream;
+    (void) workspace_bytes;
+    forward(desc, random, query_rows, NULL, q, k, v, o, lse, workspace);
+    return PAN_OK;
+}
+
+pan_status PAN_BODY(selected_attention_forward_workspace_size)(pan_stream *stream, const pan_attention_desc *desc,
+                                                               int64_t *bytes) {
+    return PAN_BODY(attention_forward_workspace_size)(stream, desc, bytes);
+}
+
+pan_status PAN_BODY(selected_attention_forward)(pan_stream *stream, const pan_attention_desc *desc,
+                                                const pan_random_state *random, const void *chosen, const void *q,
+                                                const void *k, const void *v, void *o, float *lse, void *workspace,
+                                                int64_t workspace_bytes) {
+    (void) stream;
+    (void) workspace_bytes;
+    forward(desc, random, NULL, chosen, q, k, v, o, lse, workspace);
     return PAN_OK;
 }
 
@@ -186,7 +226,7 @@ static void query_gradient(const head *at, const real *lse, real *dq, double *su
         for (int64_t c = 0; c < desc->head_dim; c++) {
             sum[c] = 0.0;
         }
-        for (int64_t s = first_key(at->desc, t); s <= t; s++) {
+        for (int64_t s = first_key(at->desc, t); attends(at, i) && s <= t; s++) {
             double gradient = backward_pair(at, lse, i, s).gradient;
             for (int64_t c = 0; c < desc->head_dim; c++) {
                 sum[c] += gradient * at->k[s * desc->k.length_stride + c];
@@ -206,7 +246,7 @@ static void key_and_value_gradient(const head *at, const real *lse, real *dk, re
             sum[c] = 0.0;
         }
         for (int64_t i = 0; i < at->queries; i++) {
-            if (!sees(desc, position(at, i), s)) {
+            if (!attends(at, i) || !sees(desc, position(at, i), s)) {
                 continue;
             }
             pair at_pair = backward_pair(at, lse, i, s);
@@ -222,15 +262,12 @@ static void key_and_value_gradient(const head *at, const real *lse, real *dk, re
     }
 }
 
-pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
-                                        const pan_random_state *random, const int32_t *query_rows, const void *q,
-                                        const void *k, const void *v, const void *o, const float *lse, const void *d_o,
-                                        void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
-    (void) stream;
-    (void) workspace_bytes;
+static void backward(const pan_attention_desc *desc, const pan_random_state *random, const int32_t *query_rows,
+                     const void *chosen, const void *q, const void *k, const void *v, const void *o, const float *lse,
+                     const void *d_o, void *dq, void *dk, void *dv, void *workspace) {
     for (int64_t b = 0; b < desc->batch; b++) {
         for (int64_t h = 0; h < desc->heads; h++) {
-            head at = make_head(desc, random, query_rows, b, h);
+            head at = make_head(desc, random, query_rows, chosen, b, h);
             at.q = (const real *) q + at.q_offset;
             at.k = (const real *) k + offset(&desc->k, b, h);
             at.v = (const real *) v + offset(&desc->v, b, h);
@@ -242,5 +279,30 @@ pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_
                                    (real *) dv + offset(&desc->v, b, h), workspace);
         }
     }
+}
+
+pan_status PAN_BODY(attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
+                                        const pan_random_state *random, const int32_t *query_rows, const void *q,
+                                        const void *k, const void *v, const void *o, const float *lse, const void *d_o,
+                                        void *dq, void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
+    (void) stream;
+    (void) workspace_bytes;
+    backward(desc, random, query_rows, NULL, q, k, v, o, lse, d_o, dq, dk, dv, workspace);
+    return PAN_OK;
+}
+
+pan_status PAN_BODY(selected_attention_backward_workspace_size)(pan_stream *stream, const pan_attention_desc *desc,
+                                                                int64_t *bytes) {
+    return PAN_BODY(attention_backward_workspace_size)(stream, desc, bytes);
+}
+
+pan_status PAN_BODY(selected_attention_backward)(pan_stream *stream, const pan_attention_desc *desc,
+                                                 const pan_random_state *random, const void *chosen, const void *q,
+                                                 const void *k, const void *v, const void *o, const float *lse,
+                                                 const void *d_o, void *dq, void *dk, void *dv, void *workspace,
+                                                 int64_t workspace_bytes) {
+    (void) stream;
+    (void) workspace_bytes;
+    backward(desc, random, NULL, chosen, q, k, v, o, lse, d_o, dq, dk, dv, workspace);
     return PAN_OK;
 }
