@@ -388,7 +388,7 @@ public record AttentionKernel(
     }
 
     /** A packed array from one of the parts of its rows on; null, which the checks name, for null. */
-    private @Nullable DeviceBuffer part(@Nullable DeviceBuffer packed, int part) {
+    @Nullable DeviceBuffer part(@Nullable DeviceBuffer packed, int part) {
         if (packed == null) {
             return null;
         }
@@ -396,7 +396,7 @@ public record AttentionKernel(
         return packed.slice(first, packed.elements() - first);
     }
 
-    private long extent(HeadLayout layout) {
+    long extent(HeadLayout layout) {
         return layout.extent(batch, length, heads, headDim);
     }
 
@@ -404,11 +404,11 @@ public record AttentionKernel(
         return queries == 0 ? extent(layout) : layout.extent(1, queries, heads, headDim);
     }
 
-    private long statistics() {
+    long statistics() {
         return queries == 0 ? Sizes.product(batch, heads, length) : Sizes.product(heads, queries);
     }
 
-    private MemorySegment describe(KernelCall call, DataType type) {
+    MemorySegment describe(KernelCall call, DataType type) {
         MemorySegment desc = call.descriptor();
         pan_attention_desc.struct_size(desc, (int) pan_attention_desc.sizeof());
         pan_attention_desc.dtype(desc, type.code());

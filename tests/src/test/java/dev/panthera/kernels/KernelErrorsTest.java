@@ -213,6 +213,44 @@ class KernelErrorsTest {
                                 a.workspace(kernel::backwardWorkspaceBytes));
                     },
                     a -> {
+                        var kernel = new CausalTopKKernel(a.size(), a.size(), a.size());
+                        kernel.choose(
+                                a.stream,
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
+                    a -> {
+                        var kernel = new SelectedAttentionKernel(attention(a));
+                        kernel.forward(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = new SelectedAttentionKernel(attention(a));
+                        kernel.backward(
+                                a.stream,
+                                a.orNull(a.randomState()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
                         var kernel = linearAttention(a);
                         kernel.forward(
                                 a.stream,
