@@ -779,23 +779,6 @@ PAN_API pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan
 PAN_API pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score,
                                     void *chosen, void *workspace, int64_t workspace_bytes);
 
-typedef struct pan_top_k_mask_desc {
-    uint32_t struct_size;
-    pan_dtype dtype;
-    int64_t rows;
-    int64_t columns;
-    int64_t k; /**< at most so many are chosen of a row */
-} pan_top_k_mask_desc;
-
-/**
- * The k largest elements of every row. An earlier one comes first among equal ones.
- *
- *     y[r,c] = 1 if x[r,c] > -infinity and #{ j : x[r,j] > x[r,c], or x[r,j] = x[r,c] and j < c } < k, else 0
- *
- * x, y  (rows, columns) of dtype, dense. A NaN is not chosen and counts for nobody. No gradient passes.
- */
-PAN_API pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y);
-
 PAN_API pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
                                                                  int64_t *bytes);
 
@@ -849,7 +832,7 @@ typedef struct pan_sparse_attention_desc {
     int64_t heads;    /**< of queries */
     int64_t kv_heads; /**< of keys and values; divides heads: query head h has those of h / (heads / kv_heads) */
     int64_t length;   /**< of queries */
-    int64_t first;    /**< position of the first query, 0 but for decoding; keys and values have first + length rows */
+    int64_t first;    /**< position of the first query, 0 but for decoding; there are first + length keys, below 2^31 */
     int64_t head_dim;
     int64_t window;        /**< the last positions that a query sees, its own included; 0: none by this */
     int64_t globals;       /**< the first positions, which all see; 0: none by this */
