@@ -15,11 +15,11 @@ PAN_SHARED_FUNCTION int64_t pan_lists_of_head(const pan_block_lists *lists, int6
     return (length - 1) / lists->queries + 1;
 }
 
-/* The first entry of the list of query `t`. */
+/* The first entry of the list of a query. */
 PAN_SHARED_FUNCTION int64_t pan_block_list_at(const pan_block_lists *lists, int64_t length, int64_t b, int64_t kv_head,
-                                              int64_t t) {
+                                              int64_t query) {
     const int64_t head = (lists->batches > 1 ? b : 0) * lists->heads + (lists->heads > 1 ? kv_head : 0);
-    return (head * pan_lists_of_head(lists, length) + t / lists->queries) * lists->slots;
+    return (head * pan_lists_of_head(lists, length) + query / lists->queries) * lists->slots;
 }
 
 #endif

@@ -9,7 +9,8 @@
 typedef struct list_sizes {
     int64_t batch;
     int64_t kv_heads;
-    int64_t length;
+    int64_t length; /* of queries */
+    int64_t first;  /* position of the first query */
 } list_sizes;
 
 /* Entries of all lists; -1 on overflow. */
@@ -58,7 +59,7 @@ static inline pan_status pan_check_listed(const char *op, const char *name, cons
     if (listed == NULL || stream->device->info.backend == PAN_BACKEND_CUDA) {
         return PAN_OK;
     }
-    const int64_t blocks = pan_block_count(lists, sizes.length), entries = pan_list_entries(lists, sizes);
+    const int64_t blocks = pan_block_count(lists, sizes.first + sizes.length), entries = pan_list_entries(lists, sizes);
     for (int64_t i = 0; i < entries; i++) {
         if (listed[i] < -1 || listed[i] >= blocks) {
             return pan_fail(PAN_INVALID_ARGUMENT, "%s: entry %lld of %s is %d; expected -1 to %lld", op, (long long) i,
