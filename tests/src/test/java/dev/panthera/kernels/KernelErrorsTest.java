@@ -130,9 +130,6 @@ class KernelErrorsTest {
                                             a.reals(),
                                             a.reals(),
                                             a.reals()),
-                    a ->
-                            new TopKMaskKernel(a.size(), a.size(), a.size())
-                                    .mask(a.stream, a.reals(), a.reals()),
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())
@@ -281,6 +278,47 @@ class KernelErrorsTest {
                                 a.reals(),
                                 a.workspace(kernel::backwardWorkspaceBytes));
                     },
+                    a -> {
+                        var kernel = sparseAttention(a);
+                        kernel.forward(
+                                a.stream,
+                                a.orNull(a.ints()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = sparseAttention(a);
+                        kernel.backward(
+                                a.stream,
+                                a.orNull(a.ints()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> attentionMerge(a).forward(a.stream, part(a), part(a), part(a)),
+                    a ->
+                            attentionMerge(a)
+                                    .backward(
+                                            a.stream,
+                                            part(a),
+                                            part(a),
+                                            part(a),
+                                            a.reals(),
+                                            a.orNull(a.reals()),
+                                            part(a),
+                                            part(a)),
                     a -> {
                         var kernel =
                                 AttentionKernel.ofQueries(
@@ -785,6 +823,39 @@ class KernelErrorsTest {
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim),
                 a.layout(length, heads, headDim));
+    }
+
+    private static SparseAttentionKernel sparseAttention(ArbitraryArguments a) {
+        long length = a.size();
+        long keyHeads = a.size();
+        long heads = a.bits() % 4 == 0 ? a.size() : 2 * keyHeads;
+        long headDim = a.size();
+        long batch = a.size();
+        return new SparseAttentionKernel(
+                1,
+                batch,
+                heads,
+                keyHeads,
+                length,
+                a.bits() % 2 == 0 ? 0 : a.size(),
+                headDim,
+                a.size(),
+                a.size(),
+                a.bits() % 3 == 0
+                        ? BlockLists.NONE
+                        : new BlockLists(a.size(), a.size(), a.size(), batch, keyHeads),
+                a.layout(length, heads, headDim),
+                a.layout(length, keyHeads, headDim),
+                a.layout(length, keyHeads, headDim),
+                a.layout(length, heads, headDim));
+    }
+
+    private static AttentionMergeKernel attentionMerge(ArbitraryArguments a) {
+        return new AttentionMergeKernel(a.size(), a.size(), a.size(), a.size());
+    }
+
+    private static AttentionMergeKernel.Part part(ArbitraryArguments a) {
+        return new AttentionMergeKernel.Part(a.reals(), a.reals());
     }
 
     private static LinearAttentionKernel linearAttention(ArbitraryArguments a) {

@@ -96,6 +96,15 @@ public record Columns(Tensor tensor, int first, int count) {
             return gradients[i] == null ? null : ranges[i].from(gradients[i].buffer());
         }
 
+        /** Where a kernel that must have it writes the gradient of range i, even if nobody wants it. */
+        DeviceBuffer required(int i) {
+            if (gradients[owners[i]] == null) {
+                gradients[owners[i]] = tape.newGradient(ranges[i].tensor);
+            }
+            gradients[i] = gradients[owners[i]];
+            return ranges[i].from(gradients[i].buffer());
+        }
+
         /** Hands over what was written. */
         void give() {
             for (int i = 0; i < ranges.length; i++) {
