@@ -779,6 +779,23 @@ PAN_API pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan
 PAN_API pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score,
                                     void *chosen, void *workspace, int64_t workspace_bytes);
 
+typedef struct pan_top_k_mask_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t rows;
+    int64_t columns;
+    int64_t k; /**< at most so many are chosen of a row */
+} pan_top_k_mask_desc;
+
+/**
+ * The k largest elements of every row. An earlier one comes first among equal ones.
+ *
+ *     y[r,c] = 1 if x[r,c] > -infinity and #{ j : x[r,j] > x[r,c], or x[r,j] = x[r,c] and j < c } < k, else 0
+ *
+ * x, y  (rows, columns) of dtype, dense. A NaN is not chosen and counts for nobody. No gradient passes.
+ */
+PAN_API pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y);
+
 PAN_API pan_status pan_selected_attention_forward_workspace_size(pan_stream *stream, const pan_attention_desc *desc,
                                                                  int64_t *bytes);
 

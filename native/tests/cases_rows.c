@@ -1,4 +1,6 @@
 /* Cases of the ops that map rows to rows: linear, embedding, norms, softmax. */
+#include <math.h>
+
 #include "cases.h"
 
 /* ---- linear ---- */
@@ -271,7 +273,50 @@ static double softmax_backward_cancelling(const call *call, int view) {
 #define SOFTMAX_FIELDS \
     { FIELD(pan_softmax_desc, rows, FIELD_SIZE), FIELD(pan_softmax_desc, columns, FIELD_SIZE) }
 
-enum { LINEAR, LINEAR_BACKWARD, EMBEDDING, EMBEDDING_BACKWARD, NORM, NORM_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, END };
+/* ---- the k largest ---- */
+
+/* More are wanted of some rows than they have; every other row has many equal elements. */
+static void prepare_top_k_mask(call *call, int variant) {
+    const int64_t columns = ragged(variant, 1), k = ragged(variant, 2);
+    pan_top_k_mask_desc *desc = DESC(call, pan_top_k_mask_desc);
+    *desc = (pan_top_k_mask_desc){.struct_size = sizeof *desc,
+                                  .rows = at_most(ragged(variant, 0), 40000 / columns),
+                                  .columns = columns,
+                                  .k = variant % 3 == 0 ? k : (columns + 3) / 4};
+    call->work = 100.0 * (double) (desc->rows * columns);
+    const int x = add_rows(call, "x", INPUT, desc->rows, columns, columns);
+    double *values = call->blocks[call->views[x].block].values;
+    for (int64_t i = 0; i < desc->rows * columns; i++) {
+        values[i] = i / columns % 2 ? round(2.0 * values[i]) : values[i];
+    }
+    add_rows(call, "y", OUTPUT, desc->rows, columns, columns);
+}
+
+static pan_status invoke_top_k_mask(pan_stream *stream, const void *desc, void *const *a, void *workspace,
+                                    int64_t bytes) {
+    (void) workspace;
+    (void) bytes;
+    return pan_top_k_mask(stream, desc, a[0], a[1]);
+}
+
+#define TOP_K_MASK_FIELDS                                                                              \
+    {                                                                                                  \
+        FIELD(pan_top_k_mask_desc, rows, FIELD_SIZE), FIELD(pan_top_k_mask_desc, columns, FIELD_SIZE), \
+            FIELD(pan_top_k_mask_desc, k, FIELD_SIZE)                                                  \
+    }
+
+enum {
+    LINEAR,
+    LINEAR_BACKWARD,
+    EMBEDDING,
+    EMBEDDING_BACKWARD,
+    NORM,
+    NORM_BACKWARD,
+    SOFTMAX,
+    SOFTMAX_BACKWARD,
+    TOP_K_MASK,
+    END
+};
 
 const op_case ROW_CASES[] = {
     [LINEAR] = {.op = "linear_forward",
@@ -342,5 +387,12 @@ const op_case ROW_CASES[] = {
                           .aliases = {{2, 1}},
                           .desc_size = sizeof(pan_softmax_desc),
                           .fields = SOFTMAX_FIELDS},
+    [TOP_K_MASK] = {.op = "top_k_mask",
+                    .variants = 3 * SIZE_COUNT,
+                    .tolerance = 1e-9,
+                    .prepare = prepare_top_k_mask,
+                    .invoke = invoke_top_k_mask,
+                    .desc_size = sizeof(pan_top_k_mask_desc),
+                    .fields = TOP_K_MASK_FIELDS},
     [END] = {0},
 };

@@ -386,6 +386,38 @@ static void check_short_conv_begin(const target *target, int64_t taps) {
     free(s);
 }
 
+/* Of equal elements the first are chosen, 0 and -0 being equal; a NaN and -infinity never are. */
+static void check_top_k_mask(const target *target) {
+    enum { R = 6, C = 8, LONG = 5000 };
+    static const float rows[R][C] = {{3, 1, 3, 2, 3, 0, 3, 1},
+                                     {-0.0f, 0, -0.0f, 0, -1, -2, -3, -4},
+                                     {NAN, 1, NAN, 2, NAN, 3, NAN, 4},
+                                     {-INFINITY, -1, -INFINITY, -INFINITY, -2, NAN, -INFINITY, -INFINITY},
+                                     {1, INFINITY, 2, INFINITY, -3, 1e-45f, -1e-45f, 0},
+                                     {-5, -4, -3, -2, -1, -6, -7, -8}};
+    static const float expected[R][C] = {{1, 0, 1, 0, 1, 0, 0, 0}, {1, 1, 1, 0, 0, 0, 0, 0}, {0, 0, 0, 1, 0, 1, 0, 1},
+                                         {0, 1, 0, 0, 1, 0, 0, 0}, {0, 1, 1, 1, 0, 0, 0, 0}, {0, 0, 1, 1, 1, 0, 0, 0}};
+    struct {
+        float x[R * C], y[R * C], equal[LONG], chosen[LONG];
+    } h = {0}, *d;
+    memcpy(h.x, rows, sizeof rows);
+    d = copy_in(target, &h, sizeof h);
+    pan_top_k_mask_desc desc = {.struct_size = sizeof desc, .dtype = PAN_F32, .rows = R, .columns = C, .k = 3};
+    CHECK_OK(pan_top_k_mask(target->stream, &desc, d->x, d->y));
+    desc =
+        (pan_top_k_mask_desc){.struct_size = sizeof desc, .dtype = PAN_F32, .rows = 1, .columns = LONG, .k = LONG / 2};
+    CHECK_OK(pan_top_k_mask(target->stream, &desc, d->equal, d->chosen));
+    copy_out(target, d, &h, sizeof h);
+    for (int i = 0; i < R * C; i++) {
+        CHECK(h.y[i] == expected[i / C][i % C], "%s: the 3 largest of row %d: element %d is %g", target->name, i / C,
+              i % C, (double) h.y[i]);
+    }
+    for (int i = 0; i < LONG; i++) {
+        CHECK(h.chosen[i] == (i < LONG / 2 ? 1.0f : 0.0f), "%s: of %d equal ones number %d is %g", target->name, LONG,
+              i, (double) h.chosen[i]);
+    }
+}
+
 int main(void) {
     target targets[MAX_TARGETS];
     int count = open_targets(targets);
@@ -399,6 +431,7 @@ int main(void) {
         check_nan_example(target);
         check_masked_score(target);
         check_large_scores(target);
+        check_top_k_mask(target);
         for (int64_t taps = 1; taps <= MOST_TAPS; taps = taps < 6 ? taps + 1 : taps + 47) {
             check_short_conv_reach(target, taps);
             check_short_conv_begin(target, taps);

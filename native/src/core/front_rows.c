@@ -243,3 +243,16 @@ pan_status pan_softmax_backward(pan_stream *stream, const pan_softmax_desc *desc
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
     return ops->softmax_backward(stream, desc, y, dy, dx);
 }
+
+pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y) {
+    PAN_FRONT(top_k_mask)
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_size(op, "rows", desc->rows));
+    PAN_TRY(pan_check_size(op, "columns", desc->columns));
+    PAN_TRY(pan_check_size(op, "k", desc->k));
+    int64_t element = pan_element_bytes(desc->dtype);
+    int64_t bytes = pan_product(desc->rows, desc->columns, element);
+    const pan_array arrays[] = {PAN_INPUT(x, bytes), PAN_OUTPUT(y, bytes)};
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->top_k_mask(stream, desc, x, y);
+}

@@ -121,6 +121,21 @@ class ArrayKernelExamplesTest {
         }
     }
 
+    @ParameterizedTest
+    @EveryBackend
+    void theLargestOfEqualElementsAreTheFirst(Backend backend) {
+        try (var f = new KernelFixture(backend)) {
+            var x = f.of(1.0, 3, 2, 3, 3, Double.NaN, 7, Double.NEGATIVE_INFINITY);
+            var y = f.empty(8);
+            new TopKMaskKernel(2, 4, 2).mask(f.stream, x, y);
+            assertThat(f.read(y)).containsExactly(0, 1, 0, 1, 1, 0, 1, 0);
+            new TopKMaskKernel(1, 8, 3).mask(f.stream, x, y);
+            assertThat(f.read(y)).containsExactly(0, 1, 0, 1, 0, 0, 1, 0);
+            new TopKMaskKernel(1, 8, 100).mask(f.stream, x, y);
+            assertThat(f.read(y)).containsExactly(1, 1, 1, 1, 1, 0, 1, 0);
+        }
+    }
+
     /** By a radian for each position of the first pair, and by a ninth of it for the second. */
     @ParameterizedTest
     @EveryBackend

@@ -130,6 +130,9 @@ class KernelErrorsTest {
                                             a.reals(),
                                             a.reals(),
                                             a.reals()),
+                    a ->
+                            new TopKMaskKernel(a.size(), a.size(), a.size())
+                                    .mask(a.stream, a.reals(), a.reals()),
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())

@@ -276,6 +276,27 @@ class ArrayOperationsTest {
         }
     }
 
+    @Test
+    void whatIsLargestPassesNoGradientByItself() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, 2, 3, 5);
+            double[] from = rig.values(x);
+            double[] largest = forward(rig, tape -> TopKMaskOperation.apply(tape, x, 2));
+            for (int row = 0; row < largest.length; row += 5) {
+                double[] sorted = Arrays.copyOfRange(from, row, row + 5);
+                Arrays.sort(sorted);
+                for (int i = row; i < row + 5; i++) {
+                    assertThat(largest[i]).isEqualTo(from[i] >= sorted[3] ? 1 : 0);
+                }
+            }
+            Gradients.check(
+                    rig,
+                    List.of(x),
+                    tape -> ArithmeticOperation.apply(
+                            tape, ArithmeticKind.MULTIPLY, x, TopKMaskOperation.apply(tape, x, 2)));
+        }
+    }
+
     /** Queries and keys of a packed projection; positions from an offset on are those of a longer sequence. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})

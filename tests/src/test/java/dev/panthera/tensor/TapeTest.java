@@ -93,6 +93,62 @@ class TapeTest {
         }
     }
 
+    private record Squares(int count) {}
+
+    @Test
+    void constantsAreComputedOnceForEachKey() {
+        try (var rig = Rig.cpu(1)) {
+            List<Integer> computed = new ArrayList<>();
+            for (int step = 0; step < 3; step++) {
+                rig.tape().begin(Tape.Mode.TRAINING);
+                for (int count : new int[] {2, 4}) {
+                    Tensor constant =
+                            rig.tape()
+                                    .constant(
+                                            new Squares(count),
+                                            () -> {
+                                                computed.add(count);
+                                                float[] squares = new float[count];
+                                                for (int i = 0; i < count; i++) {
+                                                    squares[i] = i * i;
+                                                }
+                                                return squares;
+                                            },
+                                            count / 2,
+                                            2);
+                    assertThat(constant.shape()).containsExactly(count / 2, 2);
+                    assertThat(constant.requiresGradient()).isFalse();
+                    assertThat(rig.values(constant))
+                            .containsExactly(count == 2 ? new double[] {0, 1} : new double[] {0, 1, 4, 9});
+                }
+            }
+            assertThat(computed).containsExactly(2, 4);
+        }
+    }
+
+    @Test
+    void aDetachedTensorStopsTheGradient() {
+        try (var rig = Rig.exact()) {
+            Tensor x = input(rig, 1);
+            rig.tape().begin(Tape.Mode.TRAINING);
+            Tensor y = ActivationOperation.apply(rig.tape(), Activation.SQUARE, x);
+            Tensor product = y.times(y.detached());
+            double[] squares = rig.values(y);
+            rig.tape().backward(product, rig.upload(ones(product)));
+            double[] values = rig.values(x);
+            double[] gradient = rig.gradient(x);
+            for (int i = 0; i < gradient.length; i++) {
+                assertThat(gradient[i]).isCloseTo(2 * values[i] * squares[i], within(1e-12));
+            }
+        }
+    }
+
+    private static double[] ones(Tensor like) {
+        double[] ones = new double[Math.toIntExact(like.size())];
+        Arrays.fill(ones, 1);
+        return ones;
+    }
+
     @Test
     void aTensorWithSeveralUsersGetsTheSumOfTheirGradients() {
         try (var rig = Rig.exact()) {

@@ -4713,6 +4713,69 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_top_k_mask {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_top_k_mask");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static FunctionDescriptor pan_top_k_mask$descriptor() {
+        return pan_top_k_mask.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MethodHandle pan_top_k_mask$handle() {
+        return pan_top_k_mask.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static MemorySegment pan_top_k_mask$address() {
+        return pan_top_k_mask.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_top_k_mask(pan_stream *stream, const pan_top_k_mask_desc *desc, const void *x, void *y)
+     * }
+     */
+    public static int pan_top_k_mask(MemorySegment stream, MemorySegment desc, MemorySegment x, MemorySegment y) {
+        var mh$ = pan_top_k_mask.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_top_k_mask", stream, desc, x, y);
+            }
+            return (int)mh$.invokeExact(stream, desc, x, y);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_selected_attention_forward_workspace_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /**
  * Memory for the tensors of one step: a first-fit allocator over a few large blocks of device memory that are kept from
@@ -41,7 +42,9 @@ public final class StepArena implements AutoCloseable {
     private final Map<LongConvKernel, LongConvPlan> plans = new HashMap<>();
     private final Map<Constant, DeviceBuffer> constants = new HashMap<>();
 
-    private record Constant(DataType type, float value, int size) {}
+    private record Constant(DataType type, Record key) {}
+
+    private record Uniform(float value, int size) {}
 
     public StepArena(Device device) {
         this.device = device;
@@ -123,12 +126,25 @@ public final class StepArena implements AutoCloseable {
 
     /** An array in which every element has one value, made when it is first asked for. */
     DeviceBuffer constant(DeviceStream stream, DataType type, float value, int size) {
-        return constants.computeIfAbsent(
-                new Constant(type, value, size),
-                missing -> {
+        return constant(
+                stream,
+                type,
+                new Uniform(value, size),
+                () -> {
                     float[] values = new float[size];
                     Arrays.fill(values, value);
-                    DeviceBuffer buffer = device.allocate(type, size);
+                    return values;
+                });
+    }
+
+    /** An array of values that follow from a key, made when it is first asked for. */
+    DeviceBuffer constant(
+            DeviceStream stream, DataType type, Record key, Supplier<float[]> computed) {
+        return constants.computeIfAbsent(
+                new Constant(type, key),
+                missing -> {
+                    float[] values = computed.get();
+                    DeviceBuffer buffer = device.allocate(type, values.length);
                     try {
                         stream.copyToDevice(buffer, values);
                     } catch (RuntimeException | Error failure) {

@@ -10,6 +10,7 @@ import dev.panthera.kernels.LongConvPlan;
 import dev.panthera.kernels.RandomState;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -148,6 +149,17 @@ public final class Tape {
     /** A tensor in which every element has one value; it gets no gradient and is kept from step to step. */
     public Tensor constant(float value, int size) {
         return Tensor.wrap(arena.constant(stream, type, value, size), size);
+    }
+
+    /**
+     * A tensor of values that follow from a key, such as a mask from sizes: computed on the host when it is first asked for, and
+     * kept from step to step, one for each key. It gets no gradient.
+     *
+     * @param key of a type of its own, with all that the values follow from
+     * @param computed the values in row-major order
+     */
+    public Tensor constant(Record key, Supplier<float[]> computed, int... shape) {
+        return Tensor.wrap(arena.constant(stream, type, key, computed), shape);
     }
 
     /** Scratch for the span of one kernel call; null if no bytes are asked for. */

@@ -145,6 +145,11 @@ public final class Tensor {
         return gradient == null ? null : gradient.buffer();
     }
 
+    /** The same values in the same memory, and valid as long, to which no gradient passes. */
+    public Tensor detached() {
+        return wrap(values(), shape).on(tapeWith(this));
+    }
+
     /** {@code this + other}, with broadcasting as in {@link ArithmeticOperation}. */
     public Tensor plus(Tensor other) {
         return ArithmeticOperation.apply(tapeWith(other), ArithmeticKind.ADD, this, other);
