@@ -826,6 +826,31 @@ PAN_API pan_status pan_selected_attention_backward(pan_stream *stream, const pan
                                                    const void *d_o, void *dq, void *dk, void *dv, void *workspace,
                                                    int64_t workspace_bytes);
 
+typedef struct pan_earlier_occurrences_desc {
+    uint32_t struct_size;
+    pan_dtype dtype;
+    int64_t batch;
+    int64_t length;
+    int64_t ids_stride; /**< from one sequence's ids to those of the next; >= length */
+    int64_t count;      /**< how many of the last positions are asked for; at most length */
+} pan_earlier_occurrences_desc;
+
+PAN_API pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc,
+                                                          int64_t *bytes);
+
+/**
+ * How often a position's token has occurred before it.
+ *
+ *     y[b,i] = #{ s < t : ids[b,s] = ids[b,t] },     t = length - count + i
+ *
+ * ids  (batch, length) int32, sequences ids_stride apart; any values
+ * y    (batch, count) of dtype; exact up to 2^24
+ * Costs length log length a sequence on the CPU, and no more than length for a single position.
+ * Source: the programmatic selection of Arora et al. 2023 (arXiv 2312.04927), section 5.
+ */
+PAN_API pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc,
+                                           const int32_t *ids, void *y, void *workspace, int64_t workspace_bytes);
+
 /* ------------------------------------------------------------------------------------- attention by blocks */
 
 /**

@@ -252,7 +252,10 @@ static int64_t integer_limit(const call *call, const view *view) {
     if (strcmp(view->name, "query_rows") == 0) {
         return DESC(call, const pan_attention_desc)->batch * DESC(call, const pan_attention_desc)->length;
     }
-    return strcmp(view->name, "ids") == 0 ? DESC(call, const pan_embedding_desc)->vocab_size : 0;
+    if (strcmp(view->name, "ids") == 0 && strncmp(call->op->op, "embedding", strlen("embedding")) == 0) {
+        return DESC(call, const pan_embedding_desc)->vocab_size;
+    }
+    return 0;
 }
 
 /* Where the host cannot see the numbers (CUDA), test_device looks at what becomes of bad ones. */
@@ -486,6 +489,10 @@ static void check_particulars(const target *target) {
         .struct_size = sizeof embedding, .batch = 1, .length = 3, .channels = 2, .vocab_size = 4, .positions = 2};
     CHECK(pan_embedding_forward(stream, &embedding, d->ids, d->x, d->x + 16, d->y) == PAN_INVALID_ARGUMENT,
           "%s: 3 positions of a table of 2", target->name);
+    pan_earlier_occurrences_desc occurrences = {
+        .struct_size = sizeof occurrences, .batch = 1, .length = 2, .ids_stride = 3, .count = 3};
+    CHECK(pan_earlier_occurrences(stream, &occurrences, d->ids, d->y, NULL, 0) == PAN_INVALID_ARGUMENT,
+          "%s: the last 3 of 2 positions", target->name);
     check_arithmetic_particulars(target, d);
     check_strided_copy_particulars(target, d);
     check_matmul_particulars(target, d);

@@ -1,4 +1,4 @@
-/* Public functions of attention by selection: which positions are chosen, and attention of these. */
+/* Public functions of attention by selection: which tokens repeat, which positions are chosen, and attention of these. */
 #include "front_attention.h"
 
 static pan_status check_top_k(const char *op, const pan_stream *stream, const pan_causal_top_k_desc *desc) {
@@ -96,4 +96,39 @@ pan_status pan_selected_attention_backward(pan_stream *stream, const pan_attenti
     PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), pan_element_bytes(desc->dtype)));
     return ops->selected_attention_backward(stream, desc, random, chosen, q, k, v, o, lse, d_o, dq, dk, dv, workspace,
                                             workspace_bytes);
+}
+
+static pan_status check_earlier_occurrences(const char *op, const pan_stream *stream,
+                                            const pan_earlier_occurrences_desc *desc) {
+    PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
+    PAN_TRY(pan_check_size(op, "batch", desc->batch));
+    PAN_TRY(pan_check_int32_size(op, "length", desc->length));
+    PAN_TRY(pan_check_size(op, "count", desc->count));
+    PAN_TRY(pan_check_stride(op, "ids_stride", desc->ids_stride, desc->length));
+    PAN_TRY(pan_check_extent(op, "ids", desc->batch, desc->ids_stride));
+    if (desc->count > desc->length) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: count is %lld; expected at most the length %lld", op,
+                        (long long) desc->count, (long long) desc->length);
+    }
+    return PAN_OK;
+}
+
+pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc,
+                                                  int64_t *bytes) {
+    PAN_FRONT_SIZE(earlier_occurrences_workspace_size, check_earlier_occurrences)
+}
+
+pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc, const int32_t *ids,
+                                   void *y, void *workspace, int64_t workspace_bytes) {
+    PAN_FRONT(earlier_occurrences)
+    PAN_TRY(check_earlier_occurrences(op, stream, desc));
+    PAN_FRONT_WORKSPACE(earlier_occurrences_workspace_size)
+    const int64_t element = pan_element_bytes(desc->dtype);
+    const pan_array arrays[] = {
+        PAN_INTEGER_INPUT(ids, pan_extent(desc->batch, desc->ids_stride, desc->length, 4)),
+        PAN_OUTPUT(y, pan_product(desc->batch, desc->count, element)),
+        PAN_WORKSPACE,
+    };
+    PAN_TRY(pan_check_arrays(op, arrays, PAN_COUNT(arrays), element));
+    return ops->earlier_occurrences(stream, desc, ids, y, workspace, workspace_bytes);
 }

@@ -133,6 +133,15 @@ class KernelErrorsTest {
                     a ->
                             new TopKMaskKernel(a.size(), a.size(), a.size())
                                     .mask(a.stream, a.reals(), a.reals()),
+                    a -> {
+                        var kernel =
+                                new EarlierOccurrencesKernel(a.size(), a.size(), a.size(), a.size());
+                        kernel.count(
+                                a.stream,
+                                a.ints(),
+                                a.reals(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->
                             new TokenShiftKernel(a.size(), a.size(), a.size())

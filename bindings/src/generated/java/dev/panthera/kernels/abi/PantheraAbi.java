@@ -5044,6 +5044,133 @@ public class PantheraAbi extends PantheraSymbols {
         }
     }
 
+    private static class pan_earlier_occurrences_workspace_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_earlier_occurrences_workspace_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_earlier_occurrences_workspace_size$descriptor() {
+        return pan_earlier_occurrences_workspace_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MethodHandle pan_earlier_occurrences_workspace_size$handle() {
+        return pan_earlier_occurrences_workspace_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static MemorySegment pan_earlier_occurrences_workspace_size$address() {
+        return pan_earlier_occurrences_workspace_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences_workspace_size(pan_stream *stream, const pan_earlier_occurrences_desc *desc, int64_t *bytes)
+     * }
+     */
+    public static int pan_earlier_occurrences_workspace_size(MemorySegment stream, MemorySegment desc, MemorySegment bytes) {
+        var mh$ = pan_earlier_occurrences_workspace_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_earlier_occurrences_workspace_size", stream, desc, bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class pan_earlier_occurrences {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            PantheraAbi.C_INT,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_POINTER,
+            PantheraAbi.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("pan_earlier_occurrences");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc, const int32_t *ids, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static FunctionDescriptor pan_earlier_occurrences$descriptor() {
+        return pan_earlier_occurrences.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc, const int32_t *ids, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MethodHandle pan_earlier_occurrences$handle() {
+        return pan_earlier_occurrences.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc, const int32_t *ids, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static MemorySegment pan_earlier_occurrences$address() {
+        return pan_earlier_occurrences.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * pan_status pan_earlier_occurrences(pan_stream *stream, const pan_earlier_occurrences_desc *desc, const int32_t *ids, void *y, void *workspace, int64_t workspace_bytes)
+     * }
+     */
+    public static int pan_earlier_occurrences(MemorySegment stream, MemorySegment desc, MemorySegment ids, MemorySegment y, MemorySegment workspace, long workspace_bytes) {
+        var mh$ = pan_earlier_occurrences.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("pan_earlier_occurrences", stream, desc, ids, y, workspace, workspace_bytes);
+            }
+            return (int)mh$.invokeExact(stream, desc, ids, y, workspace, workspace_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class pan_sparse_attention_forward_workspace_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             PantheraAbi.C_INT,
