@@ -119,10 +119,22 @@ class TapeTest {
                     assertThat(constant.shape()).containsExactly(count / 2, 2);
                     assertThat(constant.requiresGradient()).isFalse();
                     assertThat(rig.values(constant))
-                            .containsExactly(count == 2 ? new double[] {0, 1} : new double[] {0, 1, 4, 9});
+                            .containsExactly(
+                                    count == 2 ? new double[] {0, 1} : new double[] {0, 1, 4, 9});
                 }
             }
             assertThat(computed).containsExactly(2, 4);
+        }
+    }
+
+    @Test
+    void integersAreKeptAsIntegers() {
+        try (var rig = Rig.exact()) {
+            int[] values = {-1, 7, 1 << 30};
+            Tensor first = rig.tape().integers(new Squares(3), () -> values.clone(), 3);
+            Tensor second = rig.tape().integers(new Squares(3), () -> new int[3], 3);
+            assertThat(rig.stream().toIntArray(first.values())).isEqualTo(values);
+            assertThat(rig.stream().toIntArray(second.values())).isEqualTo(values);
         }
     }
 

@@ -29,7 +29,7 @@ public record LinearAttentionOperation(
      */
     public static Tensor apply(
             Tape tape, Weights weights, int heads, Tensor q, Tensor k, Tensor v) {
-        return run(tape, weights, heads, q, k, v, null);
+        return run(tape, weights, heads, q, k, v, null).y;
     }
 
     /**
@@ -39,11 +39,26 @@ public record LinearAttentionOperation(
      */
     public static Tensor extend(
             Tape tape, Weights weights, int heads, Tensor q, Tensor k, Tensor v, Tensor state) {
-        tape.requireEvaluation("linear attention");
-        return run(tape, weights, heads, q, k, v, state);
+        return extendWithTotals(tape, weights, heads, q, k, v, state).y;
     }
 
-    private static Tensor run(
+    /**
+     * What {@link #extendWithTotals} gives.
+     *
+     * @param y {@code (batch, length, heads * valueDim)}
+     * @param total {@code (batch, heads, length)}: the sum of the weights, plus epsilon, that y was divided by; null if it was not
+     */
+    public record Average(Tensor y, @Nullable Tensor total) {}
+
+    /** As {@link #extend}, with what outputs were divided by. */
+    public static Average extendWithTotals(
+            Tape tape, Weights weights, int heads, Tensor q, Tensor k, Tensor v, Tensor state) {
+        tape.requireEvaluation("linear attention");
+        var operation = run(tape, weights, heads, q, k, v, state);
+        return new Average(operation.y, operation.denominator);
+    }
+
+    private static LinearAttentionOperation run(
             Tape tape,
             Weights weights,
             int heads,
@@ -84,7 +99,7 @@ public record LinearAttentionOperation(
                 new LinearAttentionOperation(
                         kernel, q, k, v, state, tape.allocate(v.shape()), denominator);
         tape.run(operation);
-        return operation.y;
+        return operation;
     }
 
     @Override

@@ -75,19 +75,25 @@ public record SparseAttentionOperation(
             int first,
             int heads,
             int kvHeads,
+            Columns q,
+            Columns k,
+            Columns v) {
+        tape.requireEvaluation("sparse attention");
+        return run(tape, visible, first, heads, kvHeads, q, k, v);
+    }
+
+    /** As above, of whole tensors. */
+    public static PartialAttention extend(
+            Tape tape,
+            Visible visible,
+            int first,
+            int heads,
+            int kvHeads,
             Tensor q,
             Tensor k,
             Tensor v) {
-        tape.requireEvaluation("sparse attention");
-        return run(
-                tape,
-                visible,
-                first,
-                heads,
-                kvHeads,
-                Columns.of(q),
-                Columns.of(k),
-                Columns.of(v));
+        return extend(
+                tape, visible, first, heads, kvHeads, Columns.of(q), Columns.of(k), Columns.of(v));
     }
 
     private static IllegalArgumentException unfit(

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -144,15 +145,33 @@ public final class StepArena implements AutoCloseable {
                 new Constant(type, key),
                 missing -> {
                     float[] values = computed.get();
-                    DeviceBuffer buffer = device.allocate(type, values.length);
-                    try {
-                        stream.copyToDevice(buffer, values);
-                    } catch (RuntimeException | Error failure) {
-                        buffer.close();
-                        throw failure;
-                    }
-                    return buffer;
+                    return filled(
+                            type, values.length, buffer -> stream.copyToDevice(buffer, values));
                 });
+    }
+
+    /** As {@link #constant(DeviceStream, DataType, Record, Supplier)} of int32. */
+    DeviceBuffer integers(DeviceStream stream, Record key, Supplier<int[]> computed) {
+        return constants.computeIfAbsent(
+                new Constant(DataType.I32, key),
+                missing -> {
+                    int[] values = computed.get();
+                    return filled(
+                            DataType.I32,
+                            values.length,
+                            buffer -> stream.copyToDevice(buffer, values));
+                });
+    }
+
+    private DeviceBuffer filled(DataType type, long elements, Consumer<DeviceBuffer> fill) {
+        DeviceBuffer buffer = device.allocate(type, elements);
+        try {
+            fill.accept(buffer);
+        } catch (RuntimeException | Error failure) {
+            buffer.close();
+            throw failure;
+        }
+        return buffer;
     }
 
     private static long rounded(long bytes) {

@@ -162,6 +162,11 @@ public final class Tape {
         return Tensor.wrap(arena.constant(stream, type, key, computed), shape);
     }
 
+    /** As {@link #constant(Record, Supplier, int...)} of integers, such as lists of blocks: int32. */
+    public Tensor integers(Record key, Supplier<int[]> computed, int... shape) {
+        return Tensor.wrap(arena.integers(stream, key, computed), shape);
+    }
+
     /** Scratch for the span of one kernel call; null if no bytes are asked for. */
     public @Nullable Scratch scratch(long bytes) {
         return bytes == 0 ? null : new Scratch(arena.allocate(DataType.BYTE, bytes));
