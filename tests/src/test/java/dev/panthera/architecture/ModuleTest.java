@@ -32,7 +32,7 @@ class ModuleTest {
                     Map.entry("io", Set.of()),
                     Map.entry("tensor", Set.of()),
                     Map.entry("nn", Set.of("tensor", "random")),
-                    Map.entry("mixer", Set.of("nn", "tensor")),
+                    Map.entry("mixer", Set.of("nn", "tensor", "random")),
                     Map.entry("model", Set.of("mixer", "nn", "tensor")),
                     Map.entry("task", Set.of("random")),
                     Map.entry("train", Set.of("task", "model", "mixer", "nn", "tensor", "io")),

@@ -191,8 +191,8 @@ class FeatureMapTest {
             }
             assertThat(outputs.get(0)[0]).isNotEqualTo(outputs.get(1)[0]);
             assertThatThrownBy(() -> Decoding.decode(rig, mixer::extend, input, LENGTH, List.of(1)))
-                    .isInstanceOf(UnsupportedOperationException.class)
-                    .hasMessageContaining("cannot decode");
+                    .isInstanceOf(UserException.class)
+                    .hasMessageContaining("causal=true");
         }
     }
 

@@ -58,6 +58,13 @@ final class MixerContracts {
                         "sliding-attention",
                         new SlidingAttention.Config(1, 40, true, 0, false),
                         "sliding_attn_nobias_wide"),
+                new Contract("bigbird", new BigBird.Config(2, 1), "bigbird"),
+                new Contract("bigbird", new BigBird.Config(1, 2, 7, false), "bigbird"),
+                new Contract("scatterbrain", new ScatterBrain.Config(2, 3, 6), "scatterbrain"),
+                new Contract(
+                        "scatterbrain",
+                        new ScatterBrain.Config(1, 20, 4, false, false, true),
+                        "scatterbrain"),
                 new Contract(
                         "based",
                         new Based.Config(4, 2, new TaylorExp.Config()),

@@ -60,6 +60,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.attention.MHA",
                         "zoology.mixers.base_conv.BaseConv",
                         "zoology.mixers.based.Based",
+                        "zoology.mixers.bigbird.BigBIRDAttention",
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",

@@ -61,6 +61,7 @@ class CounterRandomTest {
         assertThat(Arrays.stream(Purpose.values()).map(purpose -> purpose + "=" + purpose.code()))
                 .containsExactly(
                         "INIT=1",
+                        "PATTERN=2",
                         "ROW=16",
                         "FILLER=17",
                         "SHUFFLE=18",

@@ -69,7 +69,7 @@ record ConfigOption(
                             "model.mixer.**.state_size"),
                     whole(
                             "--window",
-                            "Positions that sliding-attention sees, its own included.",
+                            "Last positions that sliding-attention, or scatterbrain exactly, sees, its own included.",
                             "model.mixer.**.window"),
                     one(
                             "--conv-method",

@@ -31,6 +31,10 @@ public final class FeatureMaps {
                             "performer",
                             "positive orthogonal random features",
                             new RandomFeatures.Config(RANDOM_FEATURES))
+                    .with(
+                            "favor-plus",
+                            "random features that estimate the softmax, in pairs",
+                            new FavorPlus.Config(RANDOM_FEATURES))
                     .with("full-space", "max([x, -x], 0)", new PointwiseMaps.FullSpace(EPSILON))
                     .with("exp-dim", "exp(max([x, -x], 0))", new PointwiseMaps.ExpDim(1, EPSILON))
                     .with(

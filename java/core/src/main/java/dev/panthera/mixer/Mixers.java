@@ -20,6 +20,14 @@ public final class Mixers {
                             "softmax attention over the last positions alone",
                             new SlidingAttention.Config(1, 32, false, 0.1, true))
                     .with(
+                            "bigbird",
+                            "BigBird: softmax attention over the last positions, the first ones and random ones",
+                            new BigBird.Config(1, 8))
+                    .with(
+                            "scatterbrain",
+                            "ScatterBrain: softmax attention over the last positions, random features before them",
+                            new ScatterBrain.Config(1, 32, 24))
+                    .with(
                             "short-conv",
                             "depthwise causal convolution with a short filter",
                             new ShortConvolution.Config(3))

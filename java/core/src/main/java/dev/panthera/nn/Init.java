@@ -5,6 +5,7 @@ import dev.panthera.random.CounterRandom;
 import dev.panthera.random.Purpose;
 import dev.panthera.tensor.Tensor;
 import java.util.Arrays;
+import java.util.function.ToDoubleFunction;
 
 /**
  * Makes parameters with their initial values, by one of two {@linkplain Scheme schemes}. Embeddings are N(0, 0.02^2) and the
@@ -137,17 +138,39 @@ public final class Init {
      * not trainable.
      */
     public Tensor orthogonal(double scale, int rows, int columns) {
+        return orthogonal(random -> scale, rows, columns);
+    }
+
+    /**
+     * As {@link #orthogonal}, but that each row is as long as a vector of independent N(0, 1): by itself a row is such a vector
+     * (Choromanski et al. 2021, arXiv 2009.14794, section 2.4).
+     */
+    public Tensor orthogonalGaussian(int rows, int columns) {
+        return orthogonal(random -> gaussianLength(random, columns), rows, columns);
+    }
+
+    private Tensor orthogonal(ToDoubleFunction<CounterRandom> length, int rows, int columns) {
         CounterRandom random = next();
         float[] values = new float[count(new int[] {rows, columns})];
         double[][] block = new double[columns][];
         for (int row = 0; row < rows; row++) {
             double[] direction = direction(random, block, row % columns, columns);
             block[row % columns] = direction;
+            double scale = length.applyAsDouble(random);
             for (int i = 0; i < columns; i++) {
                 values[row * columns + i] = (float) (scale * direction[i]);
             }
         }
         return Tensor.parameter(values, false, rows, columns);
+    }
+
+    private static double gaussianLength(CounterRandom random, int columns) {
+        double squares = 0;
+        for (int i = 0; i < columns; i++) {
+            double value = random.nextGaussian();
+            squares += value * value;
+        }
+        return Math.sqrt(squares);
     }
 
     /** A random unit vector that is orthogonal to the first {@code count} of a block. */

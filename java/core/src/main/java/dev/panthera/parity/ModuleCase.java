@@ -44,7 +44,7 @@ final class ModuleCase implements ParityCase {
         var init = new Init(SEED, layer.count());
         var mixer = OriginalModules.sequenceMixer(className, arguments);
         if (mixer.isPresent()) {
-            Mixer built = mixer.get().build(layer, init);
+            Mixer built = OriginalModules.withDraws(mixer.get().build(layer, init), golden);
             OriginalModules.rejectWrappedTaps(built, layer.length());
             return new Module(OriginalModules.named(className, built), built::forward);
         }

@@ -4,6 +4,7 @@ import dev.panthera.kernels.ConvMethod;
 import dev.panthera.mixer.Attention;
 import dev.panthera.mixer.BaseConv;
 import dev.panthera.mixer.Based;
+import dev.panthera.mixer.BigBird;
 import dev.panthera.mixer.Glu;
 import dev.panthera.mixer.H3;
 import dev.panthera.mixer.Hybrid;
@@ -17,8 +18,10 @@ import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.RandomPairs;
 import dev.panthera.mixer.Rwkv4;
 import dev.panthera.mixer.Rwkv4ChannelMix;
+import dev.panthera.mixer.ScatterBrain;
 import dev.panthera.mixer.ShortConvolution;
 import dev.panthera.mixer.SlidingAttention;
 import dev.panthera.mixer.StateMixerConfig;
@@ -51,6 +54,7 @@ final class OriginalModules {
                             LISTING + "BaseImplicitConv", options -> listedBaseConv(options, true)),
                     Map.entry("zoology.mixers.base_conv.BaseConv", OriginalModules::baseConv),
                     Map.entry("zoology.mixers.based.Based", OriginalModules::based),
+                    Map.entry("zoology.mixers.bigbird.BigBIRDAttention", OriginalModules::bigBird),
                     Map.entry(
                             "zoology.mixers.convolution.ImplicitLongConvolution",
                             OriginalModules::implicitLongConvolution),
@@ -65,6 +69,12 @@ final class OriginalModules {
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
                     Map.entry("zoology.mixers.mamba.Mamba", OriginalModules::mamba),
                     Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
+                    Map.entry(
+                            "zoology.mixers.scatterbrain.attn.SBLocalAttention",
+                            OriginalModules::scatterBrain),
+                    Map.entry(
+                            "zoology.mixers.scatterbrain.SBLocalAttention",
+                            OriginalModules::scatterBrain),
                     Map.entry(
                             "zoology.mixers.slide_attn.SlidingAttn",
                             OriginalModules::slidingAttention));
@@ -250,6 +260,52 @@ final class OriginalModules {
         arguments.ignoring("attention_dropout", "dropout");
         return new SlidingAttention.Config(
                 1, arguments.integer("block_size", 256), true, 0, arguments.flag("bias", true));
+    }
+
+    /** It takes options of other mixers and does not read them. */
+    private static MixerConfig bigBird(Options arguments) {
+        arguments.ignoring("dropout", "num_heads", "layer_idx");
+        return new BigBird.Config(
+                1, arguments.integer("block_size", 128), 0, arguments.flag("bias", true));
+    }
+
+    /** The scale is that of a head and the form causal, whatever the options say. */
+    private static MixerConfig scatterBrain(Options arguments) {
+        int heads = arguments.integer("num_heads");
+        if (arguments.integer("num_heads_kv", heads) != heads) {
+            throw new UnknownCaseException("scatterbrain whose keys have another number of heads");
+        }
+        if (arguments.integer("rotary_emb_dim", 0) != 0) {
+            throw new UnknownCaseException("scatterbrain with rotary positions");
+        }
+        arguments.ignoring(
+                "dropout",
+                "softmax_scale",
+                "causal",
+                "layer_idx",
+                "rotary_emb_base",
+                "rotary_emb_scale_base",
+                "rotary_emb_interleaved",
+                "fused_bias_fc",
+                "device",
+                "dtype");
+        return new ScatterBrain.Config(
+                heads,
+                arguments.integer("window_size"),
+                arguments.integer("feature_dim", 24) / 2 * 2,
+                arguments.flag("qkv_proj_bias", true),
+                arguments.flag("out_proj_bias", true),
+                false);
+    }
+
+    /** With what a recorded case drew at random, where it did. */
+    static Mixer withDraws(Mixer mixer, Golden golden) {
+        if (mixer instanceof BigBird bigBird && golden.has("aux.rand_rows")) {
+            return bigBird.seeing(
+                    RandomPairs.Given.of(
+                            golden.ints("aux.rand_rows"), golden.ints("aux.rand_cols")));
+        }
+        return mixer;
     }
 
     private static MixerConfig rwkv4(Options arguments) {

@@ -7,6 +7,8 @@ package dev.panthera.random;
 public enum Purpose {
     /** Initial values of parameters; index: the parameter. */
     INIT(1),
+    /** Which positions of a sequence a mixer lets see each other; stream: the layer; index: the later position. */
+    PATTERN(2),
     /** What makes up a row of a task (for MQAR keys, values and slots); index: the row. */
     ROW(16),
     /** Tokens of a row that carry no information; index: the row. */

@@ -64,6 +64,8 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         add("shortconv", "#FF9DA7", "triangle-left", SOLID);
         add("rwkv", "#A68A00", "triangle-right", SOLID);
         add("performer", "#A4036F", "cross", SOLID);
+        add("bigbird", "#004E64", "square", SOLID);
+        add("scatterbrain", "#9B2226", "circle", SOLID);
         add("cumsum", "#0B6E4F", "triangle-left", SOLID);
         add("hybrid", "#6A3D9A", "diamond", SOLID);
     }
