@@ -158,6 +158,7 @@ class TrainCommandTest {
         assertThat(json.propertyNames())
                 .containsExactly(
                         "accuracy",
+                        "causal",
                         "loss",
                         "epochs",
                         "seconds",

@@ -2,7 +2,9 @@ package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.panthera.mixer.Based;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.TaylorExp;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -26,6 +28,9 @@ class PaletteTest {
                     "gated-deltanet",
                     "ttt-linear",
                     "ttt-mlp");
+
+    private static final Based.Config AHEAD =
+            new Based.Config(4, 1, new TaylorExp.Config(), 1e-12, false, false, 10000);
 
     private static Setting setting(String mixer) {
         return new Setting(mixer, 64, 64, 4, Map.of());
@@ -80,6 +85,19 @@ class PaletteTest {
     void everyListedMixerHasALookOfItsOwn() {
         assertThat(Mixers.SEQUENCE.names())
                 .allSatisfy(name -> assertThat(MixerStyle.known(name)).isNotNull());
+    }
+
+    /** In its shape, and told apart from the causal form beside it. */
+    @Test
+    void aMixerThatLooksAheadLooksLikeItselfButPaler() {
+        var lines = palette(List.of("mamba", Mixers.marked("based", AHEAD), "based")).lines();
+
+        assertThat(lines)
+                .extracting(Series::label)
+                .containsExactly("based", "based (non-causal)", "mamba");
+        assertThat(lines.get(1).shape()).isEqualTo(lines.get(0).shape());
+        assertThat(lines.get(1).colour()).isNotEqualTo(lines.get(0).colour());
+        assertThat(lines.get(1).dash()).isNotEqualTo(lines.get(0).dash());
     }
 
     @Test

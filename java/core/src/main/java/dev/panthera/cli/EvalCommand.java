@@ -5,6 +5,7 @@ import dev.panthera.train.ConfigDraft;
 import dev.panthera.train.DataOptions;
 import dev.panthera.train.Evaluation;
 import dev.panthera.train.Evaluator;
+import dev.panthera.train.TrainConfig;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -51,32 +52,35 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Path file = Checkpoint.locate(checkpoint);
-        DataOptions data = data(file);
+        TrainConfig config = Checkpoint.readConfig(file);
+        DataOptions data = data(config);
         try (var chosen = device.choice().open()) {
             String where = chosen.description();
-            print(file, Evaluator.evaluate(file, chosen.device(), data), data, where);
+            Evaluation evaluation = Evaluator.evaluate(file, chosen.device(), data);
+            if (json) {
+                printJson(file, config, evaluation, where);
+            } else {
+                print(config, evaluation, data, where);
+            }
         }
         return Panthera.OK;
     }
 
-    private void print(Path file, Evaluation evaluation, DataOptions data, String where) {
-        if (json) {
-            streams.line(
-                    "%s",
-                    new JsonLine()
-                            .with("accuracy", evaluation.accuracy())
-                            .with("loss", evaluation.loss())
-                            .with("examples", evaluation.examples())
-                            .with("slices", evaluation.slices())
-                            .with("checkpoint", file.toString())
-                            .with("device", where));
-        } else {
-            print(evaluation, data, where);
-        }
+    private void printJson(Path file, TrainConfig config, Evaluation evaluation, String where) {
+        streams.line(
+                "%s",
+                new JsonLine()
+                        .with("accuracy", evaluation.accuracy())
+                        .with("causal", config.model().mixer().causal())
+                        .with("loss", evaluation.loss())
+                        .with("examples", evaluation.examples())
+                        .with("slices", evaluation.slices())
+                        .with("checkpoint", file.toString())
+                        .with("device", where));
     }
 
-    private DataOptions data(Path file) {
-        var draft = ConfigDraft.of(Checkpoint.readConfig(file));
+    private DataOptions data(TrainConfig config) {
+        var draft = ConfigDraft.of(config);
         boolean any =
                 ConfigOption.apply(
                         ConfigOption.TEST_DATA, spec.commandLine().getParseResult(), draft);
@@ -87,10 +91,12 @@ final class EvalCommand implements Callable<Integer> {
         return draft.toConfig().data();
     }
 
-    private void print(Evaluation evaluation, DataOptions data, String where) {
+    private void print(
+            TrainConfig config, Evaluation evaluation, DataOptions data, String where) {
         streams.line(
-                "accuracy %s  loss %.4f  (%s examples%s)  on %s",
+                "accuracy %s%s  loss %.4f  (%s examples%s)  on %s",
                 Text.percent(evaluation.accuracy()),
+                Summary.mark(config),
                 evaluation.loss(),
                 Text.grouped(evaluation.examples()),
                 Summary.byChance(data.testChance()),

@@ -1,6 +1,7 @@
 package dev.panthera.cli;
 
 import dev.panthera.UserException;
+import dev.panthera.mixer.Mixers;
 import dev.panthera.sweep.StoredTrial;
 import dev.panthera.sweep.SweepStore;
 import dev.panthera.train.ConfigFile;
@@ -73,6 +74,9 @@ final class ShowCommand implements Callable<Integer> {
         streams.line("trial       %s  (%s)", found.id(), folder);
         found.factors().forEach((name, label) -> streams.line("%-11s %s", name, label));
         streams.line("status      %s, taken %d times", found.status().label(), found.attempts());
+        if (!found.causal()) {
+            streams.line("causal      %s", Text.LOOKS_AHEAD);
+        }
         if (found.device() != null) {
             streams.line("device      %s", found.device());
             streams.line("parameters  %s", Text.grouped(found.parameters()));
@@ -82,8 +86,11 @@ final class ShowCommand implements Callable<Integer> {
         var test = found.test();
         if (test != null) {
             streams.line(
-                    "test        %s  (loss %.4f, %s examples)",
-                    Text.percent(test.accuracy()), test.loss(), Text.grouped(test.examples()));
+                    "test        %s%s  (loss %.4f, %s examples)",
+                    Text.percent(test.accuracy()),
+                    found.causal() ? "" : Mixers.NON_CAUSAL,
+                    test.loss(),
+                    Text.grouped(test.examples()));
             test.slices()
                     .forEach((slice, accuracies) ->
                             accuracies.forEach((value, accuracy) ->

@@ -1,5 +1,6 @@
 package dev.panthera.cli;
 
+import dev.panthera.mixer.Mixers;
 import dev.panthera.train.Evaluation;
 import dev.panthera.train.TrainConfig;
 import dev.panthera.train.TrainResult;
@@ -24,11 +25,15 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
         Streams.line(out, "");
         Streams.line(
                 out,
-                "test accuracy  %s  (loss %.4f, %s examples%s)",
+                "test accuracy  %s%s  (loss %.4f, %s examples%s)",
                 Text.percent(test.accuracy()),
+                mark(config),
                 test.loss(),
                 Text.grouped(test.examples()),
                 byChance(config.data().testChance()));
+        if (!config.model().mixer().causal()) {
+            Streams.line(out, "causal         %s", Text.LOOKS_AHEAD);
+        }
         Streams.line(
                 out,
                 "trained        %d epochs in %s%s",
@@ -42,6 +47,11 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
                 Text.grouped(result.stateBytes()),
                 config.data().maxTestLength());
         Streams.line(out, "run folder     %s  (panthera eval %s)", folder, folder);
+    }
+
+    /** What stands behind an accuracy: nothing, or that the mixer looks ahead. */
+    static String mark(TrainConfig config) {
+        return Mixers.marked("", config.model().mixer());
     }
 
     /** For example {@code ; 50.00 % by chance}; empty if that is not known. */
@@ -60,6 +70,7 @@ record Summary(TrainConfig config, TrainResult result, Path folder) {
     JsonLine json(Evaluation test) {
         return new JsonLine()
                 .with("accuracy", test.accuracy())
+                .with("causal", config.model().mixer().causal())
                 .with("loss", test.loss())
                 .with("epochs", result.epochs())
                 .with("seconds", secondsSinceStart())

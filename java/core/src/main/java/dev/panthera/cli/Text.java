@@ -5,6 +5,10 @@ import java.util.Locale;
 
 /** Numbers and lists as a person reads them, the same in every locale. */
 final class Text {
+    /** Behind "causal", of a model whose mixer looks ahead. */
+    static final String LOOKS_AHEAD =
+            "no: positions see later tokens, so accuracy is no measure of what the model could generate";
+
     private Text() {}
 
     static String format(String format, Object... arguments) {

@@ -1,5 +1,6 @@
 package dev.panthera.report;
 
+import dev.panthera.mixer.Mixers;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  */
 record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
     static final List<Integer> SOLID = List.of(1, 0);
+    private static final List<Integer> DOTTED = List.of(2, 3);
+    private static final double PALE = 0.4;
 
     private static final Map<String, MixerStyle> STYLES = new LinkedHashMap<>();
     private static final Map<String, String> OTHER_NAMES =
@@ -74,15 +77,26 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         STYLES.put(key, new MixerStyle(STYLES.size(), colour, shape, dash));
     }
 
-    /** The name under which a label is known: lower case, no punctuation, one name for synonyms. */
+    /** The name under which a label is known: lower case, no punctuation, one name for synonyms, no mark of one that looks ahead. */
     static String key(String mixer) {
-        String plain = mixer.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
+        String unmarked =
+                looksAhead(mixer)
+                        ? mixer.substring(0, mixer.length() - Mixers.NON_CAUSAL.length())
+                        : mixer;
+        String plain = unmarked.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
         return OTHER_NAMES.getOrDefault(plain, plain);
     }
 
-    /** The style of a known mixer, else null. */
+    private static boolean looksAhead(String mixer) {
+        return mixer.endsWith(Mixers.NON_CAUSAL);
+    }
+
+    /** The style of a known mixer, paler and dotted if it looks ahead; else null. */
     static @Nullable MixerStyle known(String mixer) {
-        return STYLES.get(key(mixer));
+        MixerStyle style = STYLES.get(key(mixer));
+        return style == null || !looksAhead(mixer)
+                ? style
+                : new MixerStyle(style.rank, Palette.paler(style.colour, PALE), style.shape, DOTTED);
     }
 
     /** The style of the unknown mixer number {@code index}, behind all known ones. */

@@ -97,7 +97,11 @@ final class Palette {
 
     /** The colour itself first, then ever closer to a light grey, but never closer than two thirds. */
     private static String shade(String colour, int index, int count) {
-        double share = count == 1 ? 0 : 0.66 * index / (count - 1);
+        return paler(colour, count == 1 ? 0 : 0.66 * index / (count - 1));
+    }
+
+    /** A colour mixed with a light grey. */
+    static String paler(String colour, double share) {
         var text = new StringBuilder("#");
         for (int channel = 0; channel < 3; channel++) {
             int value = Integer.parseInt(colour.substring(1 + 2 * channel, 3 + 2 * channel), 16);

@@ -55,7 +55,7 @@ public final class StoredSweep {
         JsonNode train = config.at("/data/train");
         return new ReportTrial(
                 trial.id(),
-                trial.factors().getOrDefault("mixer", label(config.at("/model/mixer"))),
+                trial.factors().getOrDefault("mixer", label(config, trial.causal())),
                 config.at("/model/d_model").asInt(0),
                 largest(train, "length"),
                 largest(train, "pairs"),
@@ -75,10 +75,8 @@ public final class StoredSweep {
                 trial.config());
     }
 
-    private static String label(JsonNode config) {
-        boolean causal =
-                config.findValues("causal").stream().allMatch(option -> option.asBoolean(true));
-        return mixer(config) + (causal ? "" : Mixers.NON_CAUSAL);
+    private static String label(JsonNode config, boolean causal) {
+        return mixer(config.at("/model/mixer")) + (causal ? "" : Mixers.NON_CAUSAL);
     }
 
     /** The mixer's name; a hybrid is called after its last mixer, which recalls what a convolution before it has joined. */

@@ -64,13 +64,27 @@ public record Grid(List<Trial> trials, Map<String, Integer> unavailable) {
             Function<List<Level>, TrainConfig> config) {
         try {
             TrainConfig complete = config.apply(levels);
-            labels.computeIfPresent(
-                    "mixer", (factor, label) -> Mixers.marked(label, complete.model().mixer()));
-            return new Trial(TrialIdentity.of(complete), labels, complete);
+            return new Trial(
+                    TrialIdentity.of(complete), marked(labels, levels, complete), complete);
         } catch (UserException impossible) {
             throw new UserException(
                     "%s: %s".formatted(Trial.label(labels), impossible.getMessage()), impossible);
         }
+    }
+
+    /** With a mark at the levels that choose a mixer, if it looks ahead. */
+    private static Map<String, String> marked(
+            Map<String, String> labels, List<Level> levels, TrainConfig config) {
+        Map<String, String> marked = new LinkedHashMap<>(labels);
+        int i = 0;
+        for (String factor : labels.keySet()) {
+            if (levels.get(i).choosesMixer()) {
+                marked.computeIfPresent(
+                        factor, (name, label) -> Mixers.marked(label, config.model().mixer()));
+            }
+            i++;
+        }
+        return marked;
     }
 
     private static List<List<Level>> combinations(List<Factor> factors) {

@@ -16,6 +16,12 @@ public record Level(String label, Map<String, Object> values, boolean available)
         values = Collections.unmodifiableMap(new LinkedHashMap<>(values));
     }
 
+    /** Whether it sets the mixer, or an option of it. */
+    boolean choosesMixer() {
+        return values.keySet().stream()
+                .anyMatch(path -> path.equals("model.mixer") || path.startsWith("model.mixer."));
+    }
+
     /** A level that sets one value. */
     public static Level of(String label, String path, Object value) {
         return new Level(label, Map.of(path, value), true);

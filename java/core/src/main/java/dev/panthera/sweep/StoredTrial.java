@@ -3,6 +3,7 @@ package dev.panthera.sweep;
 import dev.panthera.train.Evaluation;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A trial as its sweep's store knows it.
@@ -43,8 +44,16 @@ public record StoredTrial(
         @Nullable String message,
         @Nullable String stack) {
 
-    /** What a person reads. */
+    private static final JsonMapper JSON = new JsonMapper();
+
+    /** What a person reads; with a mark if the mixer looks ahead. */
     public String label() {
-        return Trial.label(factors);
+        return Trial.label(factors, causal());
+    }
+
+    /** Whether its mixer, and every mixer in it, looks back alone. The mixer's class need not be there any more. */
+    public boolean causal() {
+        return JSON.readTree(config).at("/model/mixer").findValues("causal").stream()
+                .allMatch(option -> option.asBoolean(true));
     }
 }

@@ -1,5 +1,6 @@
 package dev.panthera.sweep;
 
+import dev.panthera.mixer.Mixers;
 import dev.panthera.train.TrainConfig;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -18,9 +19,15 @@ public record Trial(String id, Map<String, String> factors, TrainConfig config) 
         factors = Collections.unmodifiableMap(new LinkedHashMap<>(factors));
     }
 
-    /** What a person reads, for example {@code mixer=attention d_model=64 lr=0.001}. */
+    /** What a person reads, for example {@code mixer=attention d_model=64 lr=0.001}; with a mark if the mixer looks ahead. */
     public String label() {
-        return label(factors);
+        return label(factors, config.model().mixer().causal());
+    }
+
+    static String label(Map<String, String> factors, boolean causal) {
+        boolean marked =
+                causal || factors.values().stream().anyMatch(label -> label.endsWith(Mixers.NON_CAUSAL));
+        return label(factors) + (marked ? "" : Mixers.NON_CAUSAL);
     }
 
     static String label(Map<String, String> factors) {
