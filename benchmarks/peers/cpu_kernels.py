@@ -2,8 +2,8 @@
 backward pass with the gradients of all inputs and parameters, which are None before each call; for AdamW a step. Times
 are of ROUNDS calls after three more.
 
-    python cpu_kernels.py --op OP --batch 16 --channels 256 --length 1024 --heads 4 --taps 3 --vocab 8192 --threads 2
-                          --rounds 15
+    python cpu_kernels.py --op OP --batch 16 --channels 256 --length 1024 --heads 4 --taps 3 --vocab 8192 --chosen 64
+                          --threads 2 --rounds 15
 
 Prints a line of JSON for each pass; peak_mb is the process's peak memory up to then, in units of 10^6 bytes.
 THP_MEM_ALLOC_ENABLE=1 in the environment lets PyTorch's allocator use huge pages, and the line then says
@@ -54,6 +54,19 @@ def attention(o):
     return (lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True)), [q, k, v]
 
 
+def selected_attention(o):
+    q, k, v = (noise(o.batch, o.heads, o.length, o.channels // o.heads) for _ in range(3))
+    chosen = min(o.chosen, o.length)
+    rows = torch.tensor([t for t in range(o.length) if (t + 1) * chosen // o.length > t * chosen // o.length])
+    seen = torch.arange(o.length) <= rows[:, None]
+
+    def forward():
+        y = F.scaled_dot_product_attention(q[:, :, rows], k, v, attn_mask=seen)
+        return torch.zeros_like(q).index_copy(2, rows, y)
+
+    return forward, [q, k, v]
+
+
 def linear(o):
     x, weight, bias = noise(o.batch * o.length, o.channels), noise(o.channels, o.channels), noise(o.channels)
     return (lambda: F.linear(x, weight, bias)), [x, weight, bias]
@@ -94,7 +107,7 @@ def embedding(o):
 
 # Beside batch, channels and length, the sizes that an operation depends on.
 OPS = {"long-conv": (long_conv, []), "short-conv": (short_conv, ["taps"]), "attention": (attention, ["heads"]),
-       "linear": (linear, []), "norm": (norm, []), "gate": (gate, []), "dropout": (dropout, []),
+       "selected-attention": (selected_attention, ["heads", "chosen"]), "linear": (linear, []), "norm": (norm, []), "gate": (gate, []), "dropout": (dropout, []),
        "vocabulary-loss": (vocabulary_loss, ["vocab"]), "embedding": (embedding, ["vocab"]), "adamw": (None, [])}
 
 
@@ -169,10 +182,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--op", choices=OPS, required=True)
     for name, value in (("batch", 16), ("channels", 256), ("length", 1024), ("heads", 4), ("taps", 3), ("vocab", 8192),
-                        ("threads", 2), ("rounds", 15)):
+                        ("chosen", 64), ("threads", 2), ("rounds", 15)):
         parser.add_argument("--" + name, type=positive, default=value)
     options = parser.parse_args()
-    if options.op == "attention" and options.channels % options.heads:
+    if options.op.endswith("attention") and options.channels % options.heads:
         parser.error(f"--heads {options.heads}: {options.channels} channels cannot be divided among them")
     torch.set_num_threads(options.threads)
     torch.set_num_interop_threads(1)  # an operation has no others beside it

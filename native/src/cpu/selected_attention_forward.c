@@ -1,6 +1,7 @@
 /* Attention of chosen queries, forward. Which positions are chosen follows from the input, so no output may depend on
  * what is chosen later: a sequence's list is cut into tiles at fixed places, a tile that is not full is padded, and its
- * products have the shapes that it would have if it were. */
+ * products have the shapes that it would have if it were. Queries in front of a block of keys are left out of products:
+ * what follows them may depend on them. */
 #include "selected_attention.h"
 
 enum {
@@ -106,9 +107,9 @@ static tile_range visible_keys(const pan_attention_desc *desc, int64_t position,
 }
 
 /* Turns scores into weights: dropout included, and 0 where a query does not see the key. */
-static void weigh_tile(const selected_job *job, selected_tile *tile, tile_range block, int64_t storage) {
+static void weigh_tile(const selected_job *job, selected_tile *tile, int64_t first, tile_range block, int64_t storage) {
     const pan_attention_desc *desc = job->desc;
-    for (int64_t r = 0; r < tile->count; r++) {
+    for (int64_t r = first; r < tile->count; r++) {
         float *row = tile->scores + r * storage;
         const tile_range keys = visible_keys(desc, tile->position[r], block);
         int64_t written = 0;
@@ -124,8 +125,8 @@ static void weigh_tile(const selected_job *job, selected_tile *tile, tile_range 
 }
 
 /* o = factor o + product, for the queries that see a key of the block. */
-static void add_product(const pan_attention_desc *desc, const selected_tile *tile, tile_range block) {
-    for (int64_t r = 0; r < tile->count; r++) {
+static void add_product(const pan_attention_desc *desc, const selected_tile *tile, int64_t first, tile_range block) {
+    for (int64_t r = first; r < tile->count; r++) {
         const tile_range keys = visible_keys(desc, tile->position[r], block);
         float *o = tile->o + r * desc->head_dim;
         const float *product = tile->product + r * desc->head_dim;
@@ -139,26 +140,31 @@ static void add_keys(const selected_job *job, selected_tile *tile, tile_range bl
     const pan_attention_desc *desc = job->desc;
     const int64_t keys = block.end - block.begin, storage = score_storage(keys);
     const int64_t k_stride = key_stride(desc, &desc->k), v_stride = key_stride(desc, &desc->v);
-    pan_gemm(false, true, tile->rows, keys, desc->head_dim, desc->scale, tile->q, desc->head_dim,
-             job->k + head_offset(desc, &desc->k, tile->head) + block.begin * k_stride, k_stride, 0.0f, tile->scores,
-             storage);
-    weigh_tile(job, tile, block, storage);
-    const causal_product product = {.m = tile->rows,
+    int64_t first = 0;
+    while (tile->position[first] < block.begin) {
+        first++;
+    }
+    const int64_t row = first * desc->head_dim;
+    pan_gemm(false, true, tile->rows - first, keys, desc->head_dim, desc->scale, tile->q + row, desc->head_dim,
+             job->k + head_offset(desc, &desc->k, tile->head) + block.begin * k_stride, k_stride, 0.0f,
+             tile->scores + first * storage, storage);
+    weigh_tile(job, tile, first, block, storage);
+    const causal_product product = {.m = tile->rows - first,
                                     .n = desc->head_dim,
                                     .k = keys,
-                                    .position = tile->position,
+                                    .position = tile->position + first,
                                     .window = attention_window(desc),
                                     .first_key = block.begin,
                                     .alpha = 1.0f,
                                     .beta = 0.0f,
-                                    .w = tile->scores,
+                                    .w = tile->scores + first * storage,
                                     .w_stride = storage,
                                     .x = job->v + head_offset(desc, &desc->v, tile->head) + block.begin * v_stride,
                                     .x_stride = v_stride,
-                                    .c = tile->product,
+                                    .c = tile->product + row,
                                     .c_stride = desc->head_dim};
     causal_multiply(&product, tile->scratch);
-    add_product(desc, tile, block);
+    add_product(desc, tile, first, block);
 }
 
 static void finish_tile(const selected_job *job, const selected_tile *tile) {

@@ -85,7 +85,7 @@ class BenchCommandTest {
         var result = kernels("--op", "attention").succeeded();
         assertThat(result.outLines()).hasSize(5);
         assertThat(result.outLines().get(1)).startsWith("operation").contains("of ceiling");
-        assertThat(result.outLines().get(3)).startsWith("attention       forward+backward");
+        assertThat(result.outLines().get(3)).startsWith("attention           forward+backward");
         assertThat(result.outLines().getLast()).isEqualTo(NO_PEER);
     }
 

@@ -43,11 +43,11 @@ public final class KernelBench implements AutoCloseable {
         for (KernelCase.Input input : work.inputs()) {
             values.add(
                     input.bound() == 0
-                            ? reals(values.size(), input.elements())
+                            ? reals(input.numbers(values.size()))
                             : integers(values.size(), input));
         }
         begin(Tape.Mode.TRAINING);
-        outputGradient = reals(values.size(), forward().size());
+        outputGradient = reals(Noise.floats(values.size(), forward().size()));
     }
 
     /** All operations that can be measured. */
@@ -72,7 +72,7 @@ public final class KernelBench implements AutoCloseable {
     /**
      * What was measured.
      *
-     * @param pass forward, or forward+backward with the gradients of all real inputs
+     * @param pass forward, or forward+backward with the gradients of all inputs that have one
      * @param flops nominal floating-point operations; 0 where memory bounds the operation
      * @param bytes of inputs, outputs and their gradients, each once
      * @param peakMb largest resident memory in 1e6 bytes, with that of the JVM; 0 where unknown
@@ -109,15 +109,14 @@ public final class KernelBench implements AutoCloseable {
         return new Result(pass, timing, cost.flops, cost.bytes, PeakMemory.megabytes());
     }
 
-    private DeviceBuffer reals(long seed, long elements) {
-        DeviceBuffer buffer = device.allocate(device.parameterType(), elements);
-        float[] noise = Noise.floats(seed, elements);
+    private DeviceBuffer reals(float[] numbers) {
+        DeviceBuffer buffer = device.allocate(device.parameterType(), numbers.length);
         if (device.parameterType() == DataType.F32) {
-            stream.copyToDevice(buffer, noise);
+            stream.copyToDevice(buffer, numbers);
         } else {
-            double[] wide = new double[noise.length];
+            double[] wide = new double[numbers.length];
             for (int i = 0; i < wide.length; i++) {
-                wide[i] = noise[i];
+                wide[i] = numbers[i];
             }
             stream.copyToDevice(buffer, wide);
         }
@@ -136,7 +135,7 @@ public final class KernelBench implements AutoCloseable {
         for (int i = 0; i < values.size(); i++) {
             KernelCase.Input input = work.inputs().get(i);
             fresh.add(
-                    input.bound() == 0
+                    input.wantsGradient()
                             ? Tensor.input(values.get(i), input.shape())
                             : Tensor.wrap(values.get(i), input.shape()));
         }
@@ -174,7 +173,7 @@ public final class KernelBench implements AutoCloseable {
                 profile.entries().stream().mapToDouble(StepProfile.Entry::flops).sum());
     }
 
-    /** The output, and then the gradient of each real input. */
+    /** The output, and then the gradient of each input that has one. */
     private List<double[]> results() {
         List<double[]> results = new ArrayList<>();
         begin(Tape.Mode.TRAINING);

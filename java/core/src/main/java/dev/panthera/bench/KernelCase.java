@@ -12,6 +12,7 @@ import dev.panthera.tensor.GateOperation;
 import dev.panthera.tensor.LinearOperation;
 import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.SelectedAttentionOperation;
 import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
@@ -24,7 +25,7 @@ import java.util.function.Function;
 /**
  * A piece of work to be timed: one operation on inputs of given shapes.
  *
- * @param inputs what the operation gets, gradients being wanted of all but token ids
+ * @param inputs what the operation gets, gradients being wanted of all but token ids and choices
  * @param body applies the operation to such inputs
  * @param gateSizes a smaller piece of the same work, for which the reference is fast enough
  * @param forwardMode of a forward pass without a backward one
@@ -41,14 +42,38 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
 
     /**
      * @param bound of token ids; 0: real numbers
+     * @param chosen of real numbers: how many of each row are 1, evenly spread, where the others are 0; 0: they are noise
      */
-    record Input(int bound, int... shape) {
+    record Input(int bound, int chosen, int... shape) {
         private static Input values(int... shape) {
-            return new Input(0, shape);
+            return new Input(0, 0, shape);
         }
 
         private static Input ids(int bound, int... shape) {
-            return new Input(bound, shape);
+            return new Input(bound, 0, shape);
+        }
+
+        private static Input choices(int chosen, int... shape) {
+            return new Input(0, Math.min(chosen, shape[shape.length - 1]), shape);
+        }
+
+        boolean wantsGradient() {
+            return bound == 0 && chosen == 0;
+        }
+
+        /** Such numbers, noise being drawn from a seed. The last element of each row is chosen. */
+        float[] numbers(long seed) {
+            int size = Math.toIntExact(elements());
+            if (chosen == 0) {
+                return Noise.floats(seed, size);
+            }
+            float[] numbers = new float[size];
+            long row = shape[shape.length - 1];
+            for (int i = 0; i < size; i++) {
+                long place = i % row;
+                numbers[i] = (place + 1) * chosen / row > place * chosen / row ? 1 : 0;
+            }
+            return numbers;
         }
 
         long elements() {
@@ -75,6 +100,7 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
         ALL.put("long-conv", KernelCase::longConv);
         ALL.put("short-conv", KernelCase::shortConv);
         ALL.put("attention", KernelCase::attention);
+        ALL.put("selected-attention", KernelCase::selectedAttention);
         ALL.put("linear", KernelCase::linear);
         ALL.put("norm", KernelCase::norm);
         ALL.put("gate", KernelCase::gate);
@@ -98,7 +124,8 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
 
     private static KernelSizes fewer(KernelSizes s, double channels) {
         int width = (int) Math.clamp(channels, 1, Math.min(GATE_CHANNELS, s.channels()));
-        return new KernelSizes(1, s.length(), width, 1, s.taps(), Math.min(GATE_VOCAB, s.vocab()));
+        int vocab = Math.min(GATE_VOCAB, s.vocab());
+        return new KernelSizes(1, s.length(), width, 1, s.taps(), vocab, s.chosen());
     }
 
     private static KernelSizes fewer(KernelSizes s) {
@@ -133,12 +160,29 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
                 fewer(s));
     }
 
+    private static Input packedHeads(KernelSizes s) {
+        return Input.values(s.batch(), s.length(), 3 * s.channels());
+    }
+
+    private static KernelSizes oneHead(KernelSizes s) {
+        return new KernelSizes(1, s.length(), s.headDim(), 1, s.taps(), s.vocab(), s.chosen());
+    }
+
     private static KernelCase attention(KernelSizes s) {
         return new KernelCase(
-                List.of(Input.values(s.batch(), s.length(), 3 * s.channels())),
+                List.of(packedHeads(s)),
                 (tape, inputs) ->
                         AttentionOperation.apply(tape, inputs.getFirst(), s.heads(), 0, 0, 0),
-                new KernelSizes(1, s.length(), s.headDim(), 1, s.taps(), s.vocab()));
+                oneHead(s));
+    }
+
+    private static KernelCase selectedAttention(KernelSizes s) {
+        return new KernelCase(
+                List.of(packedHeads(s), Input.choices(s.chosen(), s.batch(), s.length())),
+                (tape, inputs) ->
+                        SelectedAttentionOperation.apply(
+                                tape, inputs.get(0), inputs.get(1), s.heads(), 0, 0, 0),
+                oneHead(s));
     }
 
     private static KernelCase linear(KernelSizes s) {

@@ -11,14 +11,17 @@ import dev.panthera.UserException;
  * @param heads of attention, which divide the channels
  * @param taps of the short convolution
  * @param vocab tokens of the embedding and of the vocabulary loss
+ * @param chosen positions of a sequence that attend in selected attention; all of them where there are fewer
  */
-public record KernelSizes(int batch, int length, int channels, int heads, int taps, int vocab) {
+public record KernelSizes(
+        int batch, int length, int channels, int heads, int taps, int vocab, int chosen) {
     public KernelSizes {
         require("--batch", batch);
         require("--length", length);
         require("--channels", channels);
         require("--heads", heads);
         require("--taps", taps);
+        require("--chosen", chosen);
         UserException.require(
                 vocab >= 2, "--vocab %d: at least two tokens are needed; try 8192", vocab);
         UserException.require(

@@ -35,7 +35,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
             names = "--op",
             paramLabel = "NAME",
             description =
-                    "long-conv, short-conv, attention, linear, norm, gate, dropout, embedding or vocabulary-loss. Default: all")
+                    "long-conv, short-conv, attention, selected-attention, linear, norm, gate, dropout, embedding or vocabulary-loss. Default: all")
     private @Nullable String op;
 
     @Option(
@@ -81,6 +81,15 @@ final class BenchKernelsCommand implements Callable<Integer> {
             description = "Tokens of embedding and vocabulary loss." + DEFAULT)
     private int vocab;
 
+    @Option(
+            names = "--chosen",
+            paramLabel = "N",
+            defaultValue = "64",
+            description =
+                    "Positions of a sequence that attend in selected attention, evenly spread."
+                            + DEFAULT)
+    private int chosen;
+
     @Option(names = "--json", description = "Prints a JSON object a line.")
     private boolean json;
 
@@ -93,20 +102,20 @@ final class BenchKernelsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        int usedHeads = "attention".equals(op) || op == null ? heads : 1;
-        var sizes = new KernelSizes(batch, length, channels, usedHeads, taps, vocab);
+        int usedHeads = op == null || op.endsWith("attention") ? heads : 1;
+        var sizes = new KernelSizes(batch, length, channels, usedHeads, taps, vocab, chosen);
         List<String> names = op == null ? KernelBench.names() : List.of(KernelBench.checked(op));
         var peer = peers.peer();
-        try (var chosen = device.choice().open()) {
+        try (var opened = device.choice().open()) {
             var ceilings =
-                    chosen.device().backend() == Backend.CPU
-                            ? Ceilings.measure(chosen.device())
+                    opened.device().backend() == Backend.CPU
+                            ? Ceilings.measure(opened.device())
                             : null;
-            String where = chosen.description();
+            String where = opened.description();
             if (!json) {
                 streams.line("%s; %d x %d x %d", where, batch, length, channels);
                 streams.line(
-                        "%-16s%-18s%11s%11s%9s%8s%12s   %s",
+                        "%-20s%-18s%11s%11s%9s%8s%12s   %s",
                         "operation",
                         "pass",
                         "median ms",
@@ -117,7 +126,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         peer.isPresent() ? "PyTorch, ms (times ours)" : "");
             }
             for (String name : names) {
-                var results = KernelBench.run(chosen.device(), name, sizes);
+                var results = KernelBench.run(opened.device(), name, sizes);
                 print(
                         name,
                         sizes,
@@ -125,7 +134,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         ceilings,
                         results,
                         peer,
-                        chosen.device().info().threads());
+                        opened.device().info().threads());
             }
         } catch (KernelException.OutOfMemory | KernelException.DeviceFailure trouble) {
             throw DeviceTrouble.explain(trouble);
@@ -169,6 +178,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         "--heads=" + sizes.heads(),
                         "--taps=" + sizes.taps(),
                         "--vocab=" + sizes.vocab(),
+                        "--chosen=" + sizes.chosen(),
                         "--rounds=7",
                         "--threads=" + threads);
         List<Map<String, Object>> lines = new ArrayList<>(python.run(SCRIPT, arguments, false));
@@ -192,6 +202,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
                         .with("heads", sizes.heads())
                         .with("taps", sizes.taps())
                         .with("vocab", sizes.vocab())
+                        .with("chosen", sizes.chosen())
                         .with("device", where);
         BenchLines.withTiming(line, result.timing())
                 .with("gflops", BenchLines.rounded(result.gflops()))
@@ -214,7 +225,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
         var row =
                 new StringBuilder(
                         Text.format(
-                                "%-16s%-18s%11.3f%11.3f%9s%8.1f%12s  ",
+                                "%-20s%-18s%11.3f%11.3f%9s%8.1f%12s  ",
                                 name,
                                 result.pass(),
                                 result.timing().medianMs(),
