@@ -1,4 +1,4 @@
-/* Bad arguments that only attention has: combinations of sizes, lists of queries. */
+/* Bad arguments that only attention has: combinations of sizes, lists of queries, choices. */
 #include <string.h>
 
 #include "test_abi_ops.h"
@@ -107,7 +107,47 @@ static void check_query_particulars(const target *target) {
     }
 }
 
+static void refuse_selection(const target *target, const pan_attention_desc *desc, const char *what) {
+    int64_t bytes = 0;
+    CHECK(pan_selected_attention_forward_workspace_size(target->stream, desc, &bytes) == PAN_INVALID_ARGUMENT &&
+              pan_selected_attention_backward_workspace_size(target->stream, desc, &bytes) == PAN_INVALID_ARGUMENT,
+          "%s: selected attention with %s", target->name, what);
+}
+
+static void check_selection_particulars(const target *target) {
+    const int64_t many = INT64_C(1) << 30;
+    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM}, wide = {many, 1, 1};
+    pan_attention_desc desc = {.struct_size = sizeof desc,
+                               .scale = 1.0f,
+                               .batch = 1,
+                               .heads = HEADS,
+                               .length = LENGTH,
+                               .head_dim = HEAD_DIM,
+                               .queries = 1,
+                               .q = layout,
+                               .k = layout,
+                               .v = layout,
+                               .o = layout};
+    refuse_selection(target, &desc, "a list of queries");
+    desc.batch = 2;
+    desc.heads = desc.head_dim = 1;
+    desc.length = many;
+    desc.queries = 0;
+    desc.q = desc.k = desc.v = desc.o = wide;
+    refuse_selection(target, &desc, "2^31 positions");
+    desc.length = many - 1;
+    int64_t bytes = 0;
+    CHECK_OK(pan_selected_attention_forward_workspace_size(target->stream, &desc, &bytes));
+    static const int64_t ks[] = {-1, INT64_MIN, (INT64_C(1) << 40) + 1};
+    for (int i = 0; i < COUNT(ks); i++) {
+        const pan_causal_top_k_desc top_k = {.struct_size = sizeof top_k, .batch = 1, .length = 2, .k = ks[i]};
+        CHECK(pan_causal_top_k_workspace_size(target->stream, &top_k, &bytes) == PAN_INVALID_ARGUMENT,
+              "%s: the %lld largest scores", target->name, (long long) ks[i]);
+    }
+}
+
 void check_attention_arguments(const target *target) {
     check_attention_particulars(target);
+    check_selection_particulars(target);
     check_query_particulars(target);
 }

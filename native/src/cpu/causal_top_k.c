@@ -3,7 +3,6 @@
  * them. A score below the k largest costs a comparison and, in a second heap, a constant number of steps on average. */
 #include <math.h>
 
-#include "../core/causal_top_k.h"
 #include "tile.h"
 
 /* Positions that are worth a task. */
@@ -61,8 +60,9 @@ static float heap_pop(heap *heap) {
 /* Numbers and +Inf can be chosen and count for others. */
 static void choose(const pan_causal_top_k_desc *desc, const float *score, float *chosen, heap top, heap others) {
     const bool grows = desc->k == 0;
+    int64_t k = grows ? 1 : desc->k;
     for (int64_t t = 0; t < desc->length; t++) {
-        const int64_t k = pan_top_k_of_prefix(desc->k, t);
+        k += grows && k * k < t + 1; /* ceil(sqrt(t + 1)) */
         const float x = score[t];
         if (top.count < k && others.count > 0) {
             heap_push(&top, -heap_pop(&others));
