@@ -116,19 +116,14 @@ class KernelErrorsTest {
                                     .forward(a.stream, a.reals(), a.reals()),
                     a ->
                             new CumulativeLogSumExpKernel(a.size(), a.size(), a.size())
-                                    .backward(
-                                            a.stream, a.reals(), a.reals(), a.reals(), a.reals()),
+                                    .backward(a.stream, a.reals(), a.reals(), a.reals(), a.reals()),
                     a ->
                             new TriangularSolveKernel(a.size(), a.size(), a.size())
                                     .forward(a.stream, a.reals(), a.reals(), a.reals()),
                     a ->
                             new TriangularSolveKernel(a.size(), a.size(), a.size())
                                     .backward(
-                                            a.stream,
-                                            a.reals(),
-                                            a.reals(),
-                                            a.reals(),
-                                            a.reals(),
+                                            a.stream, a.reals(), a.reals(), a.reals(), a.reals(),
                                             a.reals()),
                     a ->
                             new TopKMaskKernel(a.size(), a.size(), a.size())

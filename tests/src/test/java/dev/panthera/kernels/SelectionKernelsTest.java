@@ -54,8 +54,7 @@ class SelectionKernelsTest {
     private static double[] choose(KernelFixture f, int batch, long k, double... scores) {
         var kernel = new CausalTopKKernel(batch, scores.length / batch, k);
         var chosen = f.empty(scores.length);
-        kernel.choose(
-                f.stream, f.of(scores), chosen, f.workspace(kernel.workspaceBytes(f.stream)));
+        kernel.choose(f.stream, f.of(scores), chosen, f.workspace(kernel.workspaceBytes(f.stream)));
         return f.read(chosen);
     }
 
@@ -99,7 +98,8 @@ class SelectionKernelsTest {
     @Test
     void aListOfQueriesAndTooFewChoicesAreRefused() {
         try (var f = new KernelFixture(Backend.REFERENCE)) {
-            var listed = new SelectedAttentionKernel(AttentionKernel.ofQueries(1, 1, 2, 1, 1, 0, 0, 0));
+            var listed =
+                    new SelectedAttentionKernel(AttentionKernel.ofQueries(1, 1, 2, 1, 1, 0, 0, 0));
             assertThatThrownBy(() -> listed.forwardWorkspaceBytes(f.stream))
                     .isInstanceOf(KernelException.InvalidArgument.class)
                     .hasMessageContaining("queries is 1; expected 0");
@@ -135,8 +135,7 @@ class SelectionKernelsTest {
         kernel.forwardPacked(f.stream, null, choice, qkv, o, lse, forward);
         var gradient = f.empty(packed.length);
         var backward = f.workspace(kernel.backwardWorkspaceBytes(f.stream));
-        kernel.backwardPacked(
-                f.stream, null, choice, qkv, o, lse, f.of(dO), gradient, backward);
+        kernel.backwardPacked(f.stream, null, choice, qkv, o, lse, f.of(dO), gradient, backward);
         return new Results(f.read(o), f.read(lse), f.read(gradient));
     }
 

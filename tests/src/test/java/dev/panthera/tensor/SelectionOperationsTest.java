@@ -80,8 +80,7 @@ class SelectionOperationsTest {
             Tensor all = AttentionOperation.apply(rig.tape(), packed, HEADS, 0, 0.3f, 5);
             Tensor chosen = CausalTopKOperation.apply(rig.tape(), score, LENGTH);
             Tensor selected =
-                    SelectedAttentionOperation.apply(
-                            rig.tape(), packed, chosen, HEADS, 0, 0.3f, 5);
+                    SelectedAttentionOperation.apply(rig.tape(), packed, chosen, HEADS, 0, 0.3f, 5);
             assertThat(rig.values(selected))
                     .usingComparatorWithPrecision(1e-14)
                     .containsExactly(rig.values(all));
