@@ -14,7 +14,11 @@ class EarlierOccurrencesKernelTest {
     void everyPositionCountsWhatCameBefore(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var y = f.empty(10);
-            count(f, new EarlierOccurrencesKernel(2, 5), new int[] {7, 7, -1, 7, -1, 7, 0, 0, 0, 0}, y);
+            count(
+                    f,
+                    new EarlierOccurrencesKernel(2, 5),
+                    new int[] {7, 7, -1, 7, -1, 7, 0, 0, 0, 0},
+                    y);
             assertThat(f.read(y)).containsExactly(0, 1, 0, 2, 1, 0, 0, 1, 2, 3);
         }
     }
@@ -25,7 +29,11 @@ class EarlierOccurrencesKernelTest {
     void theLastPositionsCanBeAskedForAlone(Backend backend) {
         try (var f = new KernelFixture(backend)) {
             var y = f.empty(4);
-            count(f, new EarlierOccurrencesKernel(2, 4, 5, 2), new int[] {1, 2, 1, 1, 1, 1, 2, 3, 2, 2}, y);
+            count(
+                    f,
+                    new EarlierOccurrencesKernel(2, 4, 5, 2),
+                    new int[] {1, 2, 1, 1, 1, 1, 2, 3, 2, 2},
+                    y);
             assertThat(f.read(y)).containsExactly(1, 2, 0, 1);
         }
     }
@@ -36,7 +44,10 @@ class EarlierOccurrencesKernelTest {
     void longSequencesAreCountedAlike(Backend backend) {
         int length = 3000;
         var random = new Random(5);
-        int[] ids = random.ints(length, Integer.MIN_VALUE, Integer.MAX_VALUE).map(id -> id | ~3).toArray();
+        int[] ids =
+                random.ints(length, Integer.MIN_VALUE, Integer.MAX_VALUE)
+                        .map(id -> id | ~3)
+                        .toArray();
         double[] expected = new double[length];
         for (int t = 0; t < length; t++) {
             for (int s = 0; s < t; s++) {

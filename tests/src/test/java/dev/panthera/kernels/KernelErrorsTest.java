@@ -130,12 +130,10 @@ class KernelErrorsTest {
                                     .mask(a.stream, a.reals(), a.reals()),
                     a -> {
                         var kernel =
-                                new EarlierOccurrencesKernel(a.size(), a.size(), a.size(), a.size());
+                                new EarlierOccurrencesKernel(
+                                        a.size(), a.size(), a.size(), a.size());
                         kernel.count(
-                                a.stream,
-                                a.ints(),
-                                a.reals(),
-                                a.workspace(kernel::workspaceBytes));
+                                a.stream, a.ints(), a.reals(), a.workspace(kernel::workspaceBytes));
                     },
                     a -> rotary(a).apply(a.stream, a.orNull(a.ints()), a.reals(), a.reals()),
                     a ->

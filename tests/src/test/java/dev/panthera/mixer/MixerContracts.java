@@ -74,6 +74,41 @@ final class MixerContracts {
                         new Based.Config(
                                 4, 1, new PointwiseMaps.PosElu(1), 1e-6, true, true, 10000),
                         "based_rotary"),
+                new Contract(
+                        "selected-attention",
+                        new SelectedAttention.Config(
+                                2, new LearnedSelection.Config(), 0, 0, true, false),
+                        null),
+                new Contract(
+                        "selected-attention",
+                        new SelectedAttention.Config(
+                                1,
+                                new LearnedSelection.Config(true, 0, 0.5, true),
+                                12,
+                                0,
+                                false,
+                                true),
+                        null),
+                new Contract(
+                        "selected-attention",
+                        new SelectedAttention.Config(
+                                1, new RandomSelection.Config(), 12, 0, true, false),
+                        null),
+                new Contract(
+                        "selected-attention",
+                        new SelectedAttention.Config(
+                                2, new FullSelection.Config(), 1, 0, true, false),
+                        null),
+                new Contract(
+                        "selective-lookups",
+                        new SelectiveLookups.Config(2, 3, 0, true, true),
+                        "selective_lookups_train"),
+                new Contract(
+                        "sigmoid-lookups",
+                        new SigmoidLookups.Config(1, 0, 0, false, 0.1, true),
+                        "selective_sigmoid_train"),
+                new Contract(
+                        "sma", new Sma.Config(2, 0, 0, true, 0.5, true), "selective_sma_train"),
                 new Contract("cum-sum", new CumSum.Config(), null),
                 new Contract("performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),

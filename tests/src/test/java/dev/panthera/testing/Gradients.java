@@ -65,7 +65,7 @@ public final class Gradients {
             Function<Tape, Tensor> function,
             double[] weights) {
         rig.stream().copyToDevice(input.values(), values);
-        rig.tape().begin(Tape.Mode.EVALUATION);
+        rig.tape().begin(Tape.Mode.TRAINING);
         double[] output = rig.values(function.apply(rig.tape()));
         double sum = 0;
         for (int i = 0; i < output.length; i++) {

@@ -2,6 +2,7 @@ package dev.panthera.cli;
 
 import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.Selections;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -9,7 +10,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "mixers",
         description =
-                "Lists the sequence mixers, state mixers and feature maps, with their options and usual values.")
+                "Lists the sequence mixers, state mixers, feature maps and selections, with their options and usual values.")
 final class MixersCommand implements Runnable {
     private final Streams streams;
 
@@ -27,6 +28,7 @@ final class MixersCommand implements Runnable {
             list.printJson(Mixers.SEQUENCE, "mixer");
             list.printJson(Mixers.STATE, "state_mixer");
             list.printJson(FeatureMaps.ALL, "feature_map");
+            list.printJson(Selections.ALL, "selection");
             return;
         }
         streams.line("--mixer NAME mixes over time; --set model.mixer.OPTION=VALUE:");
@@ -42,5 +44,10 @@ final class MixersCommand implements Runnable {
                 "Feature maps of based; --set model.mixer.feature_map=NAME and feature_map.OPTION=VALUE:");
         streams.line("");
         list.print(FeatureMaps.ALL);
+        streams.line("");
+        streams.line(
+                "Selections of selected-attention; --set model.mixer.selection=NAME and selection.OPTION=VALUE:");
+        streams.line("");
+        list.print(Selections.ALL);
     }
 }

@@ -113,8 +113,12 @@ public final class DecodeState implements AutoCloseable {
     }
 
     private Tensor zeros(int... shape) {
+        return zeros(shared.type, shape);
+    }
+
+    private Tensor zeros(DataType type, int... shape) {
         long elements = Arrays.stream(shape).asLongStream().reduce(1, Math::multiplyExact);
-        DeviceBuffer buffer = shared.device.allocate(shared.type, elements);
+        DeviceBuffer buffer = shared.device.allocate(type, elements);
         try {
             shared.stream.zero(buffer);
             return Tensor.wrap(buffer, shape);
@@ -133,6 +137,26 @@ public final class DecodeState implements AutoCloseable {
     public Tensor history(String name, Tensor x) {
         Tensor all = tensor(name, x.size(0), shared.capacity, x.size(2));
         Rows.copy(shared.stream, x, 0, all, shared.position, x.size(1));
+        return all;
+    }
+
+    /**
+     * All tokens so far, as {@link #history}.
+     *
+     * @param ids int32 {@code (batch, count)}, of the next positions
+     * @return int32 {@code (batch, capacity)}, of which the first {@code position + count} of each sequence are there
+     */
+    public Tensor tokens(String name, Tensor ids) {
+        int count = ids.size(1);
+        Tensor all =
+                tensors.computeIfAbsent(
+                        name, absent -> zeros(DataType.I32, ids.size(0), shared.capacity));
+        for (int sequence = 0; sequence < ids.size(0); sequence++) {
+            long to = (long) sequence * shared.capacity + shared.position;
+            shared.stream.copy(
+                    all.values().slice(to, count),
+                    ids.values().slice((long) sequence * count, count));
+        }
         return all;
     }
 

@@ -28,6 +28,22 @@ public final class Mixers {
                             "ScatterBrain: softmax attention over the last positions, random features before them",
                             new ScatterBrain.Config(1, 32, 24))
                     .with(
+                            "selected-attention",
+                            "softmax attention of chosen positions alone",
+                            new SelectedAttention.Config(1, new LearnedSelection.Config(), 0))
+                    .with(
+                            "selective-lookups",
+                            "attention where a softmax over the positions selects it",
+                            new SelectiveLookups.Config(1))
+                    .with(
+                            "sigmoid-lookups",
+                            "attention where a gate of each position selects it",
+                            new SigmoidLookups.Config(1))
+                    .with(
+                            "sma",
+                            "attention where a gate with a trained temperature selects it",
+                            new Sma.Config(1))
+                    .with(
                             "short-conv",
                             "depthwise causal convolution with a short filter",
                             new ShortConvolution.Config(3))

@@ -14,6 +14,7 @@ import java.util.function.BiFunction;
 final class ModuleCase implements ParityCase {
 
     private static final long SEED = 0;
+    private static final String AUXILIARY_LOSS = "aux.aux_loss";
 
     /** A module with its parameters, and how it is applied. */
     private record Module(Parameterized parameters, BiFunction<Tape, Tensor, Tensor> forward) {}
@@ -23,10 +24,15 @@ final class ModuleCase implements ParityCase {
         Module module = build(golden);
         ParameterStore store = bench.load(module.parameters(), golden, "param.");
         Tensor input = bench.leaf(golden, "input");
-        bench.tape().begin(Tape.Mode.TRAINING);
+        boolean gradients = golden.has("grad_input");
+        bench.tape().begin(gradients ? Tape.Mode.TRAINING : Tape.Mode.EVALUATION);
         Tensor output = module.forward().apply(bench.tape(), input);
         comparison.output("output", bench.values(output));
-        if (!golden.has("grad_output")) {
+        if (golden.has(AUXILIARY_LOSS)) {
+            Tensor loss = bench.tape().withAuxiliaryLosses(bench.tape().constant(0, 1));
+            comparison.output(AUXILIARY_LOSS, bench.values(loss));
+        }
+        if (!gradients) {
             return;
         }
         bench.tape().backward(output, bench.upload(golden.doubles("grad_output")));

@@ -22,8 +22,11 @@ import dev.panthera.mixer.RandomPairs;
 import dev.panthera.mixer.Rwkv4;
 import dev.panthera.mixer.Rwkv4ChannelMix;
 import dev.panthera.mixer.ScatterBrain;
+import dev.panthera.mixer.SelectiveLookups;
 import dev.panthera.mixer.ShortConvolution;
+import dev.panthera.mixer.SigmoidLookups;
 import dev.panthera.mixer.SlidingAttention;
+import dev.panthera.mixer.Sma;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.nn.FeatureLayer;
 import dev.panthera.nn.Init;
@@ -76,6 +79,15 @@ final class OriginalModules {
                             "zoology.mixers.scatterbrain.SBLocalAttention",
                             OriginalModules::scatterBrain),
                     Map.entry(
+                            "zoology.mixers.selective.SMA",
+                            OriginalModules::selectiveMultiHeadAttention),
+                    Map.entry(
+                            "zoology.mixers.selective.SelectiveLookups",
+                            OriginalModules::selectiveLookups),
+                    Map.entry(
+                            "zoology.mixers.selective.SigmoidLookups",
+                            OriginalModules::sigmoidLookups),
+                    Map.entry(
                             "zoology.mixers.slide_attn.SlidingAttn",
                             OriginalModules::slidingAttention));
 
@@ -116,6 +128,34 @@ final class OriginalModules {
         arguments.ignoring("dropout");
         return new Attention.Config(
                 arguments.integer("num_heads", 1), 0, arguments.flag("bias", true));
+    }
+
+    private static MixerConfig selectiveLookups(Options arguments) {
+        arguments.ignoring("dropout", "layer_idx");
+        return new SelectiveLookups.Config(
+                arguments.integer("num_heads", 1), 0, 0, arguments.flag("bias", true), false);
+    }
+
+    private static MixerConfig sigmoidLookups(Options arguments) {
+        arguments.ignoring("dropout", "layer_idx");
+        return new SigmoidLookups.Config(
+                arguments.integer("num_heads", 1),
+                arguments.integer("n_lookups", 0),
+                0,
+                arguments.flag("bias", true),
+                arguments.number("selection_penalty", 1e-3),
+                false);
+    }
+
+    private static MixerConfig selectiveMultiHeadAttention(Options arguments) {
+        arguments.ignoring("dropout", "layer_idx");
+        return new Sma.Config(
+                arguments.integer("num_heads", 1),
+                0,
+                0,
+                arguments.flag("bias", true),
+                arguments.number("alpha", 0.3),
+                false);
     }
 
     private static MixerConfig longConvolution(Options arguments) {

@@ -9,6 +9,8 @@ public enum Purpose {
     INIT(1),
     /** Which positions of a sequence a mixer lets see each other; stream: the layer; index: the later position. */
     PATTERN(2),
+    /** Scores by which a random selection chooses positions; index: the layer. */
+    SELECTION(3),
     /** What makes up a row of a task (for MQAR keys, values and slots); index: the row. */
     ROW(16),
     /** Tokens of a row that carry no information; index: the row. */

@@ -71,6 +71,10 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         add("scatterbrain", "#9B2226", "circle", SOLID);
         add("cumsum", "#0B6E4F", "triangle-left", SOLID);
         add("hybrid", "#6A3D9A", "diamond", SOLID);
+        add("selectedattention", "#C44900", "circle", SOLID);
+        add("selectivelookups", "#1D7874", "circle", List.of(6, 3));
+        add("sigmoidlookups", "#7B2D26", "triangle-up", List.of(6, 3));
+        add("sma", "#5C6BC0", "square", List.of(6, 3));
     }
 
     private static void add(String key, String colour, String shape, List<Integer> dash) {

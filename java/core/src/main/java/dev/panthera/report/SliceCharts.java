@@ -42,10 +42,9 @@ final class SliceCharts {
             String axis,
             String quantity) {
         List<Selected> settings =
-                input.shown(
-                        input.selection().settings().stream()
-                                .filter(selected -> perValue(selected, slice).size() > 1)
-                                .toList());
+                input.selection().settings().stream()
+                        .filter(selected -> perValue(selected, slice).size() > 1)
+                        .toList();
         if (settings.isEmpty()) {
             String why = input.whyNothing();
             return Chart.leftOut(
@@ -74,13 +73,10 @@ final class SliceCharts {
                         panels.gridColumns(),
                         Axis.powersOfTwo(axis, marks.stream().map(Mark::x).toList()),
                         Axis.accuracy("test accuracy"),
-                        input.lines(),
+                        input.palette().lines(),
                         marks,
                         LineChart.Spread.BARS);
-        String caption = reading
-                        + "."
-                        + input.whichSettings()
-                        + Phrases.bars(input.selection().hasSeveralSeeds());
+        String caption = reading + "." + Phrases.bars(input.selection().hasSeveralSeeds());
         return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
@@ -89,7 +85,7 @@ final class SliceCharts {
         return Mark.measured(
                 panels.gridRow(selected.setting()),
                 panels.gridColumn(selected.setting()),
-                input.line(selected.setting()),
+                input.palette().line(selected.setting()),
                 value,
                 Statistics.of(seeds).orElseThrow(),
                 Phrases.chosen(selected));

@@ -4,6 +4,8 @@ import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.SelectionConfig;
+import dev.panthera.mixer.Selections;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.TaskConfig;
 import dev.panthera.task.Tasks;
@@ -83,6 +85,8 @@ public final class TrialIdentity {
             case MixerConfig mixer -> !Mixers.SEQUENCE.contains(Mixers.SEQUENCE.id(mixer));
             case StateMixerConfig mixer -> !Mixers.STATE.contains(Mixers.STATE.id(mixer));
             case FeatureMapConfig map -> !FeatureMaps.ALL.contains(FeatureMaps.ALL.id(map));
+            case SelectionConfig selection ->
+                    !Selections.ALL.contains(Selections.ALL.id(selection));
             case TaskConfig task -> !Tasks.ALL.contains(Tasks.ALL.id(task));
             default -> false;
         };

@@ -39,4 +39,10 @@ public record ActivationOperation(ActivationKernel kernel, Tensor x, Tensor y)
     public Tensor[] outputs() {
         return new Tensor[] {y};
     }
+
+    /** The logarithm of 0 is meant. */
+    @Override
+    public Tensor[] finiteOutputs() {
+        return kernel.kind() == Activation.LOG ? new Tensor[0] : outputs();
+    }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.UserException;
 import dev.panthera.mixer.FeatureMapConfig;
 import dev.panthera.mixer.MixerConfig;
+import dev.panthera.mixer.SelectionConfig;
 import dev.panthera.mixer.StateMixerConfig;
 import dev.panthera.task.GapLaw;
 import dev.panthera.task.TaskConfig;
@@ -39,6 +40,7 @@ public final class ConfigFile {
                     .addMixIn(MixerConfig.class, Named.class)
                     .addMixIn(StateMixerConfig.class, Named.class)
                     .addMixIn(FeatureMapConfig.class, Named.class)
+                    .addMixIn(SelectionConfig.class, Named.class)
                     .addMixIn(TaskConfig.class, Named.class)
                     .addMixIn(GapLaw.class, Named.class)
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.panthera.NamedConfigs;
 import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.Selections;
 import dev.panthera.task.GapLaws;
 import dev.panthera.task.Tasks;
 import java.util.List;
@@ -12,10 +13,16 @@ import tools.jackson.databind.DatabindContext;
 import tools.jackson.databind.JavaType;
 import tools.jackson.databind.jsontype.impl.TypeIdResolverBase;
 
-/** Translates between the classes of mixers, feature maps, tasks and laws and their names in files. */
+/** Translates between the classes of mixers, feature maps, selections, tasks and laws and their names in files. */
 final class KindOfConfig extends TypeIdResolverBase {
     private static final List<NamedConfigs<?>> ALL =
-            List.of(Mixers.SEQUENCE, Mixers.STATE, FeatureMaps.ALL, Tasks.ALL, GapLaws.ALL);
+            List.of(
+                    Mixers.SEQUENCE,
+                    Mixers.STATE,
+                    FeatureMaps.ALL,
+                    Selections.ALL,
+                    Tasks.ALL,
+                    GapLaws.ALL);
 
     private NamedConfigs<?> kinds = Tasks.ALL;
 

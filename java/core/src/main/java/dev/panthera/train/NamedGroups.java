@@ -3,6 +3,7 @@ package dev.panthera.train;
 import dev.panthera.NamedConfigs;
 import dev.panthera.mixer.FeatureMaps;
 import dev.panthera.mixer.Mixers;
+import dev.panthera.mixer.Selections;
 import dev.panthera.task.GapLaws;
 import dev.panthera.task.Tasks;
 import java.util.Map;
@@ -11,7 +12,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers, feature maps and tasks. */
+/** Puts new values over old ones in a configuration's tree, and fills in the usual options of mixers, their parts and tasks. */
 final class NamedGroups {
     /** What a key's value names a kind of. */
     static final Map<String, NamedConfigs<?>> KINDS =
@@ -20,6 +21,7 @@ final class NamedGroups {
                     "configs", Mixers.SEQUENCE,
                     "state_mixer", Mixers.STATE,
                     "feature_map", FeatureMaps.ALL,
+                    "selection", Selections.ALL,
                     "task", Tasks.ALL,
                     "gap_law", GapLaws.ALL);
 
