@@ -23,7 +23,8 @@ void for_each_case(visit_case *visit, void *context) {
     const op_case *const lists[] = {
         ROW_CASES,         ELEMENT_CASES,  SEQUENCE_CASES,       VOCABULARY_CASES, CONVOLUTION_CASES,
         LONG_CONV_CASES,   FILTER_CASES,   ARRAY_CASES,          WKV_CASES,        LINEAR_ATTENTION_CASES,
-        STATE_SPACE_CASES, POSITION_CASES, SELECTIVE_SCAN_CASES, SELECTION_CASES,  SPARSE_ATTENTION_CASES};
+        STATE_SPACE_CASES, POSITION_CASES, SELECTIVE_SCAN_CASES, SELECTION_CASES,  SPARSE_ATTENTION_CASES,
+        POOLED_CASES};
     for (int i = 0; i < COUNT(lists); i++) {
         for (const op_case *op = lists[i]; op->op != NULL; op++) {
             visit(op, context);

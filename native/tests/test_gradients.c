@@ -34,7 +34,7 @@ static const view *cotangent(const pair *pair, int forward_view) {
     return NULL;
 }
 
-/* <w, y> over all outputs y with a cotangent w. */
+/* <w, y> over all outputs y with a cotangent w; an infinite one is constant. */
 static double loss(const pair *pair) {
     outcome result = run_call(pair->reference, pair->forward, (run_options){0});
     CHECK(result.status == PAN_OK, "%s: %s", pair->forward->op->op, pan_last_error());
@@ -42,7 +42,8 @@ static double loss(const pair *pair) {
     for (int v = 0; v < pair->forward->view_count; v++) {
         const view *weights = result.values[v] == NULL ? NULL : cotangent(pair, v);
         for (int64_t i = 0; weights != NULL && i < view_count(weights); i++) {
-            sum += pair->backward->blocks[weights->block].values[view_element(weights, i)] * result.values[v][i];
+            const double value = isinf(result.values[v][i]) ? 0.0 : result.values[v][i];
+            sum += pair->backward->blocks[weights->block].values[view_element(weights, i)] * value;
         }
     }
     free_outcome(&result);

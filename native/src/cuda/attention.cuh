@@ -104,37 +104,4 @@ __device__ inline float keep_factor(const attention_shape &shape, uint64_t state
     return pan_random_bits(state, static_cast<uint32_t>(key)) >= shape.threshold ? shape.keep_scale : 0.0f;
 }
 
-// Writes a tile of results, row r of it to row(r) unless that is NULL.
-template <typename Row>
-__device__ void write_rows(const attention_shape &shape, const Row &row, int64_t first_column, const tile_sums &tile) {
-    const int64_t column = first_column + tile_column();
-#pragma unroll
-    for (int i = 0; i < TILE_PART; i++) {
-        float *const target = row(tile_row() + i);
-#pragma unroll
-        for (int j = 0; j < TILE_PART; j++) {
-            if (target != nullptr && column + j < shape.desc.head_dim) {
-                target[column + j] = tile.at[i][j];
-            }
-        }
-    }
-}
-
-// Writes a tile of results to rows of which `rows` are there, `stride` elements apart.
-__device__ inline void write_tile(const attention_shape &shape, float *first, int64_t stride, int64_t rows,
-                                  int64_t first_column, const tile_sums &tile) {
-    write_rows(
-        shape, [&](int r) { return r < rows ? first + r * stride : nullptr; }, first_column, tile);
-}
-
-__device__ inline void scale_tile(tile_sums &tile, float factor) {
-#pragma unroll
-    for (int i = 0; i < TILE_PART; i++) {
-#pragma unroll
-        for (int j = 0; j < TILE_PART; j++) {
-            tile.at[i][j] *= factor;
-        }
-    }
-}
-
 #endif

@@ -213,8 +213,8 @@ __global__ void __launch_bounds__(TILE_THREADS, GROUPS == 1 ? 2 : 1) key_kernel(
         for (int group = 0; group < GROUPS; group++) {
             const int64_t column = at.first_column + group * TILE;
             scale_tile(dk[group], shape.desc.scale);
-            write_tile(shape, dk_rows, shape.desc.k.length_stride, keys, column, dk[group]);
-            write_tile(shape, dv_rows, shape.desc.v.length_stride, keys, column, dv[group]);
+            write_tile(dk_rows, shape.desc.k.length_stride, keys, shape.desc.head_dim, column, dk[group]);
+            write_tile(dv_rows, shape.desc.v.length_stride, keys, shape.desc.head_dim, column, dv[group]);
         }
     }
 }

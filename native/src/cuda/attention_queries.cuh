@@ -74,9 +74,10 @@ __device__ void write_queries(const attention_shape &shape, float *x, const pan_
         const auto row = [&](int query) {
             return query < queries.count ? first + queries.positions[query] * layout.length_stride : nullptr;
         };
-        write_rows(shape, row, first_column, tile);
+        write_rows(row, shape.desc.head_dim, first_column, tile);
     } else {
-        write_tile(shape, first, layout.length_stride, row_count(shape, queries) - queries.row, first_column, tile);
+        write_tile(first, layout.length_stride, row_count(shape, queries) - queries.row, shape.desc.head_dim,
+                   first_column, tile);
     }
 }
 

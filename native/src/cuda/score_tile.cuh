@@ -159,6 +159,40 @@ __device__ inline void store_weights(tile_line *weights, const tile_sums &tile) 
     }
 }
 
+// ---- results ----
+
+// Writes a tile of results, row r of it to the `columns` elements at row(r) unless that is NULL.
+template <typename Row>
+__device__ void write_rows(const Row &row, int64_t columns, int64_t first_column, const tile_sums &tile) {
+    const int64_t column = first_column + tile_column();
+#pragma unroll
+    for (int i = 0; i < TILE_PART; i++) {
+        float *const target = row(tile_row() + i);
+#pragma unroll
+        for (int j = 0; j < TILE_PART; j++) {
+            if (target != nullptr && column + j < columns) {
+                target[column + j] = tile.at[i][j];
+            }
+        }
+    }
+}
+
+// Writes a tile of results to rows of which `rows` are there, `stride` elements apart.
+__device__ inline void write_tile(float *first, int64_t stride, int64_t rows, int64_t columns, int64_t first_column,
+                                  const tile_sums &tile) {
+    write_rows([&](int r) { return r < rows ? first + r * stride : nullptr; }, columns, first_column, tile);
+}
+
+__device__ inline void scale_tile(tile_sums &tile, float factor) {
+#pragma unroll
+    for (int i = 0; i < TILE_PART; i++) {
+#pragma unroll
+        for (int j = 0; j < TILE_PART; j++) {
+            tile.at[i][j] *= factor;
+        }
+    }
+}
+
 // ---- softmax ----
 
 // The larger; never a NaN if the first is none.

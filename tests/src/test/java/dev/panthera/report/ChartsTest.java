@@ -1,6 +1,7 @@
 package dev.panthera.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.panthera.sweep.TrialStatus;
 import java.util.List;
@@ -123,6 +124,39 @@ class ChartsTest {
         assertThat(rows(chart, "published")).isNotEmpty();
         assertThat(chart.caption()).contains("zoology_results.png");
         assertThat(rows(chart(SampleSweeps.finished(), "recall-by-state"), "published")).isEmpty();
+    }
+
+    /** 3 mixers in 8 sizes and attention are 25 lines; in 3 sizes they are 10. */
+    @Test
+    void ofTooManyLinesToTellApartTheBestOfEachMixerIsLeft() {
+        SweepSummary few = SampleSweeps.statesOfOneTask(3);
+        SweepSummary many = SampleSweeps.statesOfOneTask(8);
+        for (String name : List.of("recall-by-width", "throughput")) {
+            assertThat(lines(chart(few, name))).hasSize(10);
+            assertThat(lines(chart(many, name)))
+                    .containsExactlyInAnyOrder("attention", "sliding-attention", "based", "my-mixer");
+        }
+        assertThat(chart(few, "recall-by-width").caption()).doesNotContain("the best is shown");
+        Chart byWidth = chart(many, "recall-by-width");
+        assertThat(byWidth.caption()).contains("Of a mixer's settings of one width the best is shown.");
+        assertThat(rows(byWidth, "sweep")).hasSize(4 * 2);
+        double best =
+                many.trials().stream()
+                        .filter(trial -> trial.mixer().equals("based") && trial.dModel() == 64)
+                        .mapToDouble(ReportTrial::testAccuracy)
+                        .max()
+                        .orElseThrow();
+        assertThat(rows(byWidth, "sweep"))
+                .filteredOn(row -> row.get("line").asString().equals("based") && row.get("x").asInt() == 64)
+                .singleElement()
+                .satisfies(row -> assertThat(row.get("y").asDouble()).isCloseTo(best, within(1e-5)));
+    }
+
+    private static List<String> lines(Chart chart) {
+        return rows(chart, "sweep").stream()
+                .map(row -> row.get("line").asString())
+                .distinct()
+                .toList();
     }
 
     @Test

@@ -80,9 +80,14 @@ final class SampleSweeps {
 
     /** One task as long as the published recall-memory figure's, with mixers in several sizes of state; one seed. */
     static SweepSummary statesOfOneTask() {
+        return statesOfOneTask(3);
+    }
+
+    /** With that many sizes of state of all mixers but attention. */
+    static SweepSummary statesOfOneTask(int variants) {
         List<ReportTrial> trials = new ArrayList<>();
         for (int width : List.of(64, 128)) {
-            for (int variant = 0; variant < 3; variant++) {
+            for (int variant = 0; variant < variants; variant++) {
                 for (String mixer :
                         List.of("based", "sliding-attention", "attention", "my-mixer")) {
                     if (variant == 0 || !mixer.equals("attention")) {

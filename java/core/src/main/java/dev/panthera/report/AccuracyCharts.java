@@ -1,8 +1,6 @@
 package dev.panthera.report;
 
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -20,7 +18,7 @@ final class AccuracyCharts {
     static Chart byWidth(ChartInput input) {
         String name = "recall-by-width";
         String title = "Recall against model width";
-        List<Selected> tested = input.tested();
+        List<Selected> tested = input.shown(input.tested());
         if (tested.isEmpty()) {
             return Chart.leftOut(name, title, why(input));
         }
@@ -32,7 +30,7 @@ final class AccuracyCharts {
                     Mark.measured(
                             "",
                             Panels.task(setting).label(),
-                            input.palette().line(setting),
+                            input.line(setting),
                             setting.dModel(),
                             selected.test().orElseThrow(),
                             Phrases.chosen(selected)));
@@ -55,6 +53,7 @@ final class AccuracyCharts {
         String caption =
                 "How wide a model each mixer needs to recall: test accuracy against d_model (binary logarithm), a panel"
                         + " per length and number of pairs."
+                        + input.whichSettings()
                         + Phrases.bars(input.selection().hasSeveralSeeds())
                         + overlayCaption(overlay, Published.widthSource());
         return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
@@ -93,7 +92,7 @@ final class AccuracyCharts {
         }
         var panels = Panels.of(tested.stream().map(Selected::setting).toList());
         List<Mark> marks = new ArrayList<>();
-        for (Selected selected : bestPerState(tested, input.selection().protocol())) {
+        for (Selected selected : bestPerState(input, tested)) {
             Setting setting = selected.setting();
             marks.add(
                     Mark.measured(
@@ -149,24 +148,15 @@ final class AccuracyCharts {
         return selected.trials().getFirst().stateBytes();
     }
 
-    private static List<Selected> bestPerState(List<Selected> tested, SelectionProtocol protocol) {
+    private static List<Selected> bestPerState(ChartInput input, List<Selected> tested) {
         record Key(String mixer, Panels.Task task, long bytes) {}
-        Comparator<Selected> better =
-                Comparator.comparingDouble(selected ->
-                        (protocol == SelectionProtocol.VALIDATION
-                                        ? selected.validation()
-                                        : selected.test())
-                                .orElseThrow()
-                                .mean());
-        Map<Key, Selected> best = new LinkedHashMap<>();
-        for (Selected selected : tested) {
-            Setting setting = selected.setting();
-            best.merge(
-                    new Key(setting.mixer(), Panels.task(setting), stateBytes(selected)),
-                    selected,
-                    (first, second) -> better.compare(second, first) > 0 ? second : first);
-        }
-        return List.copyOf(best.values());
+        return input.bestOfEach(
+                tested,
+                selected ->
+                        new Key(
+                                selected.setting().mixer(),
+                                Panels.task(selected.setting()),
+                                stateBytes(selected)));
     }
 
     private static List<Mark> publishedByState(
@@ -222,7 +212,7 @@ final class AccuracyCharts {
 
     /** With an overlay a mixer's own look is needed, even where its lines have looks of their own. */
     private static List<Series> legend(ChartInput input, boolean overlay) {
-        List<Series> legend = new ArrayList<>(input.palette().lines());
+        List<Series> legend = new ArrayList<>(input.lines());
         if (overlay) {
             for (Series mixer : input.palette().mixers()) {
                 if (legend.stream().noneMatch(line -> line.label().equals(mixer.label()))) {

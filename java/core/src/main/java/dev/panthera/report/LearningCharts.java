@@ -48,7 +48,7 @@ final class LearningCharts {
             String quantity,
             ObjectNode y,
             Function<EpochPoint, @Nullable Double> value) {
-        List<Selected> settings = input.selection().settings();
+        List<Selected> settings = input.shown(input.selection().settings());
         var panels = Panels.of(settings.stream().map(Selected::setting).toList());
         List<Mark> marks = new ArrayList<>();
         int perCurve = perCurve(settings.size());
@@ -72,12 +72,13 @@ final class LearningCharts {
                         panels.gridColumns(),
                         Axis.linear("epoch", 4),
                         y,
-                        input.palette().lines(),
+                        input.lines(),
                         marks,
                         LineChart.Spread.BAND);
         String caption =
                 reading
                         + " of the selected learning rate; symbols mark some epochs to tell the lines apart."
+                        + input.whichSettings()
                         + (input.selection().hasSeveralSeeds()
                                 ? " Lines are means over the seeds that reached the epoch, bands run from the lowest to"
                                         + " the highest."
@@ -120,7 +121,7 @@ final class LearningCharts {
                     new Mark(
                             panels.gridRow(selected.setting()),
                             panels.gridColumn(selected.setting()),
-                            input.palette().line(selected.setting()),
+                            input.line(selected.setting()),
                             epochs.get(index),
                             seeds.mean(),
                             seeds.min(),

@@ -2,6 +2,7 @@ package dev.panthera.report;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 /** What the learning rate is chosen for: everything that distinguishes trials but the learning rate and the seed. */
 public record Setting(
@@ -24,6 +25,13 @@ public record Setting(
         Map<String, String> variants = new LinkedHashMap<>(otherFactors);
         variants.remove(TASK);
         return variants;
+    }
+
+    /** Of all settings that differ in {@link #variants} alone. */
+    Setting withoutVariants() {
+        Map<String, String> rest = new LinkedHashMap<>(otherFactors);
+        rest.keySet().retainAll(Set.of(TASK));
+        return new Setting(mixer, dModel, length, pairs, rest);
     }
 
     /** For a sentence, such as "hyena, d_model 64, length 128, 8 pairs". */

@@ -42,9 +42,10 @@ final class SliceCharts {
             String axis,
             String quantity) {
         List<Selected> settings =
-                input.selection().settings().stream()
-                        .filter(selected -> perValue(selected, slice).size() > 1)
-                        .toList();
+                input.shown(
+                        input.selection().settings().stream()
+                                .filter(selected -> perValue(selected, slice).size() > 1)
+                                .toList());
         if (settings.isEmpty()) {
             String why = input.whyNothing();
             return Chart.leftOut(
@@ -73,10 +74,13 @@ final class SliceCharts {
                         panels.gridColumns(),
                         Axis.powersOfTwo(axis, marks.stream().map(Mark::x).toList()),
                         Axis.accuracy("test accuracy"),
-                        input.palette().lines(),
+                        input.lines(),
                         marks,
                         LineChart.Spread.BARS);
-        String caption = reading + "." + Phrases.bars(input.selection().hasSeveralSeeds());
+        String caption = reading
+                        + "."
+                        + input.whichSettings()
+                        + Phrases.bars(input.selection().hasSeveralSeeds());
         return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
@@ -85,7 +89,7 @@ final class SliceCharts {
         return Mark.measured(
                 panels.gridRow(selected.setting()),
                 panels.gridColumn(selected.setting()),
-                input.palette().line(selected.setting()),
+                input.line(selected.setting()),
                 value,
                 Statistics.of(seeds).orElseThrow(),
                 Phrases.chosen(selected));

@@ -42,7 +42,7 @@ final class SpeedCharts {
         for (ReportTrial trial : input.summary().trials()) {
             double amount = value.applyAsDouble(trial);
             if (trial.done() && amount > 0 && Double.isFinite(amount)) {
-                measured.computeIfAbsent(Setting.of(trial), key -> new ArrayList<>()).add(amount);
+                measured.computeIfAbsent(input.group(Setting.of(trial)), key -> new ArrayList<>()).add(amount);
             }
         }
         if (measured.isEmpty()) {
@@ -57,7 +57,7 @@ final class SpeedCharts {
                         Mark.measured(
                                 "",
                                 Panels.task(setting).label(),
-                                input.palette().line(setting),
+                                input.line(setting),
                                 setting.dModel(),
                                 Statistics.of(amounts).orElseThrow(),
                                 Phrases.count(amounts.size(), "trial"))));
@@ -71,13 +71,16 @@ final class SpeedCharts {
                         panels.taskLabels(),
                         Axis.powersOfTwo("d_model", marks.stream().map(Mark::x).toList()),
                         Axis.decades(axis, ends(marks)),
-                        input.palette().lines(),
+                        input.lines(),
                         marks,
                         LineChart.Spread.BARS);
         String caption =
                 reading
                         + " against d_model. Points are means over all finished trials of a setting, bars run from the"
-                        + " lowest to the highest; trials that ran side by side slow each other.";
+                        + " lowest to the highest; trials that ran side by side slow each other."
+                        + (input.condensed()
+                                ? " A mixer's settings of one width count together."
+                                : "");
         return Chart.drawn(name, title, caption, alternative, chart.specification(), List.of());
     }
 
