@@ -45,7 +45,9 @@ class CudaGraphTest {
         "'{name: attention, heads: 2, rotary: true}', mse",
         "sliding-attention, cross-entropy-embeddings",
         "base-conv, cross-entropy",
-        "hyena, cross-entropy"
+        "hyena, cross-entropy",
+        "'{name: bigbird, block_size: 1}', cross-entropy",
+        "'{name: scatterbrain, window: 4, features: 8}', cross-entropy"
     })
     void aReplayedStepIsTheStepItselfInEveryBit(String mixer, String minimised) {
         var config = config(mixer, "loss=" + minimised);
