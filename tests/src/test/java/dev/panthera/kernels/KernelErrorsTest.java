@@ -312,6 +312,44 @@ class KernelErrorsTest {
                                 a.reals(),
                                 a.workspace(kernel::backwardWorkspaceBytes));
                     },
+                    a -> {
+                        var kernel = pooledAttention(a);
+                        kernel.forward(
+                                a.stream,
+                                a.orNull(a.ints()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::forwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = pooledAttention(a);
+                        kernel.backward(
+                                a.stream,
+                                a.orNull(a.ints()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.reals(),
+                                a.reals(),
+                                a.reals(),
+                                a.workspace(kernel::backwardWorkspaceBytes));
+                    },
+                    a -> {
+                        var kernel = blockTopK(a);
+                        kernel.list(
+                                a.stream,
+                                a.reals(),
+                                a.orNull(a.reals()),
+                                a.ints(),
+                                a.workspace(kernel::workspaceBytes));
+                    },
                     a -> attentionMerge(a).forward(a.stream, part(a), part(a), part(a)),
                     a ->
                             attentionMerge(a)
@@ -853,6 +891,59 @@ class KernelErrorsTest {
                 a.layout(length, keyHeads, headDim),
                 a.layout(length, keyHeads, headDim),
                 a.layout(length, heads, headDim));
+    }
+
+    private static PooledAttentionKernel pooledAttention(ArbitraryArguments a) {
+        long length = a.size();
+        long keyHeads = a.size();
+        long heads = a.bits() % 4 == 0 ? a.size() : 2 * keyHeads;
+        long headDim = a.size();
+        long batch = a.size();
+        long always = a.size();
+        long blocks = a.bits() % 2 == 0 ? 0 : a.size();
+        long blockSize = a.size();
+        return new PooledAttentionKernel(
+                1,
+                0,
+                batch,
+                heads,
+                keyHeads,
+                length,
+                a.bits() % 2 == 0 ? 0 : a.size(),
+                headDim,
+                always,
+                blocks,
+                blockSize,
+                a.bits() % 3 == 0
+                        ? BlockLists.NONE
+                        : new BlockLists(a.size(), blockSize, a.size(), batch, keyHeads),
+                a.layout(length, heads, headDim),
+                a.layout(always + blocks, keyHeads, headDim),
+                a.layout(always + blocks, keyHeads, headDim),
+                a.layout(length, heads, headDim));
+    }
+
+    private static BlockTopKKernel blockTopK(ArbitraryArguments a) {
+        long length = a.size();
+        long keyHeads = a.size();
+        long heads = a.bits() % 4 == 0 ? a.size() : 2 * keyHeads;
+        long headDim = a.size();
+        long blocks = a.bits() % 2 == 0 ? 0 : a.size();
+        return new BlockTopKKernel(
+                1,
+                a.probability(),
+                a.size(),
+                heads,
+                keyHeads,
+                length,
+                a.bits() % 2 == 0 ? 0 : a.size(),
+                headDim,
+                blocks,
+                a.size(),
+                a.size(),
+                a.bits() % 2 == 0,
+                a.layout(length, heads, headDim),
+                a.layout(blocks, keyHeads, headDim));
     }
 
     private static AttentionMergeKernel attentionMerge(ArbitraryArguments a) {

@@ -122,6 +122,10 @@ public final class Rig implements AutoCloseable {
         return stream.toDoubleArray(tensor.values());
     }
 
+    public int[] integers(Tensor tensor) {
+        return stream.toIntArray(tensor.values());
+    }
+
     public double[] gradient(Tensor tensor) {
         return stream.toDoubleArray(tensor.gradient());
     }
