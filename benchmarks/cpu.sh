@@ -4,10 +4,10 @@
 #
 #     benchmarks/cpu.sh [--peer-python FILE] [--threads N] [--output FILE] [--only PART]...
 #
-# Parts: ceilings, long-conv, short-conv, attention, linear, step, zoo, lengths, decode, tiers, data, start. Default: all, which
-# takes about three quarters of an hour with PyTorch. Ratios mean something only if nothing else runs; times are medians.
-# benchmarks/cpu_report.py makes tables of all but the parts zoo and lengths, and benchmarks/zoo_report.py of those. Before the
-# part zoo, `python benchmarks/peers/cpu_step.py --self-test` compares the ways in which PyTorch can do the same work with each
+# Parts: ceilings, long-conv, short-conv, attention, sparse, linear, step, zoo, lengths, decode, tiers, data, start. Default: all,
+# which takes about three quarters of an hour with PyTorch. Ratios mean something only if nothing else runs; times are medians.
+# benchmarks/cpu_report.py makes tables of all but the parts zoo and lengths, of which benchmarks/zoo_report.py does, and sparse,
+# of which benchmarks/sparse_report.py does. Before the part zoo, `python benchmarks/peers/cpu_step.py --self-test` compares the ways in which PyTorch can do the same work with each
 # other, and with tensors recorded from the original.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
         *) die "$1 is unknown; possible are --peer-python, --threads, --output and --only" ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(ceilings step zoo lengths decode long-conv attention short-conv linear data start tiers)
+[ ${#parts[@]} -gt 0 ] || parts=(ceilings step zoo lengths decode long-conv attention sparse short-conv linear data start tiers)
 ./panthera --version > /dev/null # builds
 
 bench() {
@@ -73,6 +73,20 @@ attention() {
     local length
     for length in 128 256 512 1024 2048; do
         kernel --op attention --batch 16 --channels 256 --heads 4 --length "$length"
+    done
+}
+
+# Attention of few positions, and to few keys, beside attention of all to all: how time grows with the length.
+sparse() {
+    local length chosen root
+    for length in 512 1024 2048 4096 8192; do
+        root=$(awk "BEGIN { printf \"%d\", sqrt($length) + 0.9999 }")
+        without_peer kernel --op attention --batch 1 --channels 256 --heads 4 --length "$length"
+        for chosen in $(printf '%s\n' 16 64 "$root" | sort -un); do
+            without_peer kernel --op selected-attention --batch 1 --channels 256 --heads 4 --length "$length" --chosen "$chosen"
+        done
+        without_peer kernel --op sparse-attention --batch 1 --channels 256 --heads 4 --length "$length"
+        without_peer kernel --op pooled-attention --batch 1 --channels 256 --heads 4 --length "$length"
     done
 }
 
@@ -158,7 +172,7 @@ printf '{"date":"%s","commit":"%s","cpu":"%s","threads":%s}\n' "$(date -u +%F)" 
     "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$threads" >> "$output"
 for part in "${parts[@]}"; do
     case $part in
-        ceilings | attention | linear | step | zoo | lengths | decode | tiers | data | start) "$part" ;;
+        ceilings | attention | sparse | linear | step | zoo | lengths | decode | tiers | data | start) "$part" ;;
         long-conv) long_conv ;;
         short-conv) short_conv ;;
         *) die "--only $part: there is no such part" ;;
