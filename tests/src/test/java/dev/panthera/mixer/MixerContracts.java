@@ -111,6 +111,13 @@ final class MixerContracts {
                         "sma", new Sma.Config(2, 0, 0, true, 0.5, true), "selective_sma_train"),
                 new Contract("cum-sum", new CumSum.Config(), null),
                 new Contract("performer", new Performer.Config(2, 6), "based_quadratic_performer"),
+                new Contract("nystrom", new Nystrom.Config(2, 6), "nystrom"),
+                new Contract(
+                        "nystrom",
+                        new Nystrom.Config(
+                                1, 3, 0.5, 0, true, PublishedNystrom.Options.USUAL),
+                        "nystrom_uneven"),
+                new Contract("nystrom", new Nystrom.Config(1, 200), "nystrom_full"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),
                 new Contract(
                         "long-conv",

@@ -66,6 +66,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ShortConvolution",
                         "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
+                        "zoology.mixers.nystromformer.NystromAttention",
                         "zoology.mixers.rwkv.RWKVTimeMixer",
                         "zoology.mixers.rwkv.RWKVStateMixer",
                         "zoology.mixers.mamba.Mamba",

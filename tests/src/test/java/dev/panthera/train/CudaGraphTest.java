@@ -46,6 +46,7 @@ class CudaGraphTest {
         "sliding-attention, cross-entropy-embeddings",
         "base-conv, cross-entropy",
         "hyena, cross-entropy",
+        "'{name: nystrom, landmarks: 3}', cross-entropy",
         "'{name: bigbird, block_size: 1}', cross-entropy",
         "'{name: scatterbrain, window: 4, features: 8}', cross-entropy"
     })

@@ -81,6 +81,10 @@ public final class Mixers {
                             new Performer.Config(1, 256))
                     .with("cum-sum", "the sum of all values so far", new CumSum.Config())
                     .with(
+                            "nystrom",
+                            "Nyström attention: to landmarks of earlier segments, exactly within one's own",
+                            new Nystrom.Config(1, 16))
+                    .with(
                             "rwkv-4",
                             "RWKV-4: average of all values so far, weighted by keys that decay",
                             new Rwkv4.Config())

@@ -17,7 +17,9 @@ import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
+import dev.panthera.mixer.Nystrom;
 import dev.panthera.mixer.Passthrough;
+import dev.panthera.mixer.PublishedNystrom;
 import dev.panthera.mixer.RandomPairs;
 import dev.panthera.mixer.Rwkv4;
 import dev.panthera.mixer.Rwkv4ChannelMix;
@@ -71,6 +73,12 @@ final class OriginalModules {
                     Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
                     Map.entry("zoology.mixers.mamba.Mamba", OriginalModules::mamba),
+                    Map.entry(
+                            "zoology.mixers.nystromformer.NystromAttention",
+                            OriginalModules::nystrom),
+                    Map.entry(
+                            "zoology.mixers.nystromformer.nystromformer.NystromAttention",
+                            OriginalModules::nystrom),
                     Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
                     Map.entry(
                             "zoology.mixers.scatterbrain.attn.SBLocalAttention",
@@ -294,6 +302,26 @@ final class OriginalModules {
                 arguments.number("dt_min", 0.001),
                 arguments.number("dt_max", 0.1),
                 arguments.number("dt_init_floor", 1e-4));
+    }
+
+    private static MixerConfig nystrom(Options arguments) {
+        for (String module : List.of("landmark_pooling", "v_skip_connection")) {
+            if (arguments.has(module)) {
+                throw new UnknownCaseException("nystrom with a module for " + module);
+            }
+        }
+        arguments.ignoring("dropout", "causal", "landmark_pooling", "v_skip_connection");
+        return new Nystrom.Config(
+                arguments.integer("num_heads", 16),
+                arguments.integer("num_landmarks", 64),
+                0,
+                0,
+                false,
+                new PublishedNystrom.Options(
+                        arguments.flag("use_razavi_pinverse", true),
+                        arguments.integer("inv_iterations", 6),
+                        arguments.flag("pinverse_original_init", false),
+                        arguments.integer("conv_kernel_size", 0)));
     }
 
     private static MixerConfig slidingAttention(Options arguments) {
