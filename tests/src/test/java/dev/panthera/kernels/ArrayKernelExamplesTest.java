@@ -99,7 +99,9 @@ class ArrayKernelExamplesTest {
             assertThat(dx[4]).isZero();
             double[] others = {dx[0], dx[2], dx[3], dx[5]};
             /* The backend's own rounding of 1000 + log 3 is in these weights. */
-            assertThat(others).usingComparatorWithPrecision(2e-4).containsExactly(1.5, 1.5, 1.5, 0.5);
+            assertThat(others)
+                    .usingComparatorWithPrecision(2e-4)
+                    .containsExactly(1.5, 1.5, 1.5, 0.5);
         }
     }
 

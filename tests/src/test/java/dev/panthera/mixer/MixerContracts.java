@@ -114,8 +114,7 @@ final class MixerContracts {
                 new Contract("nystrom", new Nystrom.Config(2, 6), "nystrom"),
                 new Contract(
                         "nystrom",
-                        new Nystrom.Config(
-                                1, 3, 0.5, 0, true, PublishedNystrom.Options.USUAL),
+                        new Nystrom.Config(1, 3, 0.5, 0, true, PublishedNystrom.Options.USUAL),
                         "nystrom_uneven"),
                 new Contract("nystrom", new Nystrom.Config(1, 200), "nystrom_full"),
                 new Contract("short-conv", new ShortConvolution.Config(3), "short_convolution"),

@@ -26,11 +26,11 @@ class NystromTest {
             new PublishedNystrom.Options(false, 0, false, 0);
 
     private static Nystrom.Config causal(int landmarks, double ridge) {
-        return new Nystrom.Config(
-                HEADS, landmarks, ridge, 0, true, PublishedNystrom.Options.USUAL);
+        return new Nystrom.Config(HEADS, landmarks, ridge, 0, true, PublishedNystrom.Options.USUAL);
     }
 
-    private static Nystrom.Config published(int heads, int landmarks, PublishedNystrom.Options options) {
+    private static Nystrom.Config published(
+            int heads, int landmarks, PublishedNystrom.Options options) {
         return new Nystrom.Config(heads, landmarks, 0, 0, false, options);
     }
 
@@ -50,9 +50,11 @@ class NystromTest {
     private static double[][] projected(Rig rig, Linear linear, double[][] x, int from) {
         double[] weight = rig.values(linear.weight());
         return Arrays.stream(x)
-                .map(row -> IntStream.range(from, from + WIDTH)
-                        .mapToDouble(out -> sum(WIDTH, in -> weight[out * WIDTH + in] * row[in]))
-                        .toArray())
+                .map(row ->
+                        IntStream.range(from, from + WIDTH)
+                                .mapToDouble(
+                                        out -> sum(WIDTH, in -> weight[out * WIDTH + in] * row[in]))
+                                .toArray())
                 .toArray(double[][]::new);
     }
 
@@ -72,16 +74,21 @@ class NystromTest {
     }
 
     private static double[] softmax(int count, IntToDoubleFunction score) {
-        double[] e = IntStream.range(0, count).mapToDouble(i -> Math.exp(score.applyAsDouble(i))).toArray();
+        double[] e =
+                IntStream.range(0, count)
+                        .mapToDouble(i -> Math.exp(score.applyAsDouble(i)))
+                        .toArray();
         double sum = Arrays.stream(e).sum();
         return Arrays.stream(e).map(x -> x / sum).toArray();
     }
 
     private static double[][] means(double[][] x, int segment) {
         return IntStream.range(0, x.length / segment)
-                .mapToObj(j -> IntStream.range(0, WIDTH)
-                        .mapToDouble(c -> sum(segment, i -> x[j * segment + i][c]) / segment)
-                        .toArray())
+                .mapToObj(j ->
+                        IntStream.range(0, WIDTH)
+                                .mapToDouble(
+                                        c -> sum(segment, i -> x[j * segment + i][c]) / segment)
+                                .toArray())
                 .toArray(double[][]::new);
     }
 
@@ -121,14 +128,18 @@ class NystromTest {
                 double[] weights =
                         softmax(
                                 finished + t - start + 1,
-                                i -> i < finished
-                                        ? score(q[row], keys[i], head) + (float) Math.log(segment)
-                                        : score(q[row], k[start + i - finished], head));
+                                i ->
+                                        i < finished
+                                                ? score(q[row], keys[i], head)
+                                                        + (float) Math.log(segment)
+                                                : score(q[row], k[start + i - finished], head));
                 y[t][c] =
                         sum(
                                 weights.length,
-                                i -> weights[i]
-                                        * (i < finished ? u[i] : v[start + i - finished])[column]);
+                                i ->
+                                        weights[i]
+                                                * (i < finished ? u[i] : v[start + i - finished])
+                                                        [column]);
             }
         }
         return y;
@@ -163,11 +174,8 @@ class NystromTest {
             double[] input = Rig.gaussian(4, 64 * WIDTH);
             double[] whole = forward(rig, mixer, input, 64);
             for (int length : new int[] {3, 8, 9, 40, 63}) {
-                double[] prefix =
-                        forward(rig, mixer, Arrays.copyOf(input, length * WIDTH), length);
-                assertThat(
-                                Decoding.error(
-                                        prefix, Arrays.copyOf(whole, length * WIDTH)))
+                double[] prefix = forward(rig, mixer, Arrays.copyOf(input, length * WIDTH), length);
+                assertThat(Decoding.error(prefix, Arrays.copyOf(whole, length * WIDTH)))
                         .as("%d positions", length)
                         .isLessThan(1e-12);
             }
@@ -202,7 +210,10 @@ class NystromTest {
             }
             rig.stream().copyToDevice(mixer.output().weight().values(), unit);
             double[] input = Rig.gaussian(5, length * WIDTH);
-            return Arrays.stream(forward(rig, mixer, input, length)).map(Math::abs).max().orElseThrow();
+            return Arrays.stream(forward(rig, mixer, input, length))
+                    .map(Math::abs)
+                    .max()
+                    .orElseThrow();
         }
     }
 
@@ -212,7 +223,8 @@ class NystromTest {
         int length = 22;
         try (var rig = Rig.exact()) {
             double[] input = Rig.gaussian(6, 2 * length * WIDTH);
-            double[] exact = forward(rig, build(rig, published(1, 4, EXACT), length), input, length);
+            double[] exact =
+                    forward(rig, build(rig, published(1, 4, EXACT), length), input, length);
             for (boolean shared : new boolean[] {false, true}) {
                 double[] many = iterated(rig, 40, shared, input, length);
                 assertThat(Decoding.error(many, exact)).isLessThan(1e-8);
@@ -291,14 +303,13 @@ class NystromTest {
             input[11 * WIDTH] += 1;
             double[] after = forward(rig, mixer, input, length);
             assertThat(Arrays.mismatch(before, after)).isBetween(0, 11 * WIDTH - 1);
-            assertThatThrownBy(
-                            () ->
-                                    Decoding.decode(
-                                            rig,
-                                            mixer::extend,
-                                            Rig.gaussian(9, length * WIDTH),
-                                            length,
-                                            List.of(3)))
+            assertThatThrownBy(() ->
+                            Decoding.decode(
+                                    rig,
+                                    mixer::extend,
+                                    Rig.gaussian(9, length * WIDTH),
+                                    length,
+                                    List.of(3)))
                     .isInstanceOf(UserException.class)
                     .hasMessageContaining("causal=true");
         }

@@ -237,7 +237,9 @@ class ArrayOperationsTest {
             for (int dimension = 0; dimension < 4; dimension++) {
                 int along = dimension;
                 Gradients.check(
-                        rig, List.of(x), tape -> CumulativeLogSumExpOperation.apply(tape, x, along));
+                        rig,
+                        List.of(x),
+                        tape -> CumulativeLogSumExpOperation.apply(tape, x, along));
             }
             assertThatThrownBy(() -> CumulativeLogSumExpOperation.apply(rig.tape(), x, -5))
                     .isInstanceOf(IllegalArgumentException.class)
@@ -265,8 +267,7 @@ class ArrayOperationsTest {
                 }
                 assertThat(sum).isCloseTo(right[i], within(1e-12));
             }
-            Gradients.check(
-                    rig, List.of(a, b), tape -> TriangularSolveOperation.apply(tape, a, b));
+            Gradients.check(rig, List.of(a, b), tape -> TriangularSolveOperation.apply(tape, a, b));
             for (int[] bad : new int[][] {{2, 3, 5, 5}, {3, 2, 4, 5}, {3, 4, 5}, {5}}) {
                 Tensor other = input(rig, bad);
                 assertThatThrownBy(() -> TriangularSolveOperation.apply(rig.tape(), a, other))
@@ -292,8 +293,12 @@ class ArrayOperationsTest {
             Gradients.check(
                     rig,
                     List.of(x),
-                    tape -> ArithmeticOperation.apply(
-                            tape, ArithmeticKind.MULTIPLY, x, TopKMaskOperation.apply(tape, x, 2)));
+                    tape ->
+                            ArithmeticOperation.apply(
+                                    tape,
+                                    ArithmeticKind.MULTIPLY,
+                                    x,
+                                    TopKMaskOperation.apply(tape, x, 2)));
         }
     }
 

@@ -178,8 +178,7 @@ public record Nystrom(
     }
 
     private Tensor attendAsPublished(Tape tape, Tensor x) {
-        return PublishedNystrom.attend(
-                tape, projection.apply(tape, x), landmarks, published, skip);
+        return PublishedNystrom.attend(tape, projection.apply(tape, x), landmarks, published, skip);
     }
 
     private QueriesKeysValues queriesKeysValues() {

@@ -62,9 +62,7 @@ record NystromLandmarks(int heads, int segment, float ridge) {
         Tensor keys = SliceOperation.apply(tape, means, 2, 0, channels);
         Tensor values = SliceOperation.apply(tape, means, 2, channels, channels);
         Tensor attended = attended(tape, queries, keysAndValues, ends);
-        Tensor right =
-                headsFirst(
-                        tape, attended.plus(FeatureOps.scale(tape, values, ridge)));
+        Tensor right = headsFirst(tape, attended.plus(FeatureOps.scale(tape, values, ridge)));
         int count = queries.size(1);
         int before = earlier == null ? 0 : earlier.keys.size(1);
         Tensor weights =
@@ -90,8 +88,7 @@ record NystromLandmarks(int heads, int segment, float ridge) {
     /** What the landmarks' queries see of all positions up to the ends of their segments. */
     private Tensor attended(Tape tape, Tensor queries, Tensor keysAndValues, Tensor ends) {
         Tensor rows = ReshapeOperation.apply(tape, queries, 1, -1, queries.size(2));
-        Tensor seen =
-                AttentionRowsOperation.apply(tape, rows, keysAndValues, ends, heads, 0, 0, 0);
+        Tensor seen = AttentionRowsOperation.apply(tape, rows, keysAndValues, ends, heads, 0, 0, 0);
         return ReshapeOperation.apply(tape, seen, queries.shape());
     }
 

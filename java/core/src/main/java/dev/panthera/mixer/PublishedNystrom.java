@@ -64,7 +64,9 @@ public final class PublishedNystrom {
     public record Skip(Tensor weight) implements Parameterized {
 
         static @Nullable Skip of(int heads, int taps, Init init) {
-            return taps == 0 ? null : new Skip(init.uniform(1 / Math.sqrt(taps), heads, 1, taps, 1));
+            return taps == 0
+                    ? null
+                    : new Skip(init.uniform(1 / Math.sqrt(taps), heads, 1, taps, 1));
         }
 
         /** @param values {@code (batch, length, channels)}, of a batch that heads divides */
@@ -170,7 +172,8 @@ public final class PublishedNystrom {
     private static Tensor weights(Tape tape, Tensor q, Tensor k) {
         float scale = (float) (1 / Math.sqrt(q.size(2)));
         Tensor scores = MatmulOperation.apply(tape, q, false, k, true, scale);
-        return SoftmaxOperation.apply(tape, scores.plus(Triangles.mask(tape, q.size(1), k.size(1), 1)));
+        return SoftmaxOperation.apply(
+                tape, scores.plus(Triangles.mask(tape, q.size(1), k.size(1), 1)));
     }
 
     private static Tensor inverse(Tape tape, Tensor a, Options options) {
@@ -185,9 +188,11 @@ public final class PublishedNystrom {
             Tensor az = MatmulOperation.apply(tape, a, z);
             Tensor inner = Triangles.diagonal(tape, size, 7).minus(az);
             Tensor middle =
-                    Triangles.diagonal(tape, size, 15).minus(MatmulOperation.apply(tape, az, inner));
+                    Triangles.diagonal(tape, size, 15)
+                            .minus(MatmulOperation.apply(tape, az, inner));
             Tensor outer =
-                    Triangles.diagonal(tape, size, 13).minus(MatmulOperation.apply(tape, az, middle));
+                    Triangles.diagonal(tape, size, 13)
+                            .minus(MatmulOperation.apply(tape, az, middle));
             z = MatmulOperation.apply(tape, z, false, outer, false, 0.25f);
         }
         return z;

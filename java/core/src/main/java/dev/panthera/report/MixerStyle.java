@@ -102,7 +102,8 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         MixerStyle style = STYLES.get(key(mixer));
         return style == null || !looksAhead(mixer)
                 ? style
-                : new MixerStyle(style.rank, Palette.paler(style.colour, PALE), style.shape, DOTTED);
+                : new MixerStyle(
+                        style.rank, Palette.paler(style.colour, PALE), style.shape, DOTTED);
     }
 
     /** The style of the unknown mixer number {@code index}, behind all known ones. */
