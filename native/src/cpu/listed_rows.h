@@ -29,8 +29,10 @@ static inline listed_rows listed_part(const listed_rows *rows, tile_range part) 
 
 /* Lane i of the result is vf_sum(sums[i]), in every bit. */
 PAN_INLINE vf sums_of_lanes(vf *sums) {
+#pragma GCC unroll 4
     for (int32_t distance = LANES / 2; distance > 0; distance /= 2) {
         const vi upper = (vi_lane_numbers() & distance) != 0;
+#pragma GCC unroll 8
         for (int32_t i = 0; i < distance; i++) {
             const vf a = sums[i], b = sums[i + distance];
             sums[i] = vf_select(upper, b, a) + vf_swap_lanes(vf_select(upper, a, b), distance);
@@ -62,6 +64,7 @@ static inline float dot_row(const float *x, const float *y, int64_t columns) {
 PAN_INLINE void dot_rows_of(const float *x, const listed_rows *rows, float factor, float *products, int vectors) {
     for (int64_t i = 0; i < rows->count; i += LANES) {
         vf sums[LANES];
+#pragma GCC unroll 16
         for (int j = 0; j < LANES; j++) {
             sums[j] = dot_lanes(x, listed_row(rows, i + j), rows->columns, vectors);
         }

@@ -15,6 +15,31 @@ enum { SPARSE_TASK_FLOPS = 2 << 20, SPARSE_QUERY_FLOPS = 1 << 11 };
 /* Keys that are taken at a time, for all heads that have them in common: they stay in the first-level cache. */
 enum { KEY_PART = 64 };
 
+/* Keys that are read often are first copied, head by head: rows of a head lie side by side then, where with the strides of
+ * several heads they would fall on few sets of the first-level cache. How often that is worth it: */
+enum { READS_OF_COPY = 8 };
+
+static inline pan_head_layout copied_layout(const sparse_desc *desc) {
+    const int64_t head = (desc->first + desc->length) * desc->head_dim;
+    return (pan_head_layout){desc->kv_heads * head, desc->head_dim, head};
+}
+
+static inline bool wants_copies(const sparse_desc *desc) {
+    const double reads = (double) desc->length * (double) pan_most_seen_keys(desc);
+    const bool apart = desc->k.length_stride != desc->head_dim || desc->v.length_stride != desc->head_dim;
+    return apart && reads >= READS_OF_COPY * ((double) desc->first + (double) desc->length);
+}
+
+static inline int64_t copy_bytes(const sparse_desc *desc) {
+    return wants_copies(desc) ? align_up(desc->batch * copied_layout(desc).batch_stride * (int64_t) sizeof(float)) : 0;
+}
+
+/* Copies all keys or values from one layout to another. */
+void PAN_CONCAT(pan_copy_keys_, PAN_TIER, )(pan_pool *pool, const sparse_desc *desc, const float *from,
+                                            const pan_head_layout *from_layout, float *to,
+                                            const pan_head_layout *to_layout);
+#define copy_keys PAN_CONCAT(pan_copy_keys_, PAN_TIER, )
+
 /* A head of keys and its query heads. */
 typedef struct sparse_head {
     int64_t b;
@@ -51,6 +76,17 @@ static inline int64_t output_at(const sparse_head *head, const sparse_desc *desc
 
 static inline int64_t statistic_at(const sparse_head *head, const sparse_desc *desc, int64_t g, int64_t i) {
     return head->statistics + g * desc->length + i;
+}
+
+/* Queries between the one in work and the one whose row is fetched: rows lie as far apart as positions of all heads, which
+ * the processor does not foresee. */
+enum { FETCH_AHEAD = 2 };
+
+static inline void fetch_row(const float *row, int64_t columns) {
+    enum { LINE = 64 / sizeof(float) };
+    for (int64_t c = 0; c < columns; c += LINE) {
+        __builtin_prefetch(row + c);
+    }
 }
 
 /* Queries of a task, for so many products of a query with a key. */

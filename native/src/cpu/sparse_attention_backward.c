@@ -40,7 +40,9 @@ static int64_t delta_bytes(const sparse_desc *desc) {
  * is constant, and its slope is 0 and no rounding error. */
 static void begin_query(const backward_job *job, const sparse_head *head, int64_t t) {
     const sparse_desc *desc = job->desc;
+    const int64_t ahead = min_i64(t + FETCH_AHEAD, desc->length - 1);
     for (int64_t g = 0; g < group_heads(desc); g++) {
+        fetch_row(job->o + output_at(head, desc, g, ahead), desc->head_dim);
         const int64_t o = output_at(head, desc, g, t), statistic = statistic_at(head, desc, g, t);
         job->delta[statistic] = dot_row(job->d_o + o, job->o + o, desc->head_dim);
         memset(job->dq + query_at(head, desc, g, t), 0, (size_t) desc->head_dim * sizeof *job->dq);
@@ -86,7 +88,12 @@ static void add_gradients(const backward_job *job, const sparse_head *head, cons
 static void backward_query(const backward_job *job, const sparse_head *head, int64_t t, tile_range range, int targets,
                            int32_t *seen) {
     const sparse_desc *desc = job->desc;
+    const int64_t ahead = min_i64(t + FETCH_AHEAD, desc->length - 1);
     const int64_t count = list_seen(desc, head, job->blocks, t, range, seen);
+    for (int64_t g = 0; g < group_heads(desc) && count > 0; g++) {
+        fetch_row(job->q + query_at(head, desc, g, ahead), desc->head_dim);
+        fetch_row(job->d_o + output_at(head, desc, g, ahead), desc->head_dim);
+    }
     const listed_rows k = {job->k + head->k, desc->k.length_stride, desc->head_dim, seen, count};
     const listed_rows v = {job->v + head->v, desc->v.length_stride, desc->head_dim, seen, count};
     for (int64_t part = 0; part * KEY_PART < count; part++) {
@@ -151,8 +158,20 @@ static void key_task(void *context, int64_t task, int32_t worker) {
 
 pan_status PAN_BODY(sparse_attention_backward_workspace_size)(pan_stream *stream, const sparse_desc *desc,
                                                               int64_t *bytes) {
-    *bytes = delta_bytes(desc) + pan_pool_threads(stream->device->pool) * seen_bytes(desc);
+    *bytes = 4 * copy_bytes(desc) + delta_bytes(desc) + pan_pool_threads(stream->device->pool) * seen_bytes(desc);
     return PAN_OK;
+}
+
+/* Lets the job work on copies of k and v, and on dk and dv that lie like them. */
+static void take_copies(pan_pool *pool, const sparse_desc *desc, float *memory, sparse_desc *used, backward_job *job) {
+    const int64_t floats = copy_bytes(desc) / (int64_t) sizeof *memory;
+    used->k = used->v = copied_layout(desc);
+    copy_keys(pool, desc, job->k, &desc->k, memory, &used->k);
+    copy_keys(pool, desc, job->v, &desc->v, memory + floats, &used->v);
+    job->k = memory;
+    job->v = memory + floats;
+    job->dk = memory + 2 * floats;
+    job->dv = memory + 3 * floats;
 }
 
 pan_status PAN_BODY(sparse_attention_backward)(pan_stream *stream, const sparse_desc *desc, const int32_t *blocks,
@@ -161,7 +180,9 @@ pan_status PAN_BODY(sparse_attention_backward)(pan_stream *stream, const sparse_
                                                void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
     pan_pool *pool = stream->device->pool;
-    backward_job job = {.desc = desc,
+    sparse_desc used = *desc;
+    char *memory = (char *) workspace + 4 * copy_bytes(desc);
+    backward_job job = {.desc = &used,
                         .blocks = blocks,
                         .q = q,
                         .k = k,
@@ -175,9 +196,12 @@ pan_status PAN_BODY(sparse_attention_backward)(pan_stream *stream, const sparse_
                         .dv = dv,
                         .heads = desc->batch * desc->kv_heads,
                         .task_queries = sparse_task_queries(desc, 3),
-                        .delta = workspace,
-                        .scratch = (char *) workspace + delta_bytes(desc),
+                        .delta = (float *) memory,
+                        .scratch = memory + delta_bytes(desc),
                         .worker_bytes = seen_bytes(desc)};
+    if (wants_copies(desc)) {
+        take_copies(pool, desc, workspace, &used, &job);
+    }
     job.tiles = ceil_div(desc->length, job.task_queries);
     job.range_keys = ceil_div(desc->length, MOST_KEY_RANGES);
     job.range_keys = job.range_keys > LEAST_RANGE_KEYS ? job.range_keys : LEAST_RANGE_KEYS;
@@ -189,6 +213,10 @@ pan_status PAN_BODY(sparse_attention_backward)(pan_stream *stream, const sparse_
         pan_parallel(pool, job.heads * job.ranges, key_task, &job);
     } else {
         pan_parallel(pool, ceil_div(job.heads, job.task_heads), head_task, &job);
+    }
+    if (wants_copies(desc)) {
+        copy_keys(pool, desc, job.dk, &used.k, dk, &desc->k);
+        copy_keys(pool, desc, job.dv, &used.v, dv, &desc->v);
     }
     return PAN_OK;
 }

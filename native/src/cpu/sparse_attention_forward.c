@@ -19,9 +19,12 @@ static int64_t worker_bytes(const sparse_desc *desc) {
     return seen_bytes(desc) + align_up(group_heads(desc) * seen_storage(desc) * (int64_t) sizeof(float));
 }
 
-static void clear_query(const forward_job *job, const sparse_head *head, int64_t query) {
+/* What a query without keys has; and the row of a later one. */
+static void begin_query(const forward_job *job, const sparse_head *head, int64_t query) {
     const sparse_desc *desc = job->desc;
+    const int64_t ahead = min_i64(query + FETCH_AHEAD, desc->length - 1);
     for (int64_t g = 0; g < group_heads(desc); g++) {
+        fetch_row(job->q + query_at(head, desc, g, ahead), desc->head_dim);
         memset(job->o + output_at(head, desc, g, query), 0, (size_t) desc->head_dim * sizeof *job->o);
         job->lse[statistic_at(head, desc, g, query)] = -INFINITY;
     }
@@ -42,7 +45,7 @@ static void forward_query(const forward_job *job, const sparse_head *head, int64
     const int64_t count = list_seen(desc, head, job->blocks, query, (tile_range){0, desc->first + desc->length}, seen);
     const listed_rows k = {job->k + head->k, desc->k.length_stride, columns, seen, count};
     const listed_rows v = {job->v + head->v, desc->v.length_stride, columns, seen, count};
-    clear_query(job, head, query);
+    begin_query(job, head, query);
     if (count == 0) {
         return;
     }
@@ -77,9 +80,47 @@ static void forward_task(void *context, int64_t task, int32_t worker) {
     }
 }
 
+typedef struct copy_job {
+    const sparse_desc *desc;
+    const float *from;
+    const pan_head_layout *from_layout;
+    float *to;
+    const pan_head_layout *to_layout;
+    int64_t task_rows;
+    int64_t tiles; /* of a sequence */
+} copy_job;
+
+static void copy_task(void *context, int64_t task, int32_t worker) {
+    (void) worker;
+    const copy_job *job = context;
+    const sparse_desc *desc = job->desc;
+    const pan_head_layout *from = job->from_layout, *to = job->to_layout;
+    const int64_t b = task / job->tiles;
+    const tile_range rows = tile_at(task % job->tiles, job->task_rows, desc->first + desc->length);
+    for (int64_t s = rows.begin; s < rows.end; s++) {
+        for (int64_t h = 0; h < desc->kv_heads; h++) {
+            memcpy(job->to + b * to->batch_stride + h * to->head_stride + s * to->length_stride,
+                   job->from + b * from->batch_stride + h * from->head_stride + s * from->length_stride,
+                   (size_t) desc->head_dim * sizeof *job->to);
+        }
+    }
+}
+
+void copy_keys(pan_pool *pool, const sparse_desc *desc, const float *from, const pan_head_layout *from_layout,
+               float *to, const pan_head_layout *to_layout) {
+    copy_job job = {.desc = desc,
+                    .from = from,
+                    .from_layout = from_layout,
+                    .to = to,
+                    .to_layout = to_layout,
+                    .task_rows = tile_rows(desc->kv_heads * desc->head_dim)};
+    job.tiles = ceil_div(desc->first + desc->length, job.task_rows);
+    pan_parallel(pool, desc->batch * job.tiles, copy_task, &job);
+}
+
 pan_status PAN_BODY(sparse_attention_forward_workspace_size)(pan_stream *stream, const sparse_desc *desc,
                                                              int64_t *bytes) {
-    *bytes = pan_pool_threads(stream->device->pool) * worker_bytes(desc);
+    *bytes = 2 * copy_bytes(desc) + pan_pool_threads(stream->device->pool) * worker_bytes(desc);
     return PAN_OK;
 }
 
@@ -87,7 +128,17 @@ pan_status PAN_BODY(sparse_attention_forward)(pan_stream *stream, const sparse_d
                                               const void *q, const void *k, const void *v, void *o, float *lse,
                                               void *workspace, int64_t workspace_bytes) {
     (void) workspace_bytes;
-    forward_job job = {.desc = desc,
+    pan_pool *pool = stream->device->pool;
+    sparse_desc used = *desc;
+    if (wants_copies(desc)) {
+        used.k = used.v = copied_layout(desc);
+        float *k_copy = workspace, *v_copy = k_copy + copy_bytes(desc) / (int64_t) sizeof(float);
+        copy_keys(pool, desc, k, &desc->k, k_copy, &used.k);
+        copy_keys(pool, desc, v, &desc->v, v_copy, &used.v);
+        k = k_copy;
+        v = v_copy;
+    }
+    forward_job job = {.desc = &used,
                        .blocks = blocks,
                        .q = q,
                        .k = k,
@@ -95,9 +146,9 @@ pan_status PAN_BODY(sparse_attention_forward)(pan_stream *stream, const sparse_d
                        .o = o,
                        .lse = lse,
                        .task_queries = sparse_task_queries(desc, 2),
-                       .scratch = workspace,
+                       .scratch = (char *) workspace + 2 * copy_bytes(desc),
                        .worker_bytes = worker_bytes(desc)};
     job.tiles = ceil_div(desc->length, job.task_queries);
-    pan_parallel(stream->device->pool, desc->batch * desc->kv_heads * job.tiles, forward_task, &job);
+    pan_parallel(pool, desc->batch * desc->kv_heads * job.tiles, forward_task, &job);
     return PAN_OK;
 }
