@@ -1,4 +1,4 @@
-/* Bad arguments that only attention has: combinations of sizes, lists of queries, choices. */
+/* Bad arguments that only attention has: combinations of sizes, lists of queries, choices, lists of blocks. */
 #include <string.h>
 
 #include "test_abi_ops.h"
@@ -146,7 +146,100 @@ static void check_selection_particulars(const target *target) {
     }
 }
 
+/* A sparse attention's arrays, and more workspace than it needs. */
+typedef struct sparse_memory {
+    _Alignas(PAN_ALIGNMENT) unsigned char workspace[1 << 20];
+    float q[SIZE], k[SIZE], v[SIZE], o[SIZE], lse[LENGTH * HEADS];
+    int32_t blocks[LENGTH];
+} sparse_memory;
+
+/* Four lists of one block of two positions. */
+static pan_sparse_attention_desc good_sparse(void) {
+    const pan_head_layout layout = {SIZE, WIDTH, HEAD_DIM};
+    return (pan_sparse_attention_desc){.struct_size = sizeof(pan_sparse_attention_desc),
+                                       .scale = 1.0f,
+                                       .batch = 1,
+                                       .heads = HEADS,
+                                       .kv_heads = HEADS,
+                                       .length = LENGTH,
+                                       .head_dim = HEAD_DIM,
+                                       .window = 1,
+                                       .lists = {1, 2, 1, 1, 1},
+                                       .q = layout,
+                                       .k = layout,
+                                       .v = layout,
+                                       .o = layout};
+}
+
+static void try_sparse(const target *target, const pan_sparse_attention_desc *desc, const sparse_memory *h,
+                       bool with_lists, pan_status expected, const char *what) {
+    sparse_memory *d = copy_in(target, h, sizeof *h);
+    const pan_status status = pan_sparse_attention_forward(target->stream, desc, with_lists ? d->blocks : NULL, d->q,
+                                                           d->k, d->v, d->o, d->lse, d->workspace, sizeof h->workspace);
+    CHECK(status == expected, "%s: sparse attention with %s: %s", target->name, what, pan_status_name(status));
+    free_memory(target, d);
+}
+
+static void check_sparse_sizes(const target *target, const sparse_memory *h) {
+    const pan_sparse_attention_desc good = good_sparse();
+    pan_sparse_attention_desc desc = good;
+    desc.kv_heads = 3;
+    try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "3 heads of keys for 2 of queries");
+    desc = good;
+    desc.window = -1;
+    try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "a window of -1");
+    desc = good;
+    desc.globals = -1;
+    try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "-1 first positions");
+    desc = good;
+    desc.window = desc.globals = INT64_C(1) << 40;
+    try_sparse(target, &desc, h, true, PAN_OK, "windows longer than the sequence");
+    const int64_t firsts[] = {-1, INT64_MIN, INT64_MAX, INT32_MAX - LENGTH + 1};
+    for (int i = 0; i < COUNT(firsts); i++) {
+        desc = good;
+        desc.first = firsts[i];
+        try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "a bad first position");
+    }
+    desc = good;
+    desc.first = 1;
+    int64_t bytes = -7;
+    CHECK(pan_sparse_attention_backward_workspace_size(target->stream, &desc, &bytes) == PAN_INVALID_ARGUMENT &&
+              bytes == -7,
+          "%s: gradients of queries that do not begin at position 0", target->name);
+    desc.length = INT64_C(1) << 31;
+    desc.first = 0;
+    CHECK(pan_sparse_attention_forward_workspace_size(target->stream, &desc, &bytes) == PAN_INVALID_ARGUMENT,
+          "%s: 2^31 positions", target->name);
+}
+
+static void check_sparse_lists(const target *target, sparse_memory *h) {
+    const pan_sparse_attention_desc good = good_sparse();
+    const pan_block_lists bad[] = {{-1, 2, 1, 1, 1}, {1, 0, 1, 1, 1}, {1, 2, 0, 1, 1}, {1, 2, 1, 2, 1},
+                                   {1, 2, 1, 1, 3},  {0, 2, 0, 0, 0}, {0, 0, 1, 0, 0}, {INT64_C(1) << 40, 2, 1, 1, 1},
+                                   {1, 2, 1, 0, 1},  {1, 2, 1, 1, 0}};
+    for (int i = 0; i < COUNT(bad); i++) {
+        pan_sparse_attention_desc desc = good;
+        desc.lists = bad[i];
+        try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "bad lists");
+    }
+    try_sparse(target, &good, h, false, PAN_INVALID_ARGUMENT, "slots without lists");
+    pan_sparse_attention_desc desc = good;
+    desc.lists = (pan_block_lists){0};
+    try_sparse(target, &desc, h, true, PAN_INVALID_ARGUMENT, "lists without slots");
+    try_sparse(target, &desc, h, false, PAN_OK, "no lists");
+    const int32_t entries[] = {-2, INT32_MIN, LENGTH / 2, INT32_MAX};
+    for (int i = 0; i < COUNT(entries) && target->options.backend != PAN_BACKEND_CUDA; i++) {
+        h->blocks[LENGTH - 1] = entries[i];
+        try_sparse(target, &good, h, true, PAN_INVALID_ARGUMENT, "an entry that is no block");
+    }
+    h->blocks[LENGTH - 1] = -1;
+    try_sparse(target, &good, h, true, PAN_OK, "an entry of -1");
+}
+
 void check_attention_arguments(const target *target) {
+    static sparse_memory h;
+    check_sparse_sizes(target, &h);
+    check_sparse_lists(target, &h);
     check_attention_particulars(target);
     check_selection_particulars(target);
     check_query_particulars(target);

@@ -1,4 +1,4 @@
-/* Ids and labels out of range on CUDA: the call succeeds, the bad number counts for nothing, and the next call that
+/* Ids, labels and blocks out of range on CUDA: the call succeeds, the bad number counts for nothing, and the next call that
  * waits for a stream of the device reports it, once. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +206,72 @@ static void check_bad_labels_alone(const target *target) {
           target->name, (double) bad.loss, bad.labelled_count);
 }
 
+/* ---- lists of blocks ---- */
+
+enum { BLOCK_SIZE = 4, SLOTS = 3, ENTRIES = LENGTH * SLOTS };
+
+typedef struct sparse {
+    int32_t blocks[ENTRIES];
+    float q[LENGTH * CHANNELS], k[LENGTH * CHANNELS], v[LENGTH * CHANNELS], o[LENGTH * CHANNELS], lse[LENGTH];
+    float dq[LENGTH * CHANNELS], dk[LENGTH * CHANNELS], dv[LENGTH * CHANNELS];
+} sparse;
+
+/* Forward and backward; if `bad` is not negative, each is followed by a report of that entry. */
+static void run_sparse(const target *target, sparse *h, int bad) {
+    const pan_head_layout layout = {LENGTH * CHANNELS, CHANNELS, CHANNELS};
+    const pan_sparse_attention_desc desc = {.struct_size = sizeof desc,
+                                            .scale = 0.2f,
+                                            .batch = 1,
+                                            .heads = 1,
+                                            .kv_heads = 1,
+                                            .length = LENGTH,
+                                            .head_dim = CHANNELS,
+                                            .lists = {SLOTS, BLOCK_SIZE, 1, 1, 1},
+                                            .q = layout,
+                                            .k = layout,
+                                            .v = layout,
+                                            .o = layout};
+    int64_t bytes = 0;
+    sparse *d = copy_in(target, h, sizeof *h);
+    CHECK_OK(pan_sparse_attention_backward_workspace_size(target->stream, &desc, &bytes));
+    void *workspace = new_memory(target, bytes);
+    CHECK_OK(pan_sparse_attention_forward(target->stream, &desc, d->blocks, d->q, d->k, d->v, d->o, d->lse, NULL, 0));
+    if (bad >= 0) {
+        check_report(target, "attention", bad, pan_stream_synchronize(target->stream), "stream_synchronize");
+    }
+    CHECK_OK(pan_stream_synchronize(target->stream));
+    CHECK_OK(pan_sparse_attention_backward(target->stream, &desc, d->blocks, d->q, d->k, d->v, d->o, d->lse, d->q, NULL,
+                                           d->dq, d->dk, d->dv, workspace, bytes));
+    if (bad >= 0) {
+        check_report(target, "attention", bad, pan_stream_synchronize(target->stream), "stream_synchronize");
+    }
+    copy_out(target, d, h, sizeof *h);
+    free_memory(target, workspace);
+}
+
+/* What is no block is as none. */
+static void check_bad_block(const target *target, int entry, int32_t block) {
+    static sparse none, bad;
+    generator random = {41};
+    memset(&none, 0, sizeof none);
+    for (int i = 0; i < ENTRIES; i++) {
+        none.blocks[i] = i % SLOTS < 2 ? i % SLOTS : -1;
+    }
+    for (int i = 0; i < LENGTH * CHANNELS; i++) {
+        none.q[i] = (float) next_normal(&random);
+        none.k[i] = (float) next_normal(&random);
+        none.v[i] = (float) next_normal(&random);
+    }
+    bad = none;
+    none.blocks[entry] = -1;
+    bad.blocks[entry] = block;
+    run_sparse(target, &none, -1);
+    run_sparse(target, &bad, entry);
+    bad.blocks[entry] = -1;
+    CHECK(memcmp(&bad, &none, sizeof bad) == 0, "%s: entry %d = %d of the lists is not as none", target->name, entry,
+          block);
+}
+
 /* ---- streams and graphs ---- */
 
 static pan_graph *record_embedding(pan_stream *stream, embedding *d) {
@@ -299,6 +365,9 @@ void check_reports(const target *target) {
             check_bad_id(target, rows[r], BAD[i], r % 2 == 0);
             check_bad_id_gradients(target, rows[r], BAD[i]);
             check_bad_label(target, rows[r], BAD[i]);
+            if (BAD[i] != -1) { /* which is none */
+                check_bad_block(target, rows[r] % ENTRIES, BAD[i]);
+            }
         }
     }
     check_bad_labels_alone(target);
