@@ -67,6 +67,20 @@ def selected_attention(o):
     return forward, [q, k, v]
 
 
+def sparse_attention(o):
+    """Queries see the last 64 positions, the first two and up to 8 listed blocks of 32: a mask, as PyTorch has no lists."""
+    q, k, v = (noise(o.batch, o.heads, o.length, o.channels // o.heads) for _ in range(3))
+    t, s = torch.arange(o.length)[:, None], torch.arange(o.length)
+    first = [((t // 32 + 1) * slot // 8, (t // 32 + 1) * (slot + 1) // 8) for slot in range(8)]
+    seen = ((t - s < 64) | (s < 2)).expand(o.batch, o.heads, -1, -1).clone()
+    for begin, end in first:
+        drawn = torch.rand(o.batch, o.heads, o.length, 1) * (end - begin)
+        block = torch.where(end > begin, begin + drawn.long(), -1)
+        seen |= s // 32 == block
+    seen &= s <= t
+    return (lambda: F.scaled_dot_product_attention(q, k, v, attn_mask=seen)), [q, k, v]
+
+
 def linear(o):
     x, weight, bias = noise(o.batch * o.length, o.channels), noise(o.channels, o.channels), noise(o.channels)
     return (lambda: F.linear(x, weight, bias)), [x, weight, bias]
@@ -107,7 +121,8 @@ def embedding(o):
 
 # Beside batch, channels and length, the sizes that an operation depends on.
 OPS = {"long-conv": (long_conv, []), "short-conv": (short_conv, ["taps"]), "attention": (attention, ["heads"]),
-       "selected-attention": (selected_attention, ["heads", "chosen"]), "linear": (linear, []), "norm": (norm, []), "gate": (gate, []), "dropout": (dropout, []),
+       "selected-attention": (selected_attention, ["heads", "chosen"]), "sparse-attention": (sparse_attention, ["heads"]),
+       "linear": (linear, []), "norm": (norm, []), "gate": (gate, []), "dropout": (dropout, []),
        "vocabulary-loss": (vocabulary_loss, ["vocab"]), "embedding": (embedding, ["vocab"]), "adamw": (None, [])}
 
 

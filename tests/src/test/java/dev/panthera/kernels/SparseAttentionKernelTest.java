@@ -102,14 +102,7 @@ class SparseAttentionKernelTest {
                 var lse = f.empty(HEADS * LENGTH);
                 var workspace = f.workspace(kernel.forwardWorkspaceBytes(f.stream));
                 kernel.forward(
-                        f.stream,
-                        blocks(f, kernel),
-                        f.of(q),
-                        f.of(k),
-                        f.of(v),
-                        o,
-                        lse,
-                        workspace);
+                        f.stream, blocks(f, kernel), f.of(q), f.of(k), f.of(v), o, lse, workspace);
                 double[] expected = attention(kernel, q, k, v);
                 assertClose(f.read(o), Arrays.copyOf(expected, QUERIES));
                 assertClose(f.read(lse), Arrays.copyOfRange(expected, QUERIES, expected.length));
@@ -156,7 +149,11 @@ class SparseAttentionKernelTest {
     }
 
     private static double[] differences(
-            SparseAttentionKernel kernel, double[][] inputs, int which, double[] dO, double[] dLse) {
+            SparseAttentionKernel kernel,
+            double[][] inputs,
+            int which,
+            double[] dO,
+            double[] dLse) {
         double[] moved = inputs[which];
         double[] result = new double[moved.length];
         for (int i = 0; i < moved.length; i++) {
@@ -276,8 +273,7 @@ class SparseAttentionKernelTest {
             var kernel = new AttentionMergeKernel(1, 4, 1, 2);
             var first =
                     part(f, new double[] {4, 8, 5, 6, 100, 200, 1, 1}, Math.log(3), 2, none, none);
-            var second =
-                    part(f, new double[] {0, -4, 300, 400, 7, 8, 1, 1}, 0, none, -3, none);
+            var second = part(f, new double[] {0, -4, 300, 400, 7, 8, 1, 1}, 0, none, -3, none);
             var merged = new AttentionMergeKernel.Part(f.empty(8), f.empty(4));
             kernel.forward(f.stream, first, second, merged);
             assertClose(f.read(merged.o()), 3, 5, 5, 6, 7, 8, 0, 0);

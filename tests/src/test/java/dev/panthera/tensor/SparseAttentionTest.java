@@ -34,7 +34,8 @@ class SparseAttentionTest {
                 window, globals, LISTS, rig.integers(new int[] {1, -1, 1, 0, -1, 2}, 1, 1, 3, 2));
     }
 
-    private static PartialAttention attend(Tape tape, Visible visible, Tensor q, Tensor k, Tensor v) {
+    private static PartialAttention attend(
+            Tape tape, Visible visible, Tensor q, Tensor k, Tensor v) {
         return SparseAttentionOperation.apply(tape, visible, HEADS, KEY_HEADS, q, k, v);
     }
 
@@ -82,16 +83,13 @@ class SparseAttentionTest {
                     rig,
                     List.of(packed),
                     tape ->
-                            SparseAttentionOperation.apply(
-                                            tape, visible, HEADS, KEY_HEADS, q, k, v)
+                            SparseAttentionOperation.apply(tape, visible, HEADS, KEY_HEADS, q, k, v)
                                     .o());
             Gradients.check(
                     rig,
                     List.of(packed),
                     tape -> // keys that are the values too
-                            SparseAttentionOperation.apply(
-                                            tape, visible, HEADS, KEY_HEADS, q, k, k)
-                                    .o());
+                    SparseAttentionOperation.apply(tape, visible, HEADS, KEY_HEADS, q, k, k).o());
         }
     }
 
@@ -102,7 +100,9 @@ class SparseAttentionTest {
             Tensor q = input(rig, 1, QUERY_WIDTH);
             Tensor k = input(rig, 2, KEY_WIDTH);
             Tensor v = input(rig, 3, KEY_WIDTH);
-            Visible own = Visible.listed(new BlockLists(1, 2, 2, 1, 1), rig.integers(new int[] {0, 1, 2}, 3));
+            Visible own =
+                    Visible.listed(
+                            new BlockLists(1, 2, 2, 1, 1), rig.integers(new int[] {0, 1, 2}, 3));
             Visible earlier =
                     Visible.listed(
                             new BlockLists(2, 2, 2, 1, 1),
@@ -173,16 +173,14 @@ class SparseAttentionTest {
             for (int i = 0; i < part.length; i++) {
                 assertThat(part[i]).isCloseTo(expected[i], within(1e-6));
             }
-            assertThatThrownBy(
-                            () ->
-                                    SparseAttentionOperation.extend(
-                                            tape, window, LENGTH - 1, HEADS, KEY_HEADS, next, k, v))
+            assertThatThrownBy(() ->
+                            SparseAttentionOperation.extend(
+                                    tape, window, LENGTH - 1, HEADS, KEY_HEADS, next, k, v))
                     .isInstanceOf(IllegalArgumentException.class);
             tape.begin(Tape.Mode.TRAINING);
-            assertThatThrownBy(
-                            () ->
-                                    SparseAttentionOperation.extend(
-                                            tape, window, 0, HEADS, KEY_HEADS, q, k, v))
+            assertThatThrownBy(() ->
+                            SparseAttentionOperation.extend(
+                                    tape, window, 0, HEADS, KEY_HEADS, q, k, v))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("EVALUATION");
         }

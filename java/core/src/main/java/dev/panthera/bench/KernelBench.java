@@ -42,9 +42,9 @@ public final class KernelBench implements AutoCloseable {
         tape = new Tape(stream, arena, random, device.parameterType());
         for (KernelCase.Input input : work.inputs()) {
             values.add(
-                    input.bound() == 0
+                    input.integers() == null
                             ? reals(input.numbers(values.size()))
-                            : integers(values.size(), input));
+                            : integers(input.integers().make(values.size(), input.elements())));
         }
         begin(Tape.Mode.TRAINING);
         outputGradient = reals(Noise.floats(values.size(), forward().size()));
@@ -123,9 +123,9 @@ public final class KernelBench implements AutoCloseable {
         return buffer;
     }
 
-    private DeviceBuffer integers(long seed, KernelCase.Input input) {
-        DeviceBuffer buffer = device.allocate(DataType.I32, input.elements());
-        stream.copyToDevice(buffer, Noise.integers(seed, input.elements(), input.bound()));
+    private DeviceBuffer integers(int[] integers) {
+        DeviceBuffer buffer = device.allocate(DataType.I32, integers.length);
+        stream.copyToDevice(buffer, integers);
         return buffer;
     }
 

@@ -1,6 +1,7 @@
 package dev.panthera.bench;
 
 import dev.panthera.kernels.Activation;
+import dev.panthera.kernels.BlockLists;
 import dev.panthera.kernels.ConvMethod;
 import dev.panthera.kernels.NormKind;
 import dev.panthera.tensor.AttentionOperation;
@@ -14,6 +15,7 @@ import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
 import dev.panthera.tensor.SelectedAttentionOperation;
 import dev.panthera.tensor.ShortConvOperation;
+import dev.panthera.tensor.SparseAttentionOperation;
 import dev.panthera.tensor.Tape;
 import dev.panthera.tensor.Tensor;
 import dev.panthera.tensor.VocabularyLossOperation;
@@ -21,11 +23,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A piece of work to be timed: one operation on inputs of given shapes.
  *
- * @param inputs what the operation gets, gradients being wanted of all but token ids and choices
+ * @param inputs what the operation gets, gradients being wanted of all but integers and choices
  * @param body applies the operation to such inputs
  * @param gateSizes a smaller piece of the same work, for which the reference is fast enough
  * @param forwardMode of a forward pass without a backward one
@@ -38,27 +41,53 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
     private static final int GATE_CHANNELS = 32;
 
     private static final int GATE_VOCAB = 512;
+
+    /** What queries of sparse attention see. */
+    private static final int WINDOW = 64;
+
+    private static final int GLOBALS = 2;
+    private static final int LISTED_BLOCKS = 8;
+    private static final int BLOCK_SIZE = 32;
+
     private static final double GATE_PAIRS = 0x1p30;
 
+    /** Makes int32 inputs, the same for the same seed. */
+    interface Integers {
+        int[] make(long seed, long count);
+    }
+
     /**
-     * @param bound of token ids; 0: real numbers
+     * @param integers token ids or lists of blocks; null: real numbers
      * @param chosen of real numbers: how many of each row are 1, evenly spread, where the others are 0; 0: they are noise
      */
-    record Input(int bound, int chosen, int... shape) {
+    record Input(@Nullable Integers integers, int chosen, int... shape) {
         private static Input values(int... shape) {
-            return new Input(0, 0, shape);
+            return new Input(null, 0, shape);
         }
 
         private static Input ids(int bound, int... shape) {
-            return new Input(bound, 0, shape);
+            return new Input((seed, count) -> Noise.integers(seed, count, bound), 0, shape);
         }
 
         private static Input choices(int chosen, int... shape) {
-            return new Input(0, Math.min(chosen, shape[shape.length - 1]), shape);
+            return new Input(null, Math.min(chosen, shape[shape.length - 1]), shape);
+        }
+
+        /** A list for each query. */
+        private static Input lists(BlockLists lists, int length) {
+            int slots = (int) lists.slots();
+            int blockSize = (int) lists.blockSize();
+            return new Input(
+                    (seed, count) -> Noise.lists(seed, count, length, slots, blockSize),
+                    0,
+                    (int) lists.batches(),
+                    (int) lists.heads(),
+                    length,
+                    slots);
         }
 
         boolean wantsGradient() {
-            return bound == 0 && chosen == 0;
+            return integers == null && chosen == 0;
         }
 
         /** Such numbers, noise being drawn from a seed. The last element of each row is chosen. */
@@ -101,6 +130,7 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
         ALL.put("short-conv", KernelCase::shortConv);
         ALL.put("attention", KernelCase::attention);
         ALL.put("selected-attention", KernelCase::selectedAttention);
+        ALL.put("sparse-attention", KernelCase::sparseAttention);
         ALL.put("linear", KernelCase::linear);
         ALL.put("norm", KernelCase::norm);
         ALL.put("gate", KernelCase::gate);
@@ -182,6 +212,25 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
                 (tape, inputs) ->
                         SelectedAttentionOperation.apply(
                                 tape, inputs.get(0), inputs.get(1), s.heads(), 0, 0, 0),
+                oneHead(s));
+    }
+
+    /** Each query of each head has a list of its own. */
+    private static KernelCase sparseAttention(KernelSizes s) {
+        var lists = new BlockLists(LISTED_BLOCKS, BLOCK_SIZE, 1, s.batch(), s.heads());
+        return new KernelCase(
+                List.of(sequence(s), sequence(s), sequence(s), Input.lists(lists, s.length())),
+                (tape, inputs) ->
+                        SparseAttentionOperation.apply(
+                                        tape,
+                                        new SparseAttentionOperation.Visible(
+                                                WINDOW, GLOBALS, lists, inputs.get(3)),
+                                        s.heads(),
+                                        s.heads(),
+                                        inputs.get(0),
+                                        inputs.get(1),
+                                        inputs.get(2))
+                                .o(),
                 oneHead(s));
     }
 
