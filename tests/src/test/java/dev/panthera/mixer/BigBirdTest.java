@@ -14,8 +14,10 @@ import dev.panthera.testing.Gradients;
 import dev.panthera.testing.Rig;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
-import java.util.stream.IntStream;
+import java.util.Set;
+import java.util.SortedSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -35,7 +37,7 @@ class BigBirdTest {
     }
 
     /** Fifteen pairs anywhere, so that many rows have several keys that nothing else lets them see. */
-    private static RandomPairs manyPairs() {
+    private static RandomKeys manyPairs() {
         double[] draws = Rig.gaussian(3, 60);
         int[] rows = new int[30];
         int[] columns = new int[30];
@@ -43,15 +45,12 @@ class BigBirdTest {
             rows[i] = (int) (Math.abs(draws[i]) * 1000) % (LENGTH - 1);
             columns[i] = (int) (Math.abs(draws[i + 30]) * 1000) % (LENGTH - 1);
         }
-        return RandomPairs.Given.of(rows, columns);
+        return RandomKeys.ofPairs(rows, columns);
     }
 
     private static boolean sees(BigBird mixer, int t, int s) {
         int block = mixer.blockSize();
-        return s <= t
-                && (t - s <= 3 * block
-                        || s < 2 * block
-                        || mixer.pairs().keys(t).anyMatch(key -> key == s));
+        return s <= t && (t - s <= 3 * block || s < 2 * block || mixer.random().sees(t, s));
     }
 
     @ParameterizedTest
@@ -86,7 +85,7 @@ class BigBirdTest {
         try (var rig = Rig.exact()) {
             int[] rows = {7, 9, 10};
             int[] columns = {2, 4, 3};
-            BigBird mixer = build(2, 1, 0).seeing(RandomPairs.Given.of(rows, columns));
+            BigBird mixer = build(2, 1, 0).seeing(RandomKeys.ofPairs(rows, columns));
             var store = rig.parameters(mixer);
             MixerContracts.enlarge(rig, store);
             Tensor x = rig.leaf(Rig.gaussian(2, 2 * length * WIDTH), 2, length, WIDTH);
@@ -105,7 +104,7 @@ class BigBirdTest {
         BigBird mixer =
                 build(1, 2, 0)
                         .seeing(
-                                RandomPairs.Given.of(
+                                RandomKeys.ofPairs(
                                         golden.tensor("aux.rand_rows").toInts(),
                                         golden.tensor("aux.rand_cols").toInts()));
         for (int t = 0; t < length; t++) {
@@ -117,50 +116,52 @@ class BigBirdTest {
         }
     }
 
-    /** What the expectation of the original's {@code count} draws is, of which it keeps those with row > column. */
-    @ParameterizedTest
-    @CsvSource({"3, 64", "24, 64", "100, 40"})
-    void asManyPairsAreDrawnAsInTheOriginal(int count, int length) {
-        int seeds = 400;
+    /** Half of the draws have row > column, and each of those lets two queries see two keys, seldom the same ones. */
+    @Test
+    void aModelDrawsAsManyPairsAsTheOriginal() {
+        int seeds = 200;
+        int length = 1000;
+        int draws = 3 * 40;
         long total = 0;
         for (int seed = 0; seed < seeds; seed++) {
-            var pairs = new RandomPairs.Drawn(seed, 0, count, length);
-            for (int row = 0; row < length; row++) {
-                int[] columns = pairs.columns(row).toArray();
-                int at = row;
-                assertThat(Arrays.stream(columns)).allMatch(column -> column >= 0 && column < at);
-                assertThat(pairs.keys(row).count()).isLessThanOrEqualTo(pairs.most());
-                total += columns.length;
-            }
+            var random = RandomKeys.drawn(seed, 0, draws, length);
+            random.byQuery()
+                    .forEach((query, keys) ->
+                            assertThat(keys.first() >= 0 && keys.last() <= query).isTrue());
+            total += random.byQuery().values().stream().mapToInt(SortedSet::size).sum();
         }
-        double expected = count * (length - 1) / (2.0 * length);
-        double standardError = Math.sqrt(expected / seeds);
-        assertThat((double) total / seeds).isCloseTo(expected, within(5 * standardError));
+        assertThat((double) total / seeds).isCloseTo(4 * draws / 2.0, within(8.0));
     }
 
     @Test
     void aPairLetsTwoQueriesSeeTwoKeys() {
-        var pairs = RandomPairs.Given.of(new int[] {9, 3, 10}, new int[] {4, 3, 4});
-        assertThat(pairs.keys(8)).isEmpty();
-        assertThat(pairs.keys(9)).containsExactly(4, 5);
-        assertThat(pairs.keys(10)).containsExactly(4, 5);
-        assertThat(pairs.keys(11)).containsExactly(4, 5);
-        assertThat(pairs.keys(3)).isEmpty();
+        var random = RandomKeys.ofPairs(new int[] {9, 3, 10, 2}, new int[] {4, 3, 4, 5});
+        assertThat(random.byQuery())
+                .containsOnlyKeys(9, 10, 11)
+                .allSatisfy((query, keys) -> assertThat(keys).containsExactly(4, 5));
+        assertThat(random.most()).isEqualTo(2);
+        assertThat(random.sees(10, 5)).isTrue();
+        assertThat(random.sees(10, 6)).isFalse();
+        assertThat(random.sees(8, 4)).isFalse();
     }
 
     @Test
     void seedsAndLayersHavePairsOfTheirOwn() {
-        List<List<Integer>> patterns = new ArrayList<>();
-        for (int[] of : new int[][] {{0, 0}, {1, 0}, {0, 1}}) {
-            var pairs = new RandomPairs.Drawn(of[0], of[1], 24, 64);
-            patterns.add(
-                    IntStream.range(0, 64)
-                            .boxed()
-                            .flatMap(t -> pairs.keys(t).map(key -> 64 * t + key).boxed())
-                            .toList());
+        Set<RandomKeys> patterns = new HashSet<>();
+        for (int layer = 0; layer < 2; layer++) {
+            for (long seed = 0; seed < 2; seed++) {
+                var config = new BigBird.Config(1, 4, seed, true);
+                patterns.add(
+                        config.build(new Layer(layer, 2, WIDTH, LENGTH), new Init(1, 2)).random());
+            }
         }
-        assertThat(patterns).doesNotHaveDuplicates();
-        assertThat(patterns).allMatch(pattern -> pattern.size() > 20);
+        assertThat(patterns).hasSize(4).allMatch(random -> random.most() > 0);
+    }
+
+    /** Nothing is drawn where the window has everything. */
+    @Test
+    void aWindowOverAllNeedsNoPairs() {
+        assertThat(build(1, LENGTH, 0).random().byQuery()).isEmpty();
     }
 
     /** Every forward pass, in training too, sees the same keys. */
@@ -179,11 +180,42 @@ class BigBirdTest {
         }
     }
 
+    /** Window, first keys, and the keys that a query sees at random from further away. */
     @Test
-    void statesAreCountedBothWays() {
-        BigBird mixer = build(2, 3, 0);
-        assertThat(mixer.stateSize(LENGTH)).isEqualTo(2 * LENGTH * WIDTH);
-        assertThat(mixer.publishedStateSize(LENGTH)).isEqualTo(14 * 3 * WIDTH);
+    void whatLaterQueriesDoNotSeeIsNotKept() {
+        var random = RandomKeys.ofPairs(new int[] {9, 12, 30}, new int[] {7, 5, 6});
+        BigBird mixer = build(2, 1, 0).seeing(random);
+        assertThat(mixer.stateSize(3)).isEqualTo(2 * 3 * WIDTH);
+        assertThat(mixer.stateSize(4)).isEqualTo(2 * 4 * WIDTH);
+        assertThat(mixer.stateSize(5)).isEqualTo(2 * 5 * WIDTH);
+        assertThat(mixer.stateSize(12)).as("the first two").isEqualTo(2 * 6 * WIDTH);
+        assertThat(mixer.stateSize(14)).as("5 and 6 for 12, 13").isEqualTo(2 * 8 * WIDTH);
+        assertThat(mixer.stateSize(LENGTH)).as("6 and 7 for 30").isEqualTo(2 * 9 * WIDTH);
+        assertThat(mixer.publishedStateSize(LENGTH)).isEqualTo(14 * WIDTH);
+    }
+
+    /** A prompt, steps and chunks with a state of exactly that size, whichever keys it has to keep. */
+    @Test
+    void decodingKeepsTheKeysThatAreSeenAgain() {
+        for (int block = 1; block <= 3; block++) {
+            try (var rig = Rig.exact()) {
+                BigBird mixer = build(2, block, 0).seeing(manyPairs());
+                MixerContracts.enlarge(rig, rig.parameters(mixer));
+                double[] x = Rig.gaussian(1, 2 * LENGTH * WIDTH);
+                rig.tape().begin(Tape.Mode.EVALUATION);
+                double[] expected =
+                        rig.values(mixer.forward(rig.tape(), rig.leaf(x, 2, LENGTH, WIDTH)));
+                for (List<Integer> division :
+                        List.of(
+                                List.<Integer>of(),
+                                List.of(LENGTH),
+                                List.of(1, 2, 9, 20),
+                                List.of(25, 1, 1, 10))) {
+                    double[] decoded = Decoding.decode(rig, mixer::extend, x, LENGTH, division);
+                    assertThat(Decoding.error(decoded, expected)).isLessThan(1e-12);
+                }
+            }
+        }
     }
 
     @Test

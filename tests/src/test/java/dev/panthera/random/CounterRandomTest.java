@@ -62,6 +62,7 @@ class CounterRandomTest {
                 .containsExactly(
                         "INIT=1",
                         "PATTERN=2",
+                        "SELECTION=3",
                         "ROW=16",
                         "FILLER=17",
                         "SHUFFLE=18",

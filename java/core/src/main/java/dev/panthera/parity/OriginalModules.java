@@ -20,7 +20,7 @@ import dev.panthera.mixer.Mlp;
 import dev.panthera.mixer.Nystrom;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.mixer.PublishedNystrom;
-import dev.panthera.mixer.RandomPairs;
+import dev.panthera.mixer.RandomKeys;
 import dev.panthera.mixer.Rwkv4;
 import dev.panthera.mixer.Rwkv4ChannelMix;
 import dev.panthera.mixer.ScatterBrain;
@@ -370,8 +370,7 @@ final class OriginalModules {
     static Mixer withDraws(Mixer mixer, Golden golden) {
         if (mixer instanceof BigBird bigBird && golden.has("aux.rand_rows")) {
             return bigBird.seeing(
-                    RandomPairs.Given.of(
-                            golden.ints("aux.rand_rows"), golden.ints("aux.rand_cols")));
+                    RandomKeys.ofPairs(golden.ints("aux.rand_rows"), golden.ints("aux.rand_cols")));
         }
         return mixer;
     }

@@ -7,7 +7,7 @@ package dev.panthera.random;
 public enum Purpose {
     /** Initial values of parameters; index: the parameter. */
     INIT(1),
-    /** Which positions of a sequence a mixer lets see each other; stream: the layer; index: the later position. */
+    /** Which positions of a sequence a mixer lets see each other; index: the layer. */
     PATTERN(2),
     /** Scores by which a random selection chooses positions; index: the layer. */
     SELECTION(3),
