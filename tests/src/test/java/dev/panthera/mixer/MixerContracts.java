@@ -109,6 +109,18 @@ final class MixerContracts {
                         "selective_sigmoid_train"),
                 new Contract(
                         "sma", new Sma.Config(2, 0, 0, true, 0.5, true), "selective_sma_train"),
+                new Contract(
+                        "nsa",
+                        new NativeSparseAttention.Config(4, 2, 5, 4, 2, true, 1, 1, true, true),
+                        "nsa_causal_gqa"),
+                new Contract(
+                        "nsa",
+                        new NativeSparseAttention.Config(4, 2, 3, 3, 1, false, 3, 0.5, false, true),
+                        "nsa"),
+                new Contract(
+                        "nsa",
+                        new NativeSparseAttention.Config(2, 0, 6, 7, 0, true, 1, 1, true, true),
+                        "nsa_noselect"),
                 new Contract("cum-sum", new CumSum.Config(), null),
                 new Contract("performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("nystrom", new Nystrom.Config(2, 6), "nystrom"),

@@ -64,6 +64,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.convolution.ImplicitLongConvolution",
                         "zoology.mixers.convolution.LongConvolution",
                         "zoology.mixers.convolution.ShortConvolution",
+                        "zoology.mixers.deepseek_nsa.SparseAttention",
                         "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
                         "zoology.mixers.nystromformer.NystromAttention",
@@ -141,6 +142,7 @@ class OriginalStatisticsTest {
                         "attention+glu",
                         "attention+identity",
                         "h3+mlp",
+                        "nsa_hybrid+mlp",
                         "rwkv4+mlp",
                         "mamba+mlp");
         return tests;

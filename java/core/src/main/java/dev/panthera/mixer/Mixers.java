@@ -89,6 +89,10 @@ public final class Mixers {
                             "RWKV-4: average of all values so far, weighted by keys that decay",
                             new Rwkv4.Config())
                     .with(
+                            "nsa",
+                            "native sparse attention: compressed blocks, the best of them, and the last positions",
+                            new NativeSparseAttention.Config(2, 16, 8, 4))
+                    .with(
                             "hybrid",
                             "one mixer after the other, by layer",
                             Hybrid.Config.of(shortConv(), new Attention.Config(1)));

@@ -17,6 +17,7 @@ import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
+import dev.panthera.mixer.NativeSparseAttention;
 import dev.panthera.mixer.Nystrom;
 import dev.panthera.mixer.Passthrough;
 import dev.panthera.mixer.PublishedNystrom;
@@ -69,6 +70,9 @@ final class OriginalModules {
                     Map.entry(
                             "zoology.mixers.convolution.ShortConvolution",
                             options -> new ShortConvolution.Config(options.integer("kernel_size"))),
+                    Map.entry(
+                            "zoology.mixers.deepseek_nsa.SparseAttention",
+                            OriginalModules::nativeSparseAttention),
                     Map.entry("zoology.mixers.h3.H3", OriginalModules::h3),
                     Map.entry("zoology.mixers.hybrid.Hybrid", OriginalModules::hybrid),
                     Map.entry("zoology.mixers.hyena.Hyena", OriginalModules::hyena),
@@ -373,6 +377,28 @@ final class OriginalModules {
                     RandomKeys.ofPairs(golden.ints("aux.rand_rows"), golden.ints("aux.rand_cols")));
         }
         return mixer;
+    }
+
+    /** Selected blocks have a size of their own in name only. What scores are interpolated for and the kernel change nothing. */
+    private static MixerConfig nativeSparseAttention(Options arguments) {
+        arguments.ignoring("use_triton_kernel", "interpolated_importance_score", "compress_mlp");
+        int selected = arguments.integer("num_selected_blocks");
+        int blockSize = arguments.integer("compress_block_size");
+        if (arguments.integer("selection_block_size") != blockSize && selected > 0) {
+            throw new UnknownCaseException(
+                    "native sparse attention whose selected blocks are not those that it compresses");
+        }
+        return new NativeSparseAttention.Config(
+                arguments.integer("num_heads"),
+                arguments.integer("kv_heads", 0),
+                Math.addExact(arguments.integer("sliding_window_size"), 1),
+                blockSize,
+                selected,
+                arguments.flag("query_heads_share_selected_kv", true),
+                arguments.integer("num_compressed_mem_kv", 1),
+                arguments.number("compress_mlp_expand_factor", 1),
+                arguments.flag("norm", true),
+                arguments.flag("causal", false));
     }
 
     private static MixerConfig rwkv4(Options arguments) {

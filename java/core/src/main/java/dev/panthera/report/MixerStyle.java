@@ -32,6 +32,8 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
                     Map.entry("implicitlongconv", "implicitconv"),
                     Map.entry("implicitlongconvolution", "implicitconv"),
                     Map.entry("nystromformer", "nystrom"),
+                    Map.entry("nativesparseattention", "nsa"),
+                    Map.entry("deepseeknsa", "nsa"),
                     Map.entry("rwkv4", "rwkv"));
 
     /** For labels that no style has, such as a user's own mixer. */
@@ -71,6 +73,7 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         add("bigbird", "#004E64", "square", SOLID);
         add("scatterbrain", "#9B2226", "circle", SOLID);
         add("nystrom", "#3D5A80", "diamond", SOLID);
+        add("nsa", "#0096C7", "triangle-right", SOLID);
         add("cumsum", "#0B6E4F", "triangle-left", SOLID);
         add("hybrid", "#6A3D9A", "diamond", SOLID);
         add("selectedattention", "#C44900", "circle", SOLID);
