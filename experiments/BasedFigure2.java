@@ -3,7 +3,8 @@ import module dev.panthera;
 /**
  * Based, figure 2 (Arora et al. 2024, arXiv 2402.18668): accuracy on multi-query associative recall against the size of the state. All
  * models train on the same mixture of five tasks, and are tested on seven, up to four times as long and with four times as many pairs.
- * Every model has two layers; where it is not a gated convolution or a Mamba, the first of them is a short convolution.
+ * Every model has two layers; where it is not a gated convolution or a Mamba, the first of them is a short convolution. Mixers
+ * that were published with a look ahead are in their causal forms.
  *
  *     --only model=based-d64-f16       one of the models
  *     --scale small                    a smaller vocabulary, fewer rows, shorter tests, narrower models
@@ -57,7 +58,20 @@ List<Level> models(int narrower) {
             models.add(hybrid("based-d%d-f%d".formatted(width, features), width, new Based.Config(features, 1, new TaylorExp.Config())));
         }
     }
+    for (int block = 4; block <= 128 / narrower; block *= 2) {
+        models.add(hybrid("bigbird-d%d-b%d".formatted(64 / narrower, block), 64 / narrower, new BigBird.Config(1, block)));
+    }
+    for (int blocks = 8; blocks <= 64; blocks *= 2) {
+        var mixer = new MultiResolutionAttention.Config(1, blocks, 32 / narrower, false, true, 0, 0, 0);
+        models.add(hybrid("mra-d%d-b%d".formatted(128 / narrower, blocks), 128 / narrower, mixer));
+    }
     for (int width : new int[] {64 / narrower, 128 / narrower, 256 / narrower}) {
+        for (int features = 32 / narrower; features <= Math.min(width, 128 / narrower); features *= 2) {
+            for (int window = 4; window <= 1024 / narrower; window *= 4) {
+                models.add(hybrid("scatterbrain-d%d-w%d-f%d".formatted(width, window, features), width,
+                    new ScatterBrain.Config(1, window, features)));
+            }
+        }
         models.add(model("hyena-d" + width, width, new Hyena.Config(ConvMethod.AUTO)));
         models.add(model("h3-d" + width, width, new H3.Config(width / 4, 2, 0, ConvMethod.AUTO)));
         for (int state : new int[] {8, 16, 24}) {

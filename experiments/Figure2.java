@@ -6,6 +6,7 @@ import module dev.panthera;
  *
  *     --scale two-layers   two layers for all, as the paper's code has it since May 2024
  *     --scale small        a smaller vocabulary and narrower models, for two cores
+ *     --scale sparse       attention and the mixers whose queries see few keys, two layers of each
  */
 void main(String... args) {
     Sweep.named("figure-2")
@@ -24,6 +25,7 @@ void main(String... args) {
             .over(Width.of(16, 32, 64))
             .over(LearningRate.of(2e-3, 1e-2))
             .epochs(16))
+        .scale("sparse", sweep -> sweep.over(sparse()))
         .run(args);
 }
 
@@ -37,5 +39,15 @@ Layers[] models(int layers) {
             .named("based").positions(false),
         Layers.of(layers, new Rwkv4.Config()).named("rwkv"),
         Layers.of(layers, new Mamba.Config(16))
+    };
+}
+
+Layers[] sparse() {
+    return new Layers[] {
+        Layers.of(2, new Attention.Config(1)),
+        Layers.of(2, new SlidingAttention.Config(1, 32, false, 0.1, true)),
+        Layers.of(2, new BigBird.Config(1, 8)),
+        Layers.of(2, new ScatterBrain.Config(1, 32, 24)),
+        Layers.of(2, new MultiResolutionAttention.Config(1, 1))
     };
 }

@@ -39,6 +39,10 @@ class MixerContractTest {
 
     private static final int WIDTH = MixerContracts.WIDTH;
     private static final int BATCH = 3;
+
+    /** A gradient below this share of the largest may be a sum that cancels, as that of a bias of keys: rounding alone. */
+    private static final double CANCELLING = 1e-2;
+
     private static final int[] LENGTHS = {1, 2, 5, 17, 64, 100};
 
     static List<Contract> contracts() {
@@ -139,7 +143,7 @@ class MixerContractTest {
                 double scale =
                         Math.max(
                                 largest(expected),
-                                name.equals("output") ? 0 : 1e-3 * gradientScale);
+                                name.equals("output") ? 0 : CANCELLING * gradientScale);
                 assertThat(largestDifference(fast.get(name), expected) / scale)
                         .as("%s at length %d", name, length)
                         .isLessThan(1e-4);

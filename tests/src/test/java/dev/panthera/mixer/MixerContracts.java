@@ -121,6 +121,14 @@ final class MixerContracts {
                         "nsa",
                         new NativeSparseAttention.Config(2, 0, 6, 7, 0, true, 1, 1, true, true),
                         "nsa_noselect"),
+                new Contract(
+                        "mra",
+                        new MultiResolutionAttention.Config(2, 1, 4, false, true, 0, 0, 0),
+                        "mra_full"),
+                new Contract(
+                        "mra",
+                        new MultiResolutionAttention.Config(1, 2, 3, true, true, 0, 0, 0),
+                        "mra_sparse"),
                 new Contract("cum-sum", new CumSum.Config(), null),
                 new Contract("performer", new Performer.Config(2, 6), "based_quadratic_performer"),
                 new Contract("nystrom", new Nystrom.Config(2, 6), "nystrom"),

@@ -68,6 +68,7 @@ class OriginalStatisticsTest {
                         "zoology.mixers.h3.H3",
                         "zoology.mixers.hyena.Hyena",
                         "zoology.mixers.nystromformer.NystromAttention",
+                        "zoology.mixers.mra.MRAAttention",
                         "zoology.mixers.rwkv.RWKVTimeMixer",
                         "zoology.mixers.rwkv.RWKVStateMixer",
                         "zoology.mixers.mamba.Mamba",

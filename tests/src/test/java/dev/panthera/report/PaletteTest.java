@@ -87,6 +87,48 @@ class PaletteTest {
                 .allSatisfy(name -> assertThat(MixerStyle.known(name)).isNotNull());
     }
 
+    /** By colour, more so where the shape is the same; the two that the published figures draw alike by shape and dash. */
+    @Test
+    void anyTwoListedMixersCanBeToldApart() {
+        List<String> names = Mixers.SEQUENCE.names();
+        for (int i = 0; i < names.size(); i++) {
+            for (String other : names.subList(0, i)) {
+                MixerStyle a = MixerStyle.known(names.get(i));
+                MixerStyle b = MixerStyle.known(other);
+                boolean sameShape = a.shape().equals(b.shape());
+                double distance = distance(a.colour(), b.colour());
+                assertThat(
+                                distance > (sameShape ? 20 : 12)
+                                        || !sameShape && !a.dash().equals(b.dash()))
+                        .as("%s and %s: colours %.1f apart", names.get(i), other, distance)
+                        .isTrue();
+            }
+        }
+    }
+
+    /** Between two colours in CIELAB (1976); 2 can just be told apart side by side. */
+    private static double distance(String a, String b) {
+        double[] p = lab(a);
+        double[] q = lab(b);
+        return Math.hypot(Math.hypot(p[0] - q[0], p[1] - q[1]), p[2] - q[2]);
+    }
+
+    private static double[] lab(String colour) {
+        double[] linear = new double[3];
+        for (int i = 0; i < 3; i++) {
+            double c = Integer.parseInt(colour.substring(1 + 2 * i, 3 + 2 * i), 16) / 255.0;
+            linear[i] = c <= 0.04045 ? c / 12.92 : Math.pow((c + 0.055) / 1.055, 2.4);
+        }
+        double x = cubeRoot((0.4124 * linear[0] + 0.3576 * linear[1] + 0.1805 * linear[2]) / 0.9505);
+        double y = cubeRoot(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]);
+        double z = cubeRoot((0.0193 * linear[0] + 0.1192 * linear[1] + 0.9505 * linear[2]) / 1.089);
+        return new double[] {116 * y - 16, 500 * (x - y), 200 * (y - z)};
+    }
+
+    private static double cubeRoot(double t) {
+        return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16.0 / 116;
+    }
+
     /** In its shape, and told apart from the causal form beside it. */
     @Test
     void aMixerThatLooksAheadLooksLikeItselfButPaler() {

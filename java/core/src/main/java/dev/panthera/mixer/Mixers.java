@@ -24,6 +24,10 @@ public final class Mixers {
                             "BigBird: softmax attention over the last positions, the first ones and random ones",
                             new BigBird.Config(1, 8))
                     .with(
+                            "mra",
+                            "MRA: softmax attention to the blocks that fit best, and to the means of the others",
+                            new MultiResolutionAttention.Config(1, 4))
+                    .with(
                             "scatterbrain",
                             "ScatterBrain: softmax attention over the last positions, random features before them",
                             new ScatterBrain.Config(1, 32, 24))

@@ -17,6 +17,7 @@ import dev.panthera.mixer.Mamba;
 import dev.panthera.mixer.Mixer;
 import dev.panthera.mixer.MixerConfig;
 import dev.panthera.mixer.Mlp;
+import dev.panthera.mixer.MultiResolutionAttention;
 import dev.panthera.mixer.NativeSparseAttention;
 import dev.panthera.mixer.Nystrom;
 import dev.panthera.mixer.Passthrough;
@@ -83,6 +84,10 @@ final class OriginalModules {
                     Map.entry(
                             "zoology.mixers.nystromformer.nystromformer.NystromAttention",
                             OriginalModules::nystrom),
+                    Map.entry("zoology.mixers.mra.MRAAttention", OriginalModules::multiResolution),
+                    Map.entry(
+                            "zoology.mixers.mra.mra.MRAAttention",
+                            OriginalModules::multiResolution),
                     Map.entry("zoology.mixers.rwkv.RWKVTimeMixer", OriginalModules::rwkv4),
                     Map.entry(
                             "zoology.mixers.scatterbrain.attn.SBLocalAttention",
@@ -399,6 +404,22 @@ final class OriginalModules {
                 arguments.number("compress_mlp_expand_factor", 1),
                 arguments.flag("norm", true),
                 arguments.flag("causal", false));
+    }
+
+    private static MixerConfig multiResolution(Options arguments) {
+        if (arguments.has("attention_input_shape")) {
+            throw new UnknownCaseException("multi-resolution attention of images");
+        }
+        arguments.ignoring("attention_input_shape", "layer_idx");
+        return new MultiResolutionAttention.Config(
+                arguments.integer("num_heads", 1),
+                arguments.integer("num_block_per_row", 8),
+                32,
+                arguments.text("attention_approx_mode", "full").equals("sparse"),
+                false,
+                arguments.integer("max_position_embeddings"),
+                arguments.integer("initial_prior_first_n_blocks", 0),
+                arguments.integer("attention_initial_prior_diagonal_n_blocks", 0));
     }
 
     private static MixerConfig rwkv4(Options arguments) {

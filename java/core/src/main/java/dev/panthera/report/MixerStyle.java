@@ -34,6 +34,7 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
                     Map.entry("nystromformer", "nystrom"),
                     Map.entry("nativesparseattention", "nsa"),
                     Map.entry("deepseeknsa", "nsa"),
+                    Map.entry("multiresolutionattention", "mra"),
                     Map.entry("rwkv4", "rwkv"));
 
     /** For labels that no style has, such as a user's own mixer. */
@@ -72,8 +73,9 @@ record MixerStyle(int rank, String colour, String shape, List<Integer> dash) {
         add("performer", "#A4036F", "cross", SOLID);
         add("bigbird", "#004E64", "square", SOLID);
         add("scatterbrain", "#9B2226", "circle", SOLID);
-        add("nystrom", "#3D5A80", "diamond", SOLID);
         add("nsa", "#0096C7", "triangle-right", SOLID);
+        add("nystrom", "#2DB81F", "diamond", SOLID);
+        add("mra", "#2340F0", "triangle-up", SOLID);
         add("cumsum", "#0B6E4F", "triangle-left", SOLID);
         add("hybrid", "#6A3D9A", "diamond", SOLID);
         add("selectedattention", "#C44900", "circle", SOLID);
