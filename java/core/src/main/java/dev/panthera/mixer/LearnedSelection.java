@@ -81,4 +81,9 @@ public record LearnedSelection(
     public Tensor gate(Tape tape, Tensor scores) {
         return FeatureOps.activate(tape, Activation.SIGMOID, scores);
     }
+
+    @Override
+    public Tensor ranks(Tape tape, Tensor scores) {
+        return Ranks.rounded(tape, scores);
+    }
 }

@@ -26,6 +26,11 @@ record PairSoftmax(@StateName("selection_proj") Linear logits, Tensor temperatur
     }
 
     @Override
+    public Tensor ranks(Tape tape, Tensor scores) {
+        return Ranks.rounded(tape, scores);
+    }
+
+    @Override
     public boolean choosesInTraining() {
         return false;
     }

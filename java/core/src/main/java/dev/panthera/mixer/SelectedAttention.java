@@ -29,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  *
  * A position is chosen if its score is among the k largest of all up to its own, of equal ones the first: so what comes later
  * changes nothing, and of n positions in any order of their scores about {@code k (1 + log(n / k))} are chosen, which cost that many
- * times n and not n^2. The paper chooses once the sequence has ended; that is the form that is not causal.
+ * times n and not n^2. Trained scores are compared by their multiples of 2^-10: positions with the same inputs have the same score, and
+ * what rounding makes of it depends on how many are computed at once. The paper chooses once the sequence has ended; that is the form that is not causal, whose scores are compared as they are.
  *
  * @param k places for each prefix; 0: the square root of its length, rounded up
  * @param skip whether the input is added to the output
@@ -176,7 +177,8 @@ public record SelectedAttention(
     private Tensor choose(Tape tape, Tensor scores) {
         int length = scores.size(1);
         if (causal) {
-            return CausalTopKOperation.apply(tape, scores, selection.competes() ? k : length);
+            return CausalTopKOperation.apply(
+                    tape, selection.ranks(tape, scores), selection.competes() ? k : length);
         }
         int places = k == 0 ? (int) Math.ceil(Math.sqrt(length)) : k;
         Tensor rows = ReshapeOperation.apply(tape, scores, scores.size(0), length);

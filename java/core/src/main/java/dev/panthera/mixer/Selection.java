@@ -39,6 +39,14 @@ public interface Selection extends Parameterized {
         return null;
     }
 
+    /**
+     * What positions are compared by, where that is not the score itself: as large where that is larger, but without differences
+     * that rounding may have made.
+     */
+    default Tensor ranks(Tape tape, Tensor scores) {
+        return scores;
+    }
+
     /** Whether only chosen positions attend when training too, and not all of them, each by its gate. */
     default boolean choosesInTraining() {
         return true;

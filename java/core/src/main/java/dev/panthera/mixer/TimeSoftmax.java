@@ -52,6 +52,11 @@ record TimeSoftmax(@StateName("selecting") Linear score, boolean causal) impleme
     }
 
     @Override
+    public Tensor ranks(Tape tape, Tensor scores) {
+        return Ranks.rounded(tape, scores);
+    }
+
+    @Override
     public boolean choosesInTraining() {
         return false;
     }
