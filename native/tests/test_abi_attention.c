@@ -214,9 +214,10 @@ static void check_sparse_sizes(const target *target, const sparse_memory *h) {
 
 static void check_sparse_lists(const target *target, sparse_memory *h) {
     const pan_sparse_attention_desc good = good_sparse();
-    const pan_block_lists bad[] = {{-1, 2, 1, 1, 1}, {1, 0, 1, 1, 1}, {1, 2, 0, 1, 1}, {1, 2, 1, 2, 1},
-                                   {1, 2, 1, 1, 3},  {0, 2, 0, 0, 0}, {0, 0, 1, 0, 0}, {INT64_C(1) << 40, 2, 1, 1, 1},
-                                   {1, 2, 1, 0, 1},  {1, 2, 1, 1, 0}};
+    const pan_block_lists bad[] = {
+        {-1, 2, 1, 1, 1}, {1, 0, 1, 1, 1}, {1, 2, 0, 1, 1}, {1, 2, 1, 2, 1},
+        {1, 2, 1, 1, 3},  {0, 2, 0, 0, 0}, {0, 0, 1, 0, 0}, {(INT64_C(1) << 40) + 1, 2, 1, 1, 1},
+        {1, 2, 1, 0, 1},  {1, 2, 1, 1, 0}};
     for (int i = 0; i < COUNT(bad); i++) {
         pan_sparse_attention_desc desc = good;
         desc.lists = bad[i];

@@ -6,7 +6,7 @@
 
 #include "harness.h"
 
-enum { BATCH = 2, HEADS = 4, KEY_HEADS = 2, GROUP = HEADS / KEY_HEADS, LENGTH = 200, HEAD_DIM = 12 };
+enum { BATCH = 2, HEADS = 4, KEY_HEADS = 2, GROUP = HEADS / KEY_HEADS, LENGTH = 140, HEAD_DIM = 12 };
 enum { QUERY_WIDTH = HEADS * HEAD_DIM, KEY_WIDTH = KEY_HEADS * HEAD_DIM };
 enum { QUERIES = BATCH * LENGTH * QUERY_WIDTH, KEYS = BATCH * LENGTH * KEY_WIDTH, ROWS = BATCH * HEADS * LENGTH };
 enum { MOST_SLOTS = 6, MOST_ENTRIES = BATCH * KEY_HEADS * LENGTH * MOST_SLOTS };
@@ -302,15 +302,15 @@ static void check_merge(const target *target) {
 }
 
 int main(void) {
-    static const int64_t positions[2][2] = {{0, 130}, {63, 199}};
+    static const int64_t positions[2][2] = {{0, 100}, {63, 139}};
     target targets[MAX_TARGETS];
     const int count = open_targets(targets);
     for (int i = 0; i < count; i++) {
         for (int pattern = 0; pattern < COUNT(PATTERNS); pattern++) {
             const seen_by *by = &PATTERNS[pattern];
-            for (int p = 0; p < 2; p++) {
+            for (int p = tests_cuda_alone() ? 1 : 0; p < 2; p++) { /* the emulator is slow */
                 check_bad_key(&targets[i], by, positions[pattern % 2][p]);
-                check_bad_gradient(&targets[i], by, positions[pattern % 2][p], p == 1);
+                check_bad_gradient(&targets[i], by, positions[pattern % 2][p], (pattern + p) % 2 == 0);
             }
             check_queries_without_keys(&targets[i], by);
             check_large_scores(&targets[i], by);
