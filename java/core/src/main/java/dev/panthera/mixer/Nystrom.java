@@ -16,6 +16,7 @@ import dev.panthera.tensor.GatherRowsOperation;
 import dev.panthera.tensor.PartialAttention;
 import dev.panthera.tensor.PooledAttentionOperation;
 import dev.panthera.tensor.ReshapeOperation;
+import dev.panthera.tensor.SliceOperation;
 import dev.panthera.tensor.SparseAttentionOperation;
 import dev.panthera.tensor.SparseAttentionOperation.Visible;
 import dev.panthera.tensor.Tape;
@@ -24,29 +25,27 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Nyström attention (Xiong et al. 2021, arXiv 2102.03902) that looks at no later position. Positions are cut into segments, the last
- * of which is the query's own; a segment that has ended has a landmark: the means q~, k~, v~ of its queries, keys and values. What a
- * landmark stands for, u, solves a lower triangular system by substitution, so that it depends on no later segment:
+ * Nyström attention (Xiong et al. 2021, arXiv 2102.03902) that looks at no later position. Positions are cut into segments. One that
+ * has ended has a landmark: the means q~, k~, v~ of its queries, keys and values, and u, which it stands for. A query sees, in one
+ * softmax, the landmarks of earlier segments and the positions of its own:
  *
  * <pre>
- * A[i,j] = softmax over j &lt;= i of (tau q~[i] . k~[j])                       tau = 1 / sqrt(head_dim)
- * B[i] = sum_{s in segments up to i} softmax(tau q~[i] . k[s]) v[s]
- * (A + ridge) u = B + ridge v~
- * y[t] = one softmax over the landmarks of finished segments, of scores tau q[t] . k~[j] + log(segment) and values u[j], and over
- *        the positions s &lt;= t of its own segment, of scores tau q[t] . k[s] and values v[s]
+ * y(q, t) = softmax over j of (tau q . k~[j] + log(segment)) and s of (tau q . k[s]), of u[j] and v[s]
+ *           j: segments that end before t's own; s &lt;= t in t's own segment; tau = 1 / sqrt(head_dim)
+ * A[i,j] = softmax over j &lt;= i of (tau q~[i] . k~[j])
+ * (A + ridge) u = B + ridge v~          B[i] = y(q~[i], the last position of segment i)
  * </pre>
  *
- * With segments of one position this is softmax attention: then u = v, whatever the ridge. Without ridge u is the paper's
- * {@code pinv(A) B}, which cannot be used: a diagonal entry of A is small wherever an earlier landmark fits better, and substitution
- * multiplies errors by what lies beside it over what is on it, so that u grows exponentially with the number of landmarks: with 32 of
- * them, of smooth random inputs whose scores have a deviation of 4, to 1e19. (The paper's six iterations stop short of the inverse of
- * small singular values, which bounds them.) With a ridge r, u is the mean of a segment's values and a correction w, for which
- * {@code (A + r) w = B - A v~}: what the landmark's query sees of all positions, less what it sees of means. Since rows of A sum to
- * 1, a correction is at most {@code |B - A v~| / r + max |w| / r} of those before it; from r = 1 on corrections grow no faster than
- * their number.
+ * The system is lower triangular, B on the right having u of earlier segments alone, and is solved by substitution. With segments of
+ * one position all of it is softmax attention: then u = v, whatever the ridge.
  *
- * <p>In decoding, a token costs as many scores as there are landmarks and positions in its segment. Keys and values of all tokens are
- * kept nevertheless, because the query of a later landmark meets them all; the published size of the state leaves them out.
+ * <p>Two things differ from the paper. There B is the attention of q~ to all positions, which a state of a bounded size does not have:
+ * each new landmark's query would meet the keys of all tokens again. Here it sees what every query sees. And there is no ridge; but
+ * a diagonal entry of A is small wherever an earlier landmark fits better, and substitution multiplies errors by what lies beside it
+ * over what is on it, so that u grows exponentially with the number of landmarks (the paper's six iterations stop short of the
+ * inverse of small singular values, which bounds them). With a ridge u is drawn towards the means v~. From 1 on, an error of earlier
+ * u reaches the next one smaller than it was: what lies beside the diagonal, less the weights of the same u in B, sums to less than 1,
+ * and what is on it is more.
  *
  * <p>Not {@link #causal}: as the original computes it; see {@link PublishedNystrom}.
  */
@@ -128,18 +127,6 @@ public record Nystrom(
         }
     }
 
-    /** Rows of the last positions of segments, counted over the batch. */
-    private record Ends(int batch, int length, int segment, int first, int count) {
-        int[] rows() {
-            int[] rows = new int[Math.multiplyExact(batch, count)];
-            for (int i = 0; i < rows.length; i++) {
-                int end = Math.multiplyExact(first + i % count + 1, segment) - 1;
-                rows[i] = Math.addExact(Math.multiplyExact(i / count, length), end);
-            }
-            return rows;
-        }
-    }
-
     /**
      * Lists that name, for groups of neighbouring queries, the segment that they are in.
      *
@@ -191,7 +178,7 @@ public record Nystrom(
 
     /** What queries see of landmarks: all that have ended, each as much as its positions. */
     private PooledAttentionOperation.Blocks blocks() {
-        return PooledAttentionOperation.Blocks.all(0, segment, (float) Math.log(segment));
+        return PooledAttentionOperation.Blocks.all(0, segment, points().logarithm());
     }
 
     /** How many landmarks some position of so many sees: those of the segments that end before the last one. */
@@ -200,7 +187,6 @@ public record Nystrom(
     }
 
     private Tensor attend(Tape tape, Tensor x) {
-        int batch = x.size(0);
         int length = x.size(1);
         int count = seen(length);
         if (count == 0) {
@@ -208,14 +194,12 @@ public record Nystrom(
         }
         Tensor q = queriesKeysValues().queries(tape, x, 0);
         Tensor keysAndValues = queriesKeysValues().keysAndValues(tape, x, 0);
-        var ends = new Ends(batch, length, segment, 0, count);
+        int rows = count * segment;
         Points points =
                 points().solve(
                                 tape,
-                                points().means(tape, q, 0, count),
-                                points().means(tape, keysAndValues, 0, count),
-                                keysAndValues,
-                                tape.integers(ends, ends::rows, 1, batch * count),
+                                SliceOperation.apply(tape, q, 1, 0, rows),
+                                SliceOperation.apply(tape, keysAndValues, 1, 0, rows),
                                 null);
         var own = new OwnSegments(0, length, segment, segment);
         Tensor blocks = tape.integers(own, own::blocks, own.count());
@@ -234,23 +218,17 @@ public record Nystrom(
         return AttentionMergeOperation.apply(tape, far, near).o();
     }
 
-    /**
-     * A step costs a query's scores with the landmarks and with its own segment; where it ends one, also those of its landmark with all
-     * positions.
-     */
+    /** Of the tokens of segments that have ended, landmarks alone are kept. */
     @Override
     public Tensor extend(Tape tape, Tensor x, DecodeState state) {
         requireCausal();
-        // Made in the first step, so that none behind it allocates.
-        tape.constant(ridge, 1);
         int position = state.position();
         int count = x.size(1);
         Tensor q = queriesKeysValues().queries(tape, x, position);
-        Tensor all =
-                state.history(
-                        "keys_and_values", queriesKeysValues().keysAndValues(tape, x, position));
+        Tensor keysAndValues = queriesKeysValues().keysAndValues(tape, x, position);
         int most = seen(state.capacity());
         if (most == 0) {
+            Tensor all = state.history("keys_and_values", keysAndValues);
             Tensor rows = state.rows(tape, state.capacity(), position, count);
             Tensor attended = AttentionRowsOperation.apply(tape, q, all, rows, heads, 0, 0, 0);
             return output.apply(tape, ReshapeOperation.apply(tape, attended, x.shape()));
@@ -260,11 +238,14 @@ public record Nystrom(
         int[] shape = {x.size(0), most, x.size(2)};
         var points =
                 new Points(state.tensor("landmark_keys", shape), state.tensor("landmarks", shape));
-        Tensor ended = endedQueries(tape, q, state, finished - known);
-        if (ended != null) {
-            add(tape, ended, all, points, known);
+        Tensor queries = ofSegments(tape, state, "queries", q);
+        Tensor own = ofSegments(tape, state, "keys_and_values", keysAndValues);
+        points().prepare(tape);
+        if (finished > known) {
+            int rows = (finished - known) * segment;
+            add(tape, Rows.of(tape, queries, 0, rows), Rows.of(tape, own, 0, rows), points, known);
         }
-        PartialAttention near = nearby(tape, q, all, position);
+        PartialAttention near = nearby(tape, q, own, position % segment);
         if (finished == 0) {
             return output.apply(tape, near.o());
         }
@@ -274,73 +255,73 @@ public record Nystrom(
         return output.apply(tape, AttentionMergeOperation.apply(tape, far, near).o());
     }
 
-    /** The queries' attention to their own segments. */
-    private PartialAttention nearby(Tape tape, Tensor q, Tensor all, int position) {
+    /**
+     * The rows of the segment that has not ended, followed by new ones. Those of the last segment are kept.
+     *
+     * @param x {@code (batch, count, channels)}, of the next positions
+     * @return {@code (batch, rows, channels)}, from the beginning of the segment on; behind {@code x} there may be more
+     */
+    private Tensor ofSegments(Tape tape, DecodeState state, String name, Tensor x) {
+        int within = state.position() % segment;
+        int count = x.size(1);
+        Tensor kept = state.tensor(name, x.size(0), segment, x.size(2));
+        if (within + count <= segment) {
+            Rows.copy(tape.stream(), x, 0, kept, within, count);
+            return kept;
+        }
+        Tensor joined = Rows.allocate(tape, x, within + count);
+        Rows.copy(tape.stream(), kept, 0, joined, 0, within);
+        Rows.copy(tape.stream(), x, 0, joined, within, count);
+        int rest = (within + count) % segment;
+        Rows.copy(tape.stream(), joined, within + count - rest, kept, 0, rest);
+        return joined;
+    }
+
+    /**
+     * The queries' attention to their own segments.
+     *
+     * @param own keys and values from the beginning of the first query's segment on
+     * @param within position of the first query in its segment
+     */
+    private PartialAttention nearby(Tape tape, Tensor q, Tensor own, int within) {
         int count = q.size(1);
-        Visible visible = Visible.window(position % segment + 1);
-        if (count > 1) {
-            var own = new OwnSegments(position, count, 1, segment);
+        Visible visible = Visible.window(segment);
+        if (within + count > segment) {
+            var segments = new OwnSegments(within, count, 1, segment);
             Tensor blocks = tape.allocateConstant(DataType.I32, count);
-            tape.stream().copyToDevice(blocks.values(), own.blocks());
-            visible = Visible.listed(own.lists(), blocks);
+            tape.stream().copyToDevice(blocks.values(), segments.blocks());
+            visible = Visible.listed(segments.lists(), blocks);
         }
         return SparseAttentionOperation.extend(
                 tape,
                 visible,
-                position,
+                within,
                 heads,
                 heads,
                 Columns.of(q),
-                Columns.part(all, 0, 2),
-                Columns.part(all, 1, 2));
-    }
-
-    /**
-     * Means of the queries of segments that end now. The queries of the segment that does not are kept.
-     *
-     * @param ends how many segments end
-     * @return {@code (batch, ends, channels)}; null if none ends
-     */
-    private @Nullable Tensor endedQueries(Tape tape, Tensor q, DecodeState state, int ends) {
-        int within = state.position() % segment;
-        int count = q.size(1);
-        Tensor kept = state.tensor("queries", q.size(0), segment, q.size(2));
-        if (ends == 0) {
-            Rows.copy(tape.stream(), q, 0, kept, within, Math.min(count, segment - within));
-            return null;
-        }
-        Tensor joined = Rows.allocate(tape, q, within + count);
-        Rows.copy(tape.stream(), kept, 0, joined, 0, within);
-        Rows.copy(tape.stream(), q, 0, joined, within, count);
-        int rest = Math.min(within + count - ends * segment, segment);
-        Rows.copy(tape.stream(), joined, ends * segment, kept, 0, rest);
-        return points().means(tape, joined, 0, ends);
+                Columns.part(own, 0, 2),
+                Columns.part(own, 1, 2));
     }
 
     /** Puts the landmarks of ended segments behind the first {@code known} ones. */
-    private void add(Tape tape, Tensor queries, Tensor all, Points kept, int known) {
-        int batch = queries.size(0);
-        int count = queries.size(1);
-        var ends = new Ends(batch, all.size(1), segment, known, count);
-        Tensor rows = tape.allocateConstant(DataType.I32, 1, batch * count);
-        tape.stream().copyToDevice(rows.values(), ends.rows());
+    private void add(Tape tape, Tensor queries, Tensor keysAndValues, Points kept, int known) {
         Points earlier =
                 known == 0
                         ? null
                         : new Points(
                                 Rows.of(tape, kept.keys(), 0, known),
                                 Rows.of(tape, kept.stand(), 0, known));
-        Tensor means = points().means(tape, all, known * segment, count);
-        Points made = points().solve(tape, queries, means, all, rows, earlier);
+        Points made = points().solve(tape, queries, keysAndValues, earlier);
+        int count = made.keys().size(1);
         Rows.copy(tape.stream(), made.keys(), 0, kept.keys(), known, count);
         Rows.copy(tape.stream(), made.stand(), 0, kept.stand(), known, count);
     }
 
-    /** Keys and values of every token; keys and values of landmarks; the queries of a segment. */
+    /** Keys and values of landmarks; queries, keys and values of a segment. Of a single segment, keys and values. */
     @Override
     public long stateSize(int length) {
         int most = seen(length);
-        long rows = 2L * length + (most == 0 ? 0 : 2L * most + segment);
+        long rows = most == 0 ? 2L * length : 2L * most + 3L * segment;
         return rows * output.weight().size(0);
     }
 

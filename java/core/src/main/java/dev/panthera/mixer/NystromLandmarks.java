@@ -1,7 +1,7 @@
 package dev.panthera.mixer;
 
+import dev.panthera.kernels.ArithmeticKind;
 import dev.panthera.kernels.Reduction;
-import dev.panthera.tensor.AttentionRowsOperation;
 import dev.panthera.tensor.ConcatenateOperation;
 import dev.panthera.tensor.MatmulOperation;
 import dev.panthera.tensor.PermuteOperation;
@@ -28,82 +28,135 @@ record NystromLandmarks(int heads, int segment, float ridge) {
     record Points(Tensor keys, Tensor stand) {}
 
     /**
-     * Means of whole segments.
-     *
-     * @param x {@code (batch, rows, channels)}
-     * @param first row of the first segment
-     * @return {@code (batch, count, channels)}
-     */
-    Tensor means(Tape tape, Tensor x, int first, int count) {
-        int batch = x.size(0);
-        Tensor rows = SliceOperation.apply(tape, x, 1, first, count * segment);
-        Tensor split = ReshapeOperation.apply(tape, rows, batch, count, segment, x.size(2));
-        Tensor means = ReduceOperation.apply(tape, Reduction.MEAN, split, 2);
-        return ReshapeOperation.apply(tape, means, batch, count, x.size(2));
-    }
-
-    /**
      * New landmarks.
      *
-     * @param queries {@code (batch, count, channels)}: means of the queries of their segments
-     * @param means {@code (batch, count, 2 * channels)}: those of keys and values
-     * @param keysAndValues {@code (batch, length, 2 * channels)} of all positions
-     * @param ends int32 {@code (1, batch * count)}: rows of the last positions of their segments
+     * @param queries {@code (batch, count * segment, channels)}, of whole segments
+     * @param keysAndValues {@code (batch, count * segment, 2 * channels)} likewise
      * @param earlier landmarks before them; null if there are none
      */
-    Points solve(
-            Tape tape,
-            Tensor queries,
-            Tensor means,
-            Tensor keysAndValues,
-            Tensor ends,
-            @Nullable Points earlier) {
-        int channels = queries.size(2);
-        Tensor keys = SliceOperation.apply(tape, means, 2, 0, channels);
-        Tensor values = SliceOperation.apply(tape, means, 2, channels, channels);
-        Tensor attended = attended(tape, queries, keysAndValues, ends);
-        Tensor right = headsFirst(tape, attended.plus(FeatureOps.scale(tape, values, ridge)));
-        int count = queries.size(1);
+    Points solve(Tape tape, Tensor queries, Tensor keysAndValues, @Nullable Points earlier) {
+        int count = queries.size(1) / segment;
         int before = earlier == null ? 0 : earlier.keys.size(1);
+        Tensor q = headsFirst(tape, means(tape, queries));
+        Tensor means = means(tape, keysAndValues);
+        Tensor keys = half(tape, means, 0);
+        Tensor all =
+                earlier == null ? keys : ConcatenateOperation.apply(tape, 1, earlier.keys, keys);
+        Tensor scores = scores(tape, q, headsFirst(tape, all));
         Tensor weights =
-                weights(
+                SoftmaxOperation.apply(
                         tape,
-                        queries,
-                        earlier == null
-                                ? keys
-                                : ConcatenateOperation.apply(tape, 1, earlier.keys, keys));
+                        count == 1
+                                ? scores
+                                : scores.plus(
+                                        Triangles.mask(tape, count, before + count, before + 1)));
+        Seen seen = see(tape, q, scores, before, keysAndValues);
+        Tensor matrix = seen.without(tape, weights);
+        Tensor right =
+                seen.near.plus(
+                        FeatureOps.scale(tape, headsFirst(tape, half(tape, means, 1)), ridge));
         if (earlier != null) {
-            Tensor known = SliceOperation.apply(tape, weights, 3, 0, before);
+            Tensor known = SliceOperation.apply(tape, matrix, 3, 0, before);
             Tensor stand = headsFirst(tape, earlier.stand);
             right = right.minus(MatmulOperation.apply(tape, known, stand));
-            weights = SliceOperation.apply(tape, weights, 3, before, count);
+            matrix = SliceOperation.apply(tape, matrix, 3, before, count);
         }
         Tensor diagonal =
                 count == 1 ? tape.constant(ridge, 1) : Triangles.diagonal(tape, count, ridge);
-        Tensor solved = TriangularSolveOperation.apply(tape, weights.plus(diagonal), right);
+        Tensor solved = TriangularSolveOperation.apply(tape, matrix.plus(diagonal), right);
         Tensor sideBySide = PermuteOperation.apply(tape, solved, 0, 2, 1, 3);
-        return new Points(keys, ReshapeOperation.apply(tape, sideBySide, queries.shape()));
+        return new Points(keys, ReshapeOperation.apply(tape, sideBySide, keys.shape()));
     }
 
-    /** What the landmarks' queries see of all positions up to the ends of their segments. */
-    private Tensor attended(Tape tape, Tensor queries, Tensor keysAndValues, Tensor ends) {
-        Tensor rows = ReshapeOperation.apply(tape, queries, 1, -1, queries.size(2));
-        Tensor seen = AttentionRowsOperation.apply(tape, rows, keysAndValues, ends, heads, 0, 0, 0);
-        return ReshapeOperation.apply(tape, seen, queries.shape());
+    /**
+     * What the landmarks' queries see, as queries at the ends of their segments do.
+     *
+     * @param far {@code (batch, heads, count, columns)}: weights of the landmarks of earlier segments, for the first of all columns;
+     *     null if there are none
+     * @param near {@code (batch, heads, count, headDim)}: values of their own segments, weighted
+     */
+    private record Seen(@Nullable Tensor far, Tensor near) {
+
+        /** Weights of landmarks, less those that are here. */
+        Tensor without(Tape tape, Tensor weights) {
+            if (far == null) {
+                return weights;
+            }
+            int columns = far.size(3);
+            int rest = weights.size(3) - columns;
+            return rest == 0
+                    ? weights.minus(far)
+                    : ConcatenateOperation.apply(
+                            tape,
+                            3,
+                            SliceOperation.apply(tape, weights, 3, 0, columns).minus(far),
+                            SliceOperation.apply(tape, weights, 3, columns, rest));
+        }
     }
 
-    /** The last rows of A, one for each query. */
-    private Tensor weights(Tape tape, Tensor queries, Tensor keys) {
-        int count = queries.size(1);
-        int all = keys.size(1);
-        Tensor q = headsFirst(tape, queries);
-        float scale = (float) (1 / Math.sqrt(q.size(3)));
-        Tensor scores = MatmulOperation.apply(tape, q, false, headsFirst(tape, keys), true, scale);
-        return SoftmaxOperation.apply(
-                tape,
-                count == 1
-                        ? scores
-                        : scores.plus(Triangles.mask(tape, count, all, all - count + 1)));
+    private Seen see(Tape tape, Tensor q, Tensor scores, int before, Tensor keysAndValues) {
+        int batch = q.size(0);
+        int count = q.size(2);
+        int headDim = q.size(3);
+        Tensor alone = ReshapeOperation.apply(tape, q, batch, heads, count, 1, headDim);
+        Tensor own = scores(tape, alone, segments(tape, half(tape, keysAndValues, 0)));
+        own = ReshapeOperation.apply(tape, own, batch, heads, count, segment);
+        Tensor far = null;
+        if (count > 1) {
+            far = scores.plus(Triangles.mask(tape, count, before + count, before));
+        } else if (before > 0) {
+            far = SliceOperation.apply(tape, scores, 3, 0, before);
+        }
+        Tensor both =
+                far == null ? own : ConcatenateOperation.apply(tape, 3, plusSize(tape, far), own);
+        Tensor weights = SoftmaxOperation.apply(tape, both);
+        int columns = weights.size(3) - segment;
+        Tensor near = SliceOperation.apply(tape, weights, 3, columns, segment);
+        near = ReshapeOperation.apply(tape, near, batch, heads, count, 1, segment);
+        near = MatmulOperation.apply(tape, near, segments(tape, half(tape, keysAndValues, 1)));
+        return new Seen(
+                far == null ? null : SliceOperation.apply(tape, weights, 3, 0, columns),
+                ReshapeOperation.apply(tape, near, q.shape()));
+    }
+
+    /** Scores of landmarks as if each of their positions had them. */
+    private Tensor plusSize(Tape tape, Tensor scores) {
+        return FeatureOps.with(tape, ArithmeticKind.ADD, scores, logarithm());
+    }
+
+    /** What the score of a landmark gets for its number of positions. */
+    float logarithm() {
+        return (float) Math.log(segment);
+    }
+
+    /** Makes the constants that one more landmark takes, so that finding it allocates nothing. */
+    void prepare(Tape tape) {
+        tape.constant(ridge, 1);
+        tape.constant(logarithm(), 1);
+    }
+
+    private static Tensor scores(Tape tape, Tensor q, Tensor k) {
+        return MatmulOperation.apply(tape, q, false, k, true, (float) (1 / Math.sqrt(q.size(-1))));
+    }
+
+    private static Tensor half(Tape tape, Tensor packed, int half) {
+        int channels = packed.size(2) / 2;
+        return SliceOperation.apply(tape, packed, 2, half * channels, channels);
+    }
+
+    /** Means of segments, {@code (batch, count, channels)}. */
+    private Tensor means(Tape tape, Tensor x) {
+        int batch = x.size(0);
+        Tensor split = ReshapeOperation.apply(tape, x, batch, -1, segment, x.size(2));
+        Tensor means = ReduceOperation.apply(tape, Reduction.MEAN, split, 2);
+        return ReshapeOperation.apply(tape, means, batch, -1, x.size(2));
+    }
+
+    /** {@code (batch, heads, count, segment, headDim)} */
+    private Tensor segments(Tape tape, Tensor x) {
+        Tensor split =
+                ReshapeOperation.apply(tape, x, x.size(0), -1, segment, heads, x.size(2) / heads);
+        return PermuteOperation.apply(tape, split, 0, 3, 1, 2, 4);
     }
 
     /** {@code (batch, heads, rows, headDim)} */
