@@ -61,6 +61,9 @@ List<Level> models(int narrower) {
     for (int block = 4; block <= 128 / narrower; block *= 2) {
         models.add(hybrid("bigbird-d%d-b%d".formatted(64 / narrower, block), 64 / narrower, new BigBird.Config(1, block)));
     }
+    for (int landmarks = 16 / narrower; landmarks <= 512 / narrower; landmarks *= 2) {
+        models.add(hybrid("nystrom-d%d-m%d".formatted(128 / narrower, landmarks), 128 / narrower, new Nystrom.Config(1, landmarks)));
+    }
     for (int blocks = 8; blocks <= 64; blocks *= 2) {
         var mixer = new MultiResolutionAttention.Config(1, blocks, 32 / narrower, false, true, 0, 0, 0);
         models.add(hybrid("mra-d%d-b%d".formatted(128 / narrower, blocks), 128 / narrower, mixer));

@@ -48,6 +48,9 @@ Layers[] sparse() {
         Layers.of(2, new SlidingAttention.Config(1, 32, false, 0.1, true)),
         Layers.of(2, new BigBird.Config(1, 8)),
         Layers.of(2, new ScatterBrain.Config(1, 32, 24)),
-        Layers.of(2, new MultiResolutionAttention.Config(1, 1))
+        Layers.of(2, new Nystrom.Config(1, 16)),
+        Layers.of(2, new MultiResolutionAttention.Config(1, 1)),
+        Layers.of(2, new NativeSparseAttention.Config(2, 16, 8, 4)),
+        Layers.of(2, new SelectedAttention.Config(1, new LearnedSelection.Config(), 16))
     };
 }

@@ -48,7 +48,9 @@ class CudaGraphTest {
         "hyena, cross-entropy",
         "'{name: nystrom, landmarks: 3}', cross-entropy",
         "'{name: bigbird, block_size: 1}', cross-entropy",
-        "'{name: scatterbrain, window: 4, features: 8}', cross-entropy"
+        "'{name: scatterbrain, window: 4, features: 8}', cross-entropy",
+        "'{name: mra, blocks_per_row: 1, block_size: 2}', cross-entropy",
+        "'{name: mra, blocks_per_row: 1, block_size: 2, diagonal_blocks: 1, causal: false}', cross-entropy"
     })
     void aReplayedStepIsTheStepItselfInEveryBit(String mixer, String minimised) {
         var config = config(mixer, "loss=" + minimised);
