@@ -81,6 +81,16 @@ def sparse_attention(o):
     return (lambda: F.scaled_dot_product_attention(q, k, v, attn_mask=seen)), [q, k, v]
 
 
+def pooled_attention(o):
+    """To a key that all see and one for each block of 32 positions that has ended."""
+    block = 32
+    keys = 1 + o.length // block
+    q = noise(o.batch, o.heads, o.length, o.channels // o.heads)
+    k, v = (noise(o.batch, o.heads, keys, o.channels // o.heads) for _ in range(2))
+    seen = torch.arange(keys) * block <= torch.arange(o.length)[:, None]
+    return (lambda: F.scaled_dot_product_attention(q, k, v, attn_mask=seen)), [q, k, v]
+
+
 def linear(o):
     x, weight, bias = noise(o.batch * o.length, o.channels), noise(o.channels, o.channels), noise(o.channels)
     return (lambda: F.linear(x, weight, bias)), [x, weight, bias]
@@ -122,6 +132,7 @@ def embedding(o):
 # Beside batch, channels and length, the sizes that an operation depends on.
 OPS = {"long-conv": (long_conv, []), "short-conv": (short_conv, ["taps"]), "attention": (attention, ["heads"]),
        "selected-attention": (selected_attention, ["heads", "chosen"]), "sparse-attention": (sparse_attention, ["heads"]),
+       "pooled-attention": (pooled_attention, ["heads"]),
        "linear": (linear, []), "norm": (norm, []), "gate": (gate, []), "dropout": (dropout, []),
        "vocabulary-loss": (vocabulary_loss, ["vocab"]), "embedding": (embedding, ["vocab"]), "adamw": (None, [])}
 

@@ -13,6 +13,8 @@ import dev.panthera.tensor.GateOperation;
 import dev.panthera.tensor.LinearOperation;
 import dev.panthera.tensor.LongConvOperation;
 import dev.panthera.tensor.NormOperation;
+import dev.panthera.tensor.PooledAttentionOperation;
+import dev.panthera.tensor.PooledAttentionOperation.Blocks;
 import dev.panthera.tensor.SelectedAttentionOperation;
 import dev.panthera.tensor.ShortConvOperation;
 import dev.panthera.tensor.SparseAttentionOperation;
@@ -42,7 +44,7 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
 
     private static final int GATE_VOCAB = 512;
 
-    /** What queries of sparse attention see. */
+    /** What queries of sparse attention see; and the blocks of pooled attention. */
     private static final int WINDOW = 64;
 
     private static final int GLOBALS = 2;
@@ -131,6 +133,7 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
         ALL.put("attention", KernelCase::attention);
         ALL.put("selected-attention", KernelCase::selectedAttention);
         ALL.put("sparse-attention", KernelCase::sparseAttention);
+        ALL.put("pooled-attention", KernelCase::pooledAttention);
         ALL.put("linear", KernelCase::linear);
         ALL.put("norm", KernelCase::norm);
         ALL.put("gate", KernelCase::gate);
@@ -225,6 +228,25 @@ record KernelCase(List<Input> inputs, Body body, KernelSizes gateSizes, Tape.Mod
                                         tape,
                                         new SparseAttentionOperation.Visible(
                                                 WINDOW, GLOBALS, lists, inputs.get(3)),
+                                        s.heads(),
+                                        s.heads(),
+                                        inputs.get(0),
+                                        inputs.get(1),
+                                        inputs.get(2))
+                                .o(),
+                oneHead(s));
+    }
+
+    /** One key that all see, and one for each block. */
+    private static KernelCase pooledAttention(KernelSizes s) {
+        Input keys = Input.values(s.batch(), 1 + s.length() / BLOCK_SIZE, s.channels());
+        Blocks blocks = Blocks.all(1, BLOCK_SIZE, 0);
+        return new KernelCase(
+                List.of(sequence(s), keys, keys),
+                (tape, inputs) ->
+                        PooledAttentionOperation.apply(
+                                        tape,
+                                        blocks,
                                         s.heads(),
                                         s.heads(),
                                         inputs.get(0),

@@ -35,7 +35,7 @@ final class BenchKernelsCommand implements Callable<Integer> {
             names = "--op",
             paramLabel = "NAME",
             description =
-                    "long-conv, short-conv, attention, selected-attention, sparse-attention, linear, norm, gate, dropout, embedding or vocabulary-loss. Default: all")
+                    "long-conv, short-conv, attention, selected-attention, sparse-attention, pooled-attention, linear, norm, gate, dropout, embedding or vocabulary-loss. Default: all")
     private @Nullable String op;
 
     @Option(
