@@ -1044,9 +1044,10 @@ PAN_API pan_status pan_block_top_k_workspace_size(pan_stream *stream, const pan_
  *     x[t,j] = scale * mean over the query heads of q[t] . key[j]      (j + 1) * block_size <= t
  *     weight[t,j] = exp(x[t,j]) / (exp(-1000) + sum_i exp(x[t,i]))
  *
- * q       (batch, length, heads, head_dim) of dtype; key (batch, blocks, kv_heads, head_dim)
+ * q       (batch, length, heads, head_dim) of dtype; key (batch, blocks, kv_heads, head_dim), may be NULL if blocks is 0
  * listed  (batch, kv_heads, length, k + own) int32, a pan_block_lists of one query each: the k largest, ascending by block, of
- *         equal ones the first; -1 behind them where there are fewer; then the query's own
+ *         equal ones the first; -1 behind them where there are fewer; then the query's own. A score that is NaN or -infinity is
+ *         not listed.
  * Source: Yuan et al. 2025 (arXiv 2502.11089), eq. 8 to 11; the dummy weight is that of the common implementations.
  */
 PAN_API pan_status pan_block_top_k(pan_stream *stream, const pan_block_top_k_desc *desc, const void *q, const void *key,

@@ -1,5 +1,7 @@
-/* The choice of blocks: scores of a tile of queries by one product, then the k largest of each row by a heap. */
+/* The choice of blocks: scores of a tile of queries by one product; then the rank of each row's k-th largest, bit by bit,
+ * for which each pass over the row is a count, which vectorises. */
 #include "../core/pooled_blocks.h"
+#include "../core/top_k_mask.h"
 #include "score_row.h"
 #include "tile.h"
 
@@ -17,9 +19,9 @@ typedef struct top_k_job {
 
 /* Scratch memory of a worker. */
 typedef struct top_k_scratch {
-    float *queries; /* (TOP_K_QUERIES, head_dim): sums over the heads of a group */
-    float *scores;  /* (TOP_K_QUERIES, blocks), rows of whole vectors */
-    float *heap;    /* the largest so far, at most k, none larger than those under it */
+    float *queries;  /* (TOP_K_QUERIES, head_dim): sums over the heads of a group */
+    float *scores;   /* (TOP_K_QUERIES, blocks), rows of whole vectors */
+    uint32_t *ranks; /* of a row */
 } top_k_scratch;
 
 static int64_t queries_bytes(const pan_block_top_k_desc *desc) {
@@ -30,12 +32,8 @@ static int64_t scores_bytes(const pan_block_top_k_desc *desc) {
     return align_up(TOP_K_QUERIES * score_storage(desc->blocks) * (int64_t) sizeof(float));
 }
 
-static int64_t heap_size(const pan_block_top_k_desc *desc) {
-    return min_i64(desc->k, desc->blocks);
-}
-
 static int64_t worker_bytes(const pan_block_top_k_desc *desc) {
-    return queries_bytes(desc) + scores_bytes(desc) + align_up(heap_size(desc) * (int64_t) sizeof(float));
+    return queries_bytes(desc) + scores_bytes(desc) + align_up(desc->blocks * (int64_t) sizeof(uint32_t));
 }
 
 /* Sums of the query heads of a group; the mean's factor is that of the scores. */
@@ -53,73 +51,79 @@ static void sum_heads(const pan_block_top_k_desc *desc, const float *q, tile_ran
     }
 }
 
-/* Moves the root of a heap down to its place. */
-static void sift_down(float *heap, int64_t count, int64_t root) {
-    const float value = heap[root];
-    for (int64_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
-        if (child + 1 < count && heap[child + 1] < heap[child]) {
-            child++;
-        }
-        if (!(heap[child] < value)) {
-            break;
-        }
-        heap[root] = heap[child];
-        root = child;
-    }
-    heap[root] = value;
-}
-
-/* Which scores are chosen: those above the bound, and so many of those that equal it. */
+/* Which ranks are chosen: those above the bound, and so many of those that equal it. */
 typedef struct choice {
-    float bound;
+    uint32_t bound;
     int64_t equal;
 } choice;
 
-/* Of the k largest; of all that are no NaN if these are not more than k. */
-static choice choose(const float *row, int64_t count, int64_t k, float *heap) {
-    int64_t size = 0, i = 0;
-    for (; i < count && size < k; i++) {
-        if (row[i] == row[i]) {
-            heap[size++] = row[i];
-        }
+static int64_t count_at_least(const uint32_t *ranks, int64_t count, uint32_t bound) {
+    int32_t found = 0; /* a sequence has not more blocks than that holds */
+    for (int64_t j = 0; j < count; j++) {
+        found += ranks[j] >= bound;
     }
-    if (size < k) {
-        return (choice){-INFINITY, count};
-    }
-    for (int64_t root = k / 2 - 1; root >= 0; root--) {
-        sift_down(heap, k, root);
-    }
-    for (; i < count; i++) {
-        if (row[i] > heap[0]) {
-            heap[0] = row[i];
-            sift_down(heap, k, 0);
-        }
-    }
-    choice result = {heap[0], 0};
-    for (int64_t h = 0; h < k; h++) {
-        result.equal += heap[h] == heap[0];
-    }
-    return result;
+    return found;
 }
 
-/* What a score must exceed for its weight to exceed the least one. */
-static float weight_bound(const pan_block_top_k_desc *desc, const float *row, int64_t count) {
-    const float max = score_max(row, count, PAN_DUMMY_SCORE), shift = score_shift(max);
-    const float sum = expf(PAN_DUMMY_SCORE - shift) + score_exp_sum(row, count, shift);
-    return shift + logf(desc->min_weight * sum);
+/* Of the k largest, or of all if there are not more. */
+static choice choose(const uint32_t *ranks, int64_t count, int64_t k) {
+    uint32_t bound = 0;
+    int64_t least = count; /* have at least that rank */
+    for (int bit = PAN_RANK_BITS - 1; bit >= 0 && least > k; bit--) {
+        const uint32_t higher = bound | (1u << bit);
+        const int64_t found = count_at_least(ranks, count, higher);
+        if (found >= k) {
+            bound = higher;
+            least = found;
+        }
+    }
+    if (least <= k) {
+        return (choice){bound == 0 ? 0 : bound - 1, 0};
+    }
+    return (choice){bound, bound == 0 ? 0 : k - count_at_least(ranks, count, bound + 1)};
+}
+
+/* A score's weight exceeds the least one if score - shift > bound. */
+typedef struct least_weight {
+    float shift;
+    float bound;
+} least_weight;
+
+static least_weight least_weight_of(const pan_block_top_k_desc *desc, const float *row, int64_t count) {
+    const float shift = score_shift(score_max(row, count, PAN_DUMMY_SCORE));
+    const float sum = vf_exp(vf_splat(PAN_DUMMY_SCORE - shift))[0] + score_exp_sum(row, count, shift);
+    return (least_weight){shift, logf(desc->min_weight * sum)};
+}
+
+/* Leaves those out whose weight is too small; returns how many remain. */
+static int64_t keep_heavy(const pan_block_top_k_desc *desc, const float *row, int64_t count, int32_t *list,
+                          int64_t listed) {
+    const least_weight least = least_weight_of(desc, row, count);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < listed; i++) {
+        const int32_t block = list[i];
+        list[kept] = block;
+        kept += row[block] - least.shift > least.bound;
+    }
+    return kept;
 }
 
 /* Lists the blocks of a row of scores. */
-static void list_blocks(const pan_block_top_k_desc *desc, const float *row, int64_t count, int32_t *list, float *heap) {
-    const choice chosen = choose(row, count, desc->k, heap);
-    const bool weighed = desc->min_weight >= 0.0f;
-    const float least = weighed ? weight_bound(desc, row, count) : 0.0f;
+static void list_blocks(const pan_block_top_k_desc *desc, const float *row, int64_t count, int32_t *list,
+                        uint32_t *ranks) {
+    for (int64_t j = 0; j < count; j++) {
+        ranks[j] = pan_rank(row[j]);
+    }
+    const choice chosen = choose(ranks, count, desc->k);
     int64_t listed = 0, equal = chosen.equal;
     for (int64_t j = 0; j < count && listed < desc->k; j++) {
-        const bool in = row[j] > chosen.bound || (row[j] == chosen.bound && equal-- > 0);
-        if (in && (!weighed || row[j] > least)) {
-            list[listed++] = (int32_t) j;
-        }
+        const int64_t above = ranks[j] > chosen.bound, equals = ranks[j] == chosen.bound;
+        list[listed] = (int32_t) j; /* stays if it is chosen; branches would be mispredicted */
+        listed += above | (equals & (equal > 0));
+        equal -= equals;
+    }
+    if (desc->min_weight >= 0.0f) {
+        listed = keep_heavy(desc, row, count, list, listed);
     }
     for (; listed < desc->k; listed++) {
         list[listed] = -1;
@@ -147,7 +151,7 @@ static void list_tile(const top_k_job *job, int64_t head, tile_range queries, co
             row[j] *= factor;
         }
         int32_t *list = job->listed + (head * desc->length + t) * slots;
-        list_blocks(desc, row, count, list, scratch->heap);
+        list_blocks(desc, row, count, list, scratch->ranks);
         if (desc->own) {
             list[desc->k] = (int32_t) (position / desc->block_size);
         }
@@ -159,7 +163,7 @@ static void top_k_task(void *context, int64_t task, int32_t worker) {
     const pan_block_top_k_desc *desc = job->desc;
     char *first = job->workspace + worker * worker_bytes(desc);
     const top_k_scratch scratch = {(float *) first, (float *) (first + queries_bytes(desc)),
-                                   (float *) (first + queries_bytes(desc) + scores_bytes(desc))};
+                                   (uint32_t *) (first + queries_bytes(desc) + scores_bytes(desc))};
     const tile_range tiles = tile_at(task, job->task_tiles, desc->batch * desc->kv_heads * job->query_tiles);
     for (int64_t i = tiles.begin; i < tiles.end; i++) {
         list_tile(job, i / job->query_tiles, tile_at(i % job->query_tiles, TOP_K_QUERIES, desc->length), &scratch);

@@ -1,6 +1,7 @@
 // The choice of blocks. A block of threads forms the scores of a tile of queries in its part of the workspace; then each
 // warp takes queries, finds the k-th largest score bit by bit and lists what is above.
 #include "../core/pooled_blocks.h"
+#include "../core/top_k_mask.h"
 #include "score_tile.cuh"
 
 namespace {
@@ -80,24 +81,18 @@ __device__ void form_scores(const top_k_job &job, const chooser &queries, float 
     }
 }
 
-// A number whose order is that of the floats; of a NaN 0, which is below all others.
-__device__ inline uint32_t order_of(float x) {
-    const auto bits = static_cast<uint32_t>(__float_as_int(x + 0.0f)); // -0 is 0
-    return x != x ? 0 : (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
-}
-
-// How many of `count` scores have an order of at least `bound`, in all lanes of a warp.
+// How many of `count` scores have a rank of at least `bound`, in all lanes of a warp.
 __device__ inline int64_t count_from(const float *row, int64_t count, uint32_t bound) {
     const int lane = static_cast<int>(threadIdx.x) % WARP_THREADS;
     int64_t found = 0;
     for (int64_t j = lane; j < count; j += WARP_THREADS) {
-        found += order_of(row[j]) >= bound;
+        found += pan_rank(row[j]) >= bound;
     }
     return warp_reduce(found, plus());
 }
 
-// The order of the k-th largest; 0 if there are not that many numbers.
-__device__ inline uint32_t order_of_kth(const float *row, int64_t count, int64_t k) {
+// The rank of the k-th largest; 0 if not that many have one.
+__device__ inline uint32_t rank_of_kth(const float *row, int64_t count, int64_t k) {
     uint32_t found = 0;
     for (uint32_t bit = 0x80000000u; bit != 0 && count >= k; bit >>= 1) {
         if (count_from(row, count, found | bit) >= k) {
@@ -107,8 +102,13 @@ __device__ inline uint32_t order_of_kth(const float *row, int64_t count, int64_t
     return found;
 }
 
-// What a score must exceed for its weight to exceed the least one.
-__device__ inline float weight_bound(const pan_block_top_k_desc &desc, const float *row, int64_t count) {
+// A score's weight exceeds the least one if score - shift > bound.
+struct least_weight {
+    float shift;
+    float bound;
+};
+
+__device__ inline least_weight least_weight_of(const pan_block_top_k_desc &desc, const float *row, int64_t count) {
     const int lane = static_cast<int>(threadIdx.x) % WARP_THREADS;
     float max = PAN_DUMMY_SCORE;
     for (int64_t j = lane; j < count; j += WARP_THREADS) {
@@ -120,25 +120,25 @@ __device__ inline float weight_bound(const pan_block_top_k_desc &desc, const flo
         sum += expf(row[j] - shift);
     }
     sum = warp_reduce(sum, plus()) + expf(PAN_DUMMY_SCORE - shift);
-    return shift + logf(desc.min_weight * sum);
+    return {shift, logf(desc.min_weight * sum)};
 }
 
 // Lists the blocks of a row of scores, by a warp.
 __device__ void list_blocks(const pan_block_top_k_desc &desc, const float *row, int64_t count, int32_t *list) {
     const int lane = static_cast<int>(threadIdx.x) % WARP_THREADS;
     const unsigned before = (1u << lane) - 1;
-    const uint32_t bound = order_of_kth(row, count, desc.k);
+    const uint32_t bound = rank_of_kth(row, count, desc.k);
     const bool weighed = desc.min_weight >= 0.0f;
-    const float least = weighed ? weight_bound(desc, row, count) : 0.0f;
+    const least_weight least = weighed ? least_weight_of(desc, row, count) : least_weight{};
     // Of those that equal the k-th, so many are chosen.
-    int64_t equal = bound == 0 ? 0 : desc.k - (bound == 0xffffffffu ? 0 : count_from(row, count, bound + 1));
+    int64_t equal = bound == 0 ? 0 : desc.k - count_from(row, count, bound + 1);
     int64_t listed = 0;
     for (int64_t j = 0; j < count; j += WARP_THREADS) {
         const float x = j + lane < count ? row[j + lane] : NAN;
-        const uint32_t order = order_of(x);
-        const unsigned equals = __ballot_sync(WHOLE_WARP, order == bound && bound != 0);
-        const bool chosen = order > bound || (order == bound && __popc(equals & before) < equal);
-        const bool in = chosen && (!weighed || x > least);
+        const uint32_t rank = pan_rank(x);
+        const unsigned equals = __ballot_sync(WHOLE_WARP, rank == bound && bound != 0);
+        const bool chosen = rank > bound || (rank == bound && __popc(equals & before) < equal);
+        const bool in = chosen && (!weighed || x - least.shift > least.bound);
         const unsigned all = __ballot_sync(WHOLE_WARP, in);
         if (in) {
             list[listed + __popc(all & before)] = static_cast<int32_t>(j + lane);

@@ -48,7 +48,7 @@ static void list_blocks(const pan_block_top_k_desc *desc, const double *x, int64
     int64_t listed = 0;
     for (int64_t j = 0; j < count; j++) {
         const bool heavy = desc->min_weight < 0.0f || exp(x[j] - lse) > (double) desc->min_weight;
-        if (!isnan(x[j]) && heavy && blocks_before(x, count, j) < desc->k) {
+        if (x[j] > -INFINITY && heavy && blocks_before(x, count, j) < desc->k) {
             list[listed++] = (int32_t) j;
         }
     }

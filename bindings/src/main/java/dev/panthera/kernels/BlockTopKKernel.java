@@ -68,9 +68,9 @@ public record BlockTopKKernel(
      *
      * @param qValues   (batch, length, heads, headDim) in layout q
      * @param keyValues (batch, blocks, kvHeads, headDim) in layout key; may be null if there are no blocks
-     * @param listed    (batch, kvHeads, length, k), or k + 1 with the own block, of I32, output: the k largest of those that are
-     *                  no NaN, ascending by block, of equal ones the first; -1 behind them where there are fewer; then the
-     *                  query's own
+     * @param listed    (batch, kvHeads, length, k), or k + 1 with the own block, of I32, output: the k largest, ascending by
+     *                  block, of equal ones the first; -1 behind them where there are fewer; then the query's own. A score
+     *                  that is NaN or -infinity is not listed
      * @param workspace {@link #workspaceBytes}; may be null if 0
      */
     public void list(
