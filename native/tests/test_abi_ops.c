@@ -557,6 +557,7 @@ void check_ops(void) {
     check_shared_addresses(&devices.tested);
     check_vocabulary_sizes(&devices.tested);
     check_attention_arguments(&devices.tested);
+    check_pooled_arguments(&devices.tested);
     /* Refused calls left nothing behind. */
     CHECK_OK(pan_stream_synchronize(devices.tested.stream));
     close_target(&devices.tested);

@@ -10,4 +10,7 @@ void check_ops(void);
 /* Bad arguments that only attention has. */
 void check_attention_arguments(const target *target);
 
+/* Bad arguments that only attention to pooled blocks and the choice of blocks have. */
+void check_pooled_arguments(const target *target);
+
 #endif
