@@ -88,6 +88,9 @@ class NonCausalMarksTest {
             String id = listed.get(2).split(" ")[0];
             assertThat(Cli.run("show", id, "--sweep", out.toString()).succeeded().out())
                     .contains("causal      no: ", " % " + MARK);
+            assertThat(Cli.run("export", out.toString(), "--format", "jsonl").succeeded().outLines())
+                    .filteredOn(line -> line.contains("\"causal\":\"false\""))
+                    .hasSize(sweep.getValue());
             Cli.run("report", out.toString(), "--no-images").succeeded();
             assertThat(Files.readString(out.resolve("report").resolve("report.html"))).contains(MARK);
         }

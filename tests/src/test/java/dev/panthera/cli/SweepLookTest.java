@@ -140,7 +140,7 @@ class SweepLookTest {
         assertThat(lines).hasSize(2);
         assertThat(lines.getFirst())
                 .startsWith(
-                        "trial,status,lr,test/accuracy,test/loss,valid/accuracy,epochs,seconds,");
+                        "trial,status,lr,causal,test/accuracy,test/loss,valid/accuracy,epochs,seconds,");
         assertThat(lines.getLast()).contains(",done,\"a, \"\"b\"\"\",", "\"{\"\"model\"\":");
     }
 

@@ -53,7 +53,7 @@ class MultiResolutionAttentionTest {
         check(config, length, loops -> loops.causal(blocksPerRow, sparse));
     }
 
-    /** Of 5 x 5 pairs of blocks; with fewer chosen than the preferred ones, and with several degrees of preference. */
+    /** Of 5 x 5 pairs of blocks; with fewer chosen than the preferred ones, with several degrees of preference, and with fewer than the rows have maxima, which are equal. */
     @ParameterizedTest
     @CsvSource({
         "1, 1, false, 20, 0, 0, 5",
@@ -66,6 +66,9 @@ class MultiResolutionAttentionTest {
         "2, 2, false, 20, 1, 0, 10",
         "2, 2, true, 20, 2, 2, 10",
         "1, 1, false, 12, 1, 2, 3",
+        "2, 1, false, 8, 0, 0, 2",
+        "1, 1, true, 12, 0, 0, 3",
+        "2, 2, false, 12, 1, 0, 6",
     })
     void thePublishedFormIsItsDefinition(
             int heads,

@@ -123,6 +123,7 @@ record MultiResolutionByLoops(double[][] q, double[][] k, double[][] v, int bloc
                         .sorted(Comparator.comparingDouble(pair -> -scores[pair]))
                         .limit(pairs)
                         .toList();
+        double threshold = scores[chosen.getLast()];
         double[][] o = new double[q.length][];
         for (int t = 0; t < q.length; t++) {
             int row = t / blockSize;
@@ -134,7 +135,7 @@ record MultiResolutionByLoops(double[][] q, double[][] k, double[][] v, int bloc
             }
             double largest = Math.max(weighed.largest(), sparse ? -1e5 : rowMax[row]);
             for (int j = 0; j < blocks() && !sparse; j++) {
-                if (!chosen.contains(row * blocks() + j)) {
+                if (scores[row * blocks() + j] < threshold) {
                     weighed.add(coarse[row][j] + Math.log(blockSize), mean(v, j));
                 }
             }

@@ -1,8 +1,11 @@
 package dev.panthera.mixer;
 
+import static dev.panthera.mixer.FeatureOps.with;
+
 import dev.panthera.UserException;
 import dev.panthera.kernels.ArithmeticKind;
 import dev.panthera.kernels.Reduction;
+import dev.panthera.tensor.ArithmeticOperation;
 import dev.panthera.tensor.BroadcastOperation;
 import dev.panthera.tensor.ConcatenateOperation;
 import dev.panthera.tensor.MatmulOperation;
@@ -42,6 +45,12 @@ record PublishedMultiResolution(
     /** Far below all scores, so that nothing is left of an exponential. */
     private static final double HIDDEN = -1e9;
 
+    /** Above all differences of scores. */
+    private static final double LARGE = 1e6;
+
+    /** Below all of them that are not 0. */
+    private static final double SMALLEST = 1e-30;
+
     /** The smallest m[t] of the original, which a query without a chosen pair has. */
     private static final double LEAST = -1e5;
 
@@ -63,7 +72,8 @@ record PublishedMultiResolution(
                 MatmulOperation.apply(
                         tape, means(tape, queries), false, means(tape, keys), true, scale);
         Tensor rowMax = ReduceOperation.apply(tape, Reduction.MAX, coarse, 2);
-        Tensor chosen = chosen(tape, coarse.minus(rowMax));
+        Tensor scores = preferred(tape, coarse.minus(rowMax).detached());
+        Tensor chosen = chosen(tape, scores);
         Tensor fine =
                 hideOthers(
                         tape,
@@ -77,7 +87,7 @@ record PublishedMultiResolution(
             values = ConcatenateOperation.apply(tape, 1, values, zeros(tape, values));
         } else {
             Tensor extra = extra(tape, fineMax.maximum(forEachQuery(tape, rowMax)));
-            weights = ConcatenateOperation.apply(tape, 2, fine, counted(tape, coarse, chosen), extra);
+            weights = ConcatenateOperation.apply(tape, 2, fine, counted(tape, coarse, atLeastAsGood(tape, scores, chosen)), extra);
             values =
                     ConcatenateOperation.apply(
                             tape, 1, values, means(tape, values), zeros(tape, values));
@@ -111,17 +121,49 @@ record PublishedMultiResolution(
                 x.size(2));
     }
 
-    /** 1 for the pairs with the highest scores, {@code (batch * heads, blocks, blocks)}. */
-    private Tensor chosen(Tape tape, Tensor scores) {
-        int blocks = scores.size(1);
-        Tensor preferred = scores;
-        if (firstBlocks > 0 || diagonalBlocks > 0) {
-            var preference = new Preference(blocks, pairs, firstBlocks, diagonalBlocks);
-            preferred = scores.plus(tape.constant(preference, preference::values, blocks, blocks));
+    /** Scores that decide, {@code (batch * heads, blocks, blocks)}: those of preferred pairs are above all others. */
+    private Tensor preferred(Tape tape, Tensor scores) {
+        if (firstBlocks == 0 && diagonalBlocks == 0) {
+            return scores;
         }
-        Tensor flat = ReshapeOperation.apply(tape, preferred, scores.size(0), blocks * blocks);
+        int blocks = scores.size(1);
+        var preference = new Preference(blocks, pairs, firstBlocks, diagonalBlocks);
+        Tensor added = tape.constant(preference, preference::values, blocks, blocks);
+        return ArithmeticOperation.apply(tape, ArithmeticKind.ADD, scores, added);
+    }
+
+    /** 1 for the pairs with the highest scores, of equal ones the first; 0 for the others. */
+    private Tensor chosen(Tape tape, Tensor scores) {
+        Tensor flat = ReshapeOperation.apply(tape, scores, scores.size(0), -1);
         return ReshapeOperation.apply(
                 tape, TopKMaskOperation.apply(tape, flat, pairs), scores.shape());
+    }
+
+    /**
+     * 1 for the chosen pairs and all with scores as high as theirs, which the original leaves out of the second sum; the rows'
+     * maxima have equal ones. By sums and products, since scores that differ do by more than {@value #SMALLEST}.
+     */
+    private static Tensor atLeastAsGood(Tape tape, Tensor scores, Tensor chosen) {
+        Tensor flat = ReshapeOperation.apply(tape, scores.detached(), scores.size(0), -1);
+        Tensor flags = ReshapeOperation.apply(tape, chosen, scores.size(0), -1);
+        Tensor others = FeatureOps.scale(tape, with(tape, ArithmeticKind.SUBTRACT, flags, 1), -LARGE);
+        Tensor least = // the smallest chosen one, its sign turned
+                ReduceOperation.apply(
+                        tape,
+                        Reduction.MAX,
+                        FeatureOps.negate(tape, flat.times(flags).plus(others)),
+                        1);
+        Tensor below = FeatureOps.atLeast(tape, FeatureOps.negate(tape, least.plus(flat)), 0);
+        Tensor equal =
+                FeatureOps.negate(
+                        tape,
+                        with(
+                                tape,
+                                ArithmeticKind.SUBTRACT,
+                                FeatureOps.scale(tape, below, 1 / SMALLEST),
+                                1));
+        return ReshapeOperation.apply(tape, FeatureOps.atLeast(tape, equal, 0), scores.shape())
+                .detached();
     }
 
     /**
@@ -130,7 +172,7 @@ record PublishedMultiResolution(
      */
     private record Preference(int blocks, int pairs, int first, int diagonal) {
         private static final int DEGREES = 4;
-        private static final float CERTAIN = 1e30f;
+        private static final float CERTAIN = (float) LARGE;
 
         private int degree(int row, int column) {
             int degree = diagonal > 0 && Math.abs(row - column) <= diagonal / 2 ? 1 : 0;
@@ -165,16 +207,16 @@ record PublishedMultiResolution(
                         tape, exponents, chosen.size(0), blocks, blockSize, blocks, blockSize);
         Tensor others =
                 FeatureOps.scale(
-                        tape, FeatureOps.with(tape, ArithmeticKind.SUBTRACT, chosen, 1), -HIDDEN);
+                        tape, with(tape, ArithmeticKind.SUBTRACT, chosen, 1), -HIDDEN);
         Tensor rest = ReshapeOperation.apply(tape, others, chosen.size(0), blocks, 1, blocks, 1);
         return ReshapeOperation.apply(tape, byPair.plus(rest), exponents.shape());
     }
 
-    /** The exponents of blocks for each query, {@code (batch * heads, length, blocks)}, with those of chosen pairs hidden. */
-    private Tensor counted(Tape tape, Tensor coarse, Tensor chosen) {
+    /** The exponents of blocks for each query, {@code (batch * heads, length, blocks)}, with those of some pairs hidden. */
+    private Tensor counted(Tape tape, Tensor coarse, Tensor hidden) {
         Tensor ofPositions =
-                FeatureOps.with(tape, ArithmeticKind.ADD, coarse, Math.log(blockSize));
-        return forEachQuery(tape, ofPositions.plus(FeatureOps.scale(tape, chosen, HIDDEN)));
+                with(tape, ArithmeticKind.ADD, coarse, Math.log(blockSize));
+        return forEachQuery(tape, ofPositions.plus(FeatureOps.scale(tape, hidden, HIDDEN)));
     }
 
     /** Rows of blocks repeated for their positions. */
@@ -192,7 +234,7 @@ record PublishedMultiResolution(
 
     /** The exponent of what is added to a query's sum of weights, as of a key whose value is 0; no gradient passes to m. */
     private static Tensor extra(Tape tape, Tensor largest) {
-        return FeatureOps.with(tape, ArithmeticKind.ADD, largest.detached(), Math.log(EPSILON));
+        return with(tape, ArithmeticKind.ADD, largest.detached(), Math.log(EPSILON));
     }
 
     private static Tensor zeros(Tape tape, Tensor values) {

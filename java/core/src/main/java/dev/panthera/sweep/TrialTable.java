@@ -13,6 +13,7 @@ public final class TrialTable {
             Set.of(
                     "trial",
                     "status",
+                    "causal",
                     "epochs",
                     "seconds",
                     "tokens_per_second",
@@ -56,6 +57,7 @@ public final class TrialTable {
         row.put("trial", trial.id());
         row.put("status", trial.status().label());
         factors.forEach(factor -> row.put(column(factor), trial.factors().get(factor)));
+        row.put("causal", Boolean.toString(trial.causal()));
         row.put("test/accuracy", test == null ? null : test.accuracy());
         row.put("test/loss", test == null ? null : test.loss());
         row.put("valid/accuracy", trial.validationAccuracy());
