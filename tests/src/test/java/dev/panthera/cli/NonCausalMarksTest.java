@@ -50,7 +50,8 @@ class NonCausalMarksTest {
                     .isEqualTo(!causal);
             String evaluation = Cli.run("eval", run.toString(), "--threads", "1").succeeded().out();
             assertThat(evaluation.contains(" % " + MARK)).isEqualTo(!causal);
-            String json = Cli.run("eval", run.toString(), "--threads", "1", "--json").succeeded().out();
+            String json =
+                    Cli.run("eval", run.toString(), "--threads", "1", "--json").succeeded().out();
             assertThat(new JsonMapper().readTree(json).get("causal").booleanValue())
                     .isEqualTo(causal);
         }
@@ -77,7 +78,9 @@ class NonCausalMarksTest {
                     Files.writeString(
                             folder.resolve("grid-" + number + ".yaml"),
                             RunCommandTest.GRID
-                                    .replace("model.d_model: 8", "model.d_model: 8, model.mixer: " + mixer + option)
+                                    .replace(
+                                            "model.d_model: 8",
+                                            "model.d_model: 8, model.mixer: " + mixer + option)
                                     .replace("{lr: [1e-3, 1e-2]}", sweep.getKey()));
             Path out = folder.resolve("sweep-" + number++);
             Cli.run("run", grid.toString(), "--out", out.toString(), "--threads", "1").succeeded();
@@ -88,11 +91,15 @@ class NonCausalMarksTest {
             String id = listed.get(2).split(" ")[0];
             assertThat(Cli.run("show", id, "--sweep", out.toString()).succeeded().out())
                     .contains("causal      no: ", " % " + MARK);
-            assertThat(Cli.run("export", out.toString(), "--format", "jsonl").succeeded().outLines())
+            assertThat(
+                            Cli.run("export", out.toString(), "--format", "jsonl")
+                                    .succeeded()
+                                    .outLines())
                     .filteredOn(line -> line.contains("\"causal\":\"false\""))
                     .hasSize(sweep.getValue());
             Cli.run("report", out.toString(), "--no-images").succeeded();
-            assertThat(Files.readString(out.resolve("report").resolve("report.html"))).contains(MARK);
+            assertThat(Files.readString(out.resolve("report").resolve("report.html")))
+                    .contains(MARK);
         }
     }
 
@@ -100,7 +107,9 @@ class NonCausalMarksTest {
     void aComparison() {
         Map<String, MixerConfig> mixers = new LinkedHashMap<>();
         mixers.put("attention", new Attention.Config(1));
-        mixers.put("based", new Based.Config(4, 1, new TaylorExp.Config(), 1e-12, false, false, 10000));
+        mixers.put(
+                "based",
+                new Based.Config(4, 1, new TaylorExp.Config(), 1e-12, false, false, 10000));
         var plan =
                 new ComparisonPlan(
                         Presets.named(Presets.DEFAULT), mixers, List.of(1e-3), List.of(), 8192);

@@ -158,14 +158,13 @@ class MultiResolutionAttentionTest {
                     .isInstanceOf(UserException.class)
                     .hasMessageContaining("whole blocks of 4")
                     .hasMessageContaining("try a length of 8");
-            assertThatThrownBy(
-                            () ->
-                                    Decoding.decode(
-                                            rig,
-                                            mixer::extend,
-                                            Rig.gaussian(1, 8 * MixerContracts.WIDTH),
-                                            8,
-                                            List.of()))
+            assertThatThrownBy(() ->
+                            Decoding.decode(
+                                    rig,
+                                    mixer::extend,
+                                    Rig.gaussian(1, 8 * MixerContracts.WIDTH),
+                                    8,
+                                    List.of()))
                     .isInstanceOf(UserException.class)
                     .hasMessageContaining("causal=true");
         }
@@ -179,10 +178,9 @@ class MultiResolutionAttentionTest {
         assertThatThrownBy(() -> published(1, 1, false, 8, -1, 0))
                 .hasMessageContaining("first_blocks -1");
         for (int[] own : new int[][] {{64, 0, 0}, {0, 1, 0}, {0, 0, 1}}) {
-            assertThatThrownBy(
-                            () ->
-                                    new MultiResolutionAttention.Config(
-                                            1, 1, 4, false, true, own[0], own[1], own[2]))
+            assertThatThrownBy(() ->
+                            new MultiResolutionAttention.Config(
+                                    1, 1, 4, false, true, own[0], own[1], own[2]))
                     .isInstanceOf(UserException.class)
                     .hasMessageContaining("causal=false");
         }

@@ -78,9 +78,7 @@ record MultiResolutionByLoops(double[][] q, double[][] k, double[][] v, int bloc
             List<Integer> byScore =
                     IntStream.range(0, own)
                             .boxed()
-                            .sorted(
-                                    Comparator.comparingDouble(
-                                            j -> -product(query, mean(k, j))))
+                            .sorted(Comparator.comparingDouble(j -> -product(query, mean(k, j))))
                             .toList();
             var weighed = new Weighed();
             for (int i = 0; i < byScore.size(); i++) {

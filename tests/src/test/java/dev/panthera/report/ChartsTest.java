@@ -134,11 +134,13 @@ class ChartsTest {
         for (String name : List.of("recall-by-width", "throughput")) {
             assertThat(lines(chart(few, name))).hasSize(10);
             assertThat(lines(chart(many, name)))
-                    .containsExactlyInAnyOrder("attention", "sliding-attention", "based", "my-mixer");
+                    .containsExactlyInAnyOrder(
+                            "attention", "sliding-attention", "based", "my-mixer");
         }
         assertThat(chart(few, "recall-by-width").caption()).doesNotContain("the best is shown");
         Chart byWidth = chart(many, "recall-by-width");
-        assertThat(byWidth.caption()).contains("Of a mixer's settings of one width the best is shown.");
+        assertThat(byWidth.caption())
+                .contains("Of a mixer's settings of one width the best is shown.");
         assertThat(rows(byWidth, "sweep")).hasSize(4 * 2);
         double best =
                 many.trials().stream()
@@ -147,9 +149,11 @@ class ChartsTest {
                         .max()
                         .orElseThrow();
         assertThat(rows(byWidth, "sweep"))
-                .filteredOn(row -> row.get("line").asString().equals("based") && row.get("x").asInt() == 64)
+                .filteredOn(row ->
+                        row.get("line").asString().equals("based") && row.get("x").asInt() == 64)
                 .singleElement()
-                .satisfies(row -> assertThat(row.get("y").asDouble()).isCloseTo(best, within(1e-5)));
+                .satisfies(
+                        row -> assertThat(row.get("y").asDouble()).isCloseTo(best, within(1e-5)));
     }
 
     private static List<String> lines(Chart chart) {

@@ -119,7 +119,8 @@ class PaletteTest {
             double c = Integer.parseInt(colour.substring(1 + 2 * i, 3 + 2 * i), 16) / 255.0;
             linear[i] = c <= 0.04045 ? c / 12.92 : Math.pow((c + 0.055) / 1.055, 2.4);
         }
-        double x = cubeRoot((0.4124 * linear[0] + 0.3576 * linear[1] + 0.1805 * linear[2]) / 0.9505);
+        double x =
+                cubeRoot((0.4124 * linear[0] + 0.3576 * linear[1] + 0.1805 * linear[2]) / 0.9505);
         double y = cubeRoot(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]);
         double z = cubeRoot((0.0193 * linear[0] + 0.1192 * linear[1] + 0.9505 * linear[2]) / 1.089);
         return new double[] {116 * y - 16, 500 * (x - y), 200 * (y - z)};

@@ -91,8 +91,7 @@ final class EvalCommand implements Callable<Integer> {
         return draft.toConfig().data();
     }
 
-    private void print(
-            TrainConfig config, Evaluation evaluation, DataOptions data, String where) {
+    private void print(TrainConfig config, Evaluation evaluation, DataOptions data, String where) {
         streams.line(
                 "accuracy %s%s  loss %.4f  (%s examples%s)  on %s",
                 Text.percent(evaluation.accuracy()),

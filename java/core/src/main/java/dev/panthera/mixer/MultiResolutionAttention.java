@@ -156,8 +156,7 @@ public record MultiResolutionAttention(
         }
         var wanted = new Wanted(config.blocksPerRow, config.blockSize, ANY_WEIGHT, true);
         int heads = config.heads;
-        var nearest =
-                BlockTopKOperation.extend(tape, wanted, first, heads, heads, q, meanKeys, 0);
+        var nearest = BlockTopKOperation.extend(tape, wanted, first, heads, heads, q, meanKeys, 0);
         Visible near = Visible.listed(nearest.lists(), nearest.blocks());
         PartialAttention fine = fine(tape, near, first, q, k, v);
         if (meanValues == null) {

@@ -87,7 +87,13 @@ record PublishedMultiResolution(
             values = ConcatenateOperation.apply(tape, 1, values, zeros(tape, values));
         } else {
             Tensor extra = extra(tape, fineMax.maximum(forEachQuery(tape, rowMax)));
-            weights = ConcatenateOperation.apply(tape, 2, fine, counted(tape, coarse, atLeastAsGood(tape, scores, chosen)), extra);
+            weights =
+                    ConcatenateOperation.apply(
+                            tape,
+                            2,
+                            fine,
+                            counted(tape, coarse, atLeastAsGood(tape, scores, chosen)),
+                            extra);
             values =
                     ConcatenateOperation.apply(
                             tape, 1, values, means(tape, values), zeros(tape, values));
@@ -146,7 +152,8 @@ record PublishedMultiResolution(
     private static Tensor atLeastAsGood(Tape tape, Tensor scores, Tensor chosen) {
         Tensor flat = ReshapeOperation.apply(tape, scores.detached(), scores.size(0), -1);
         Tensor flags = ReshapeOperation.apply(tape, chosen, scores.size(0), -1);
-        Tensor others = FeatureOps.scale(tape, with(tape, ArithmeticKind.SUBTRACT, flags, 1), -LARGE);
+        Tensor others =
+                FeatureOps.scale(tape, with(tape, ArithmeticKind.SUBTRACT, flags, 1), -LARGE);
         Tensor least = // the smallest chosen one, its sign turned
                 ReduceOperation.apply(
                         tape,
@@ -192,8 +199,7 @@ record PublishedMultiResolution(
             }
             float[] values = new float[blocks * blocks];
             for (int i = 0; i < values.length; i++) {
-                values[i] =
-                        CERTAIN * Integer.signum(degree(i / blocks, i % blocks) - deciding);
+                values[i] = CERTAIN * Integer.signum(degree(i / blocks, i % blocks) - deciding);
             }
             return values;
         }
@@ -206,16 +212,14 @@ record PublishedMultiResolution(
                 ReshapeOperation.apply(
                         tape, exponents, chosen.size(0), blocks, blockSize, blocks, blockSize);
         Tensor others =
-                FeatureOps.scale(
-                        tape, with(tape, ArithmeticKind.SUBTRACT, chosen, 1), -HIDDEN);
+                FeatureOps.scale(tape, with(tape, ArithmeticKind.SUBTRACT, chosen, 1), -HIDDEN);
         Tensor rest = ReshapeOperation.apply(tape, others, chosen.size(0), blocks, 1, blocks, 1);
         return ReshapeOperation.apply(tape, byPair.plus(rest), exponents.shape());
     }
 
     /** The exponents of blocks for each query, {@code (batch * heads, length, blocks)}, with those of some pairs hidden. */
     private Tensor counted(Tape tape, Tensor coarse, Tensor hidden) {
-        Tensor ofPositions =
-                with(tape, ArithmeticKind.ADD, coarse, Math.log(blockSize));
+        Tensor ofPositions = with(tape, ArithmeticKind.ADD, coarse, Math.log(blockSize));
         return forEachQuery(tape, ofPositions.plus(FeatureOps.scale(tape, hidden, HIDDEN)));
     }
 

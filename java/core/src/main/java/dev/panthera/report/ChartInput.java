@@ -37,9 +37,7 @@ record ChartInput(
 
     /** All of these, or if there are too many the best of each mixer, width and task. */
     List<Selected> shown(List<Selected> settings) {
-        return condensed()
-                ? bestOfEach(settings, selected -> group(selected.setting()))
-                : settings;
+        return condensed() ? bestOfEach(settings, selected -> group(selected.setting())) : settings;
     }
 
     /** The setting itself, or if there are too many what all settings of its mixer, width and task have in common. */

@@ -77,7 +77,8 @@ final class SliceCharts {
                         input.lines(),
                         marks,
                         LineChart.Spread.BARS);
-        String caption = reading
+        String caption =
+                reading
                         + "."
                         + input.whichSettings()
                         + Phrases.bars(input.selection().hasSeveralSeeds());

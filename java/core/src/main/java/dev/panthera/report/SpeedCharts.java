@@ -42,7 +42,8 @@ final class SpeedCharts {
         for (ReportTrial trial : input.summary().trials()) {
             double amount = value.applyAsDouble(trial);
             if (trial.done() && amount > 0 && Double.isFinite(amount)) {
-                measured.computeIfAbsent(input.group(Setting.of(trial)), key -> new ArrayList<>()).add(amount);
+                measured.computeIfAbsent(input.group(Setting.of(trial)), key -> new ArrayList<>())
+                        .add(amount);
             }
         }
         if (measured.isEmpty()) {

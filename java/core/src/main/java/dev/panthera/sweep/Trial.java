@@ -26,7 +26,9 @@ public record Trial(String id, Map<String, String> factors, TrainConfig config) 
 
     static String label(Map<String, String> factors, boolean causal) {
         boolean marked =
-                causal || factors.values().stream().anyMatch(label -> label.endsWith(Mixers.NON_CAUSAL));
+                causal
+                        || factors.values().stream()
+                                .anyMatch(label -> label.endsWith(Mixers.NON_CAUSAL));
         return label(factors) + (marked ? "" : Mixers.NON_CAUSAL);
     }
 
