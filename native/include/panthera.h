@@ -774,7 +774,7 @@ PAN_API pan_status pan_causal_top_k_workspace_size(pan_stream *stream, const pan
  *     chosen[b,t] = 1 if score[b,t] > -infinity and #{ s < t : score[b,s] >= score[b,t] } < k(t), else 0
  *
  * score, chosen  (batch, length) of dtype. A NaN is not chosen and counts for nobody.
- * Whether t is chosen stays so whatever follows; so more than k positions of a sequence can be. Costs length log length.
+ * Whether t is chosen stays so whatever follows: more than k of a sequence can be. Costs length log length on the CPU.
  */
 PAN_API pan_status pan_causal_top_k(pan_stream *stream, const pan_causal_top_k_desc *desc, const void *score,
                                     void *chosen, void *workspace, int64_t workspace_bytes);

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * chosen[b,t] = 1 if score[b,t] > -infinity and #{ s &lt; t : score[b,s] >= score[b,t] } &lt; k(t), else 0
  * </pre>
  * A NaN is not chosen and counts for nobody. Whether t is chosen stays so whatever follows; so more than k positions of a
- * sequence can be. Costs length log length. Has no gradient.
+ * sequence can be. Costs length log length on the CPU. Has no gradient.
  *
  * @param batch  sequences
  * @param length positions of a sequence
