@@ -100,6 +100,9 @@ static void check_attention(const target *target) {
                                       d->dq, d->dk, d->dv, d->workspace, sizeof d->workspace);
     CHECK(status == PAN_INVALID_ARGUMENT && strstr(pan_last_error(), "first is 4") != NULL,
           "%s: a gradient behind a block: %s, '%s'", target->name, pan_status_name(status), pan_last_error());
+    int64_t bytes = 0;
+    CHECK(pan_pooled_attention_backward_workspace_size(target->stream, &desc, &bytes) == PAN_INVALID_ARGUMENT,
+          "%s: workspace for a gradient behind a block", target->name);
     free_memory(target, d);
 }
 

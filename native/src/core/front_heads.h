@@ -13,6 +13,17 @@ typedef struct head_sizes {
     bool listed;
 } head_sizes;
 
+/* Heads of queries, and those of keys and values, each of which some heads of queries share. */
+static inline pan_status pan_check_key_heads(const char *op, int64_t heads, int64_t kv_heads) {
+    PAN_TRY(pan_check_size(op, "heads", heads));
+    PAN_TRY(pan_check_size(op, "kv_heads", kv_heads));
+    if (heads % kv_heads != 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: kv_heads is %lld; expected a divisor of heads, which is %lld", op,
+                        (long long) kv_heads, (long long) heads);
+    }
+    return PAN_OK;
+}
+
 static inline pan_status pan_check_layout(const char *op, const char *name, head_sizes sizes,
                                           const pan_head_layout *layout) {
     const int64_t size[] = {sizes.batch, sizes.length, sizes.heads, sizes.dim};

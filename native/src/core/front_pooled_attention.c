@@ -11,21 +11,11 @@ static pan_status check_count(const char *op, const char *name, int64_t value, i
     return PAN_OK;
 }
 
-static pan_status check_groups(const char *op, int64_t heads, int64_t kv_heads) {
-    PAN_TRY(pan_check_size(op, "heads", heads));
-    PAN_TRY(pan_check_size(op, "kv_heads", kv_heads));
-    if (heads % kv_heads != 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: kv_heads is %lld; expected a divisor of heads, %lld", op,
-                        (long long) kv_heads, (long long) heads);
-    }
-    return PAN_OK;
-}
-
 /* Sizes that both ops have. Blocks are as many as have ended at most. */
 static pan_status check_positions(const char *op, int64_t batch, int64_t heads, int64_t kv_heads, int64_t length,
                                   int64_t first, int64_t head_dim, int64_t blocks, int64_t block_size) {
     PAN_TRY(pan_check_size(op, "batch", batch));
-    PAN_TRY(check_groups(op, heads, kv_heads));
+    PAN_TRY(pan_check_key_heads(op, heads, kv_heads));
     PAN_TRY(pan_check_size(op, "length", length));
     PAN_TRY(pan_check_size(op, "head_dim", head_dim));
     PAN_TRY(pan_check_size(op, "block_size", block_size));
@@ -88,6 +78,17 @@ static pan_status check_pooled(const char *op, const pan_stream *stream, const p
     return pan_check_layout(op, "o", query_sizes(desc), &desc->o);
 }
 
+/* Of backward, and of the query of its workspace. */
+static pan_status check_pooled_backward(const char *op, const pan_stream *stream,
+                                        const pan_pooled_attention_desc *desc) {
+    PAN_TRY(check_pooled(op, stream, desc));
+    if (desc->first != 0) {
+        return pan_fail(PAN_INVALID_ARGUMENT, "%s: first is %lld; expected 0, because gradients need all queries", op,
+                        (long long) desc->first);
+    }
+    return PAN_OK;
+}
+
 static pan_array query_array(const pan_pooled_attention_desc *desc, const char *name, const void *address,
                              const pan_head_layout *layout, int32_t flags) {
     return pan_head_array(desc->dtype, name, address, query_sizes(desc), layout, flags);
@@ -129,7 +130,7 @@ pan_status pan_pooled_attention_forward(pan_stream *stream, const pan_pooled_att
 
 pan_status pan_pooled_attention_backward_workspace_size(pan_stream *stream, const pan_pooled_attention_desc *desc,
                                                         int64_t *bytes) {
-    PAN_FRONT_SIZE(pooled_attention_backward_workspace_size, check_pooled)
+    PAN_FRONT_SIZE(pooled_attention_backward_workspace_size, check_pooled_backward)
 }
 
 pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_attention_desc *desc,
@@ -137,11 +138,7 @@ pan_status pan_pooled_attention_backward(pan_stream *stream, const pan_pooled_at
                                          const void *o, const float *lse, const void *d_o, const float *d_lse, void *dq,
                                          void *dk, void *dv, void *workspace, int64_t workspace_bytes) {
     PAN_FRONT(pooled_attention_backward)
-    PAN_TRY(check_pooled(op, stream, desc));
-    if (desc->first != 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: first is %lld; expected 0: decoding has no gradient", op,
-                        (long long) desc->first);
-    }
+    PAN_TRY(check_pooled_backward(op, stream, desc));
     PAN_FRONT_WORKSPACE(pooled_attention_backward_workspace_size)
     const pan_array arrays[] = {
         PAN_OPTIONAL_INTEGERS(excluded, pan_list_entries(&desc->excluded, excluded_sizes(desc)) * 4),

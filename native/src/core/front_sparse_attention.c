@@ -14,22 +14,12 @@ static list_sizes sizes_of_lists(const pan_sparse_attention_desc *desc) {
     return (list_sizes){desc->batch, desc->kv_heads, desc->length, desc->first};
 }
 
-static pan_status check_key_heads(const char *op, int64_t heads, int64_t kv_heads) {
-    PAN_TRY(pan_check_size(op, "heads", heads));
-    PAN_TRY(pan_check_size(op, "kv_heads", kv_heads));
-    if (heads % kv_heads != 0) {
-        return pan_fail(PAN_INVALID_ARGUMENT, "%s: kv_heads is %lld; expected a divisor of heads, which is %lld", op,
-                        (long long) kv_heads, (long long) heads);
-    }
-    return PAN_OK;
-}
-
 static pan_status check_sparse_attention(const char *op, const pan_stream *stream,
                                          const pan_sparse_attention_desc *desc) {
     PAN_TRY(pan_check_desc(op, stream, desc, sizeof *desc, desc->dtype));
     PAN_TRY(pan_check_reserved(op, desc->reserved));
     PAN_TRY(pan_check_size(op, "batch", desc->batch));
-    PAN_TRY(check_key_heads(op, desc->heads, desc->kv_heads));
+    PAN_TRY(pan_check_key_heads(op, desc->heads, desc->kv_heads));
     PAN_TRY(pan_check_int32_size(op, "length", desc->length));
     if (desc->first < 0 || desc->first > INT32_MAX - desc->length) {
         return pan_fail(PAN_INVALID_ARGUMENT, "%s: first is %lld; expected 0 to 2^31 - 1 - length", op,
