@@ -1,7 +1,7 @@
 /* The choice of blocks: scores of a tile of queries by one product; then the rank of each row's k-th largest, bit by bit,
  * for which each pass over the row is a count, which vectorises. */
+#include "../core/float_rank.h"
 #include "../core/pooled_blocks.h"
-#include "../core/top_k_mask.h"
 #include "score_row.h"
 #include "tile.h"
 

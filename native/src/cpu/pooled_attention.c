@@ -49,8 +49,8 @@ void pooled_multiply(const pooled_product *product, float *copy) {
     for (int64_t j = 0; j < k; j++) {
         finite = finite && is_finite_row(product->x + j * product->x_stride, n);
     }
-    for (int64_t j = 0; j < k && !finite;
-         j++) { /* zeros do not reach those that do not see the row, as 0 * NaN would */
+    /* Zeros do not reach those that do not see the row, as 0 * NaN would. */
+    for (int64_t j = 0; j < k && !finite; j++) {
         const float *row = product->x + j * product->x_stride;
         if (is_finite_row(row, n)) {
             memcpy(copy + j * n, row, (size_t) n * sizeof *copy);

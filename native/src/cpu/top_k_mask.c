@@ -2,7 +2,7 @@
  *
  * The rank of the k-th largest is found bit by bit from the highest: a bit is set if k elements have at least the rank with
  * it. That takes no memory, and each of the passes over the row is a count, which vectorises. */
-#include "../core/top_k_mask.h"
+#include "../core/float_rank.h"
 
 #include "tile.h"
 

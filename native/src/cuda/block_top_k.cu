@@ -1,7 +1,7 @@
 // The choice of blocks. A block of threads forms the scores of a tile of queries in its part of the workspace; then each
 // warp takes queries, finds the k-th largest score bit by bit and lists what is above.
+#include "../core/float_rank.h"
 #include "../core/pooled_blocks.h"
-#include "../core/top_k_mask.h"
 #include "score_tile.cuh"
 
 namespace {

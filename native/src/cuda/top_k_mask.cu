@@ -1,5 +1,5 @@
 // The k largest elements of every row: the rank of the k-th largest is found bit by bit, then how far its equals are chosen.
-#include "../core/top_k_mask.h"
+#include "../core/float_rank.h"
 #include "block.cuh"
 
 namespace {

@@ -1,4 +1,5 @@
-/* Causal multi-head attention, of all, listed or chosen queries. Scores are recomputed wherever they are needed, so the only scratch is one row. */
+/* Causal multi-head attention, of all, listed or chosen queries. Scores are recomputed wherever they are needed, so the
+ * only scratch is one row. */
 #include "real.h"
 
 /* A call's arrays and constants, at one head of one example. */

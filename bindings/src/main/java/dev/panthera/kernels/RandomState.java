@@ -6,7 +6,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Device memory that names the current draw of {@link DropoutKernel}, {@link AttentionKernel} and
- * {@link SelectedAttentionKernel}. An element's random number is a pure function of (seed, step, the op's key, the element's row, its column). Owns its block.
+ * {@link SelectedAttentionKernel}. An element's random number is a pure function of (seed, step, the op's key, the
+ * element's row, its column). Owns its block.
  *
  * @param block the {@code pan_random_state}
  */

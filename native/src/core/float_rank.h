@@ -1,11 +1,11 @@
 /* An order of floats as integers, for the bodies that search for the k-th largest bit by bit. Plain C that is C++ too. */
-#ifndef PAN_CORE_TOP_K_MASK_H
-#define PAN_CORE_TOP_K_MASK_H
+#ifndef PAN_CORE_FLOAT_RANK_H
+#define PAN_CORE_FLOAT_RANK_H
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "panthera.h"
 #include "shared_function.h"
 
 enum { PAN_RANK_BITS = 32 };
