@@ -131,7 +131,7 @@ class NativeSparseAttentionTest {
         }
     }
 
-    /** Gates, blocks and memories start as in the original: half of each branch, compressed keys without places. */
+    /** Without the compressed branch: a query sees its own block and window, and one block more for each head. */
     @Test
     void whatAQueryDoesNotSeeChangesNothing() {
         var config = new NativeSparseAttention.Config(2, 2, 2, 1);

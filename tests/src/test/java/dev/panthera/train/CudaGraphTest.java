@@ -50,7 +50,9 @@ class CudaGraphTest {
         "'{name: bigbird, block_size: 1}', cross-entropy",
         "'{name: scatterbrain, window: 4, features: 8}', cross-entropy",
         "'{name: mra, blocks_per_row: 1, block_size: 2}', cross-entropy",
-        "'{name: mra, blocks_per_row: 1, block_size: 2, diagonal_blocks: 1, causal: false}', cross-entropy"
+        "'{name: mra, blocks_per_row: 1, block_size: 2, diagonal_blocks: 1, causal: false}', cross-entropy",
+        "'{name: nsa, window: 4, block_size: 3, selected_blocks: 2}', cross-entropy",
+        "'{name: nsa, window: 4, block_size: 3, selected_blocks: 2, causal: false}', cross-entropy"
     })
     void aReplayedStepIsTheStepItselfInEveryBit(String mixer, String minimised) {
         var config = config(mixer, "loss=" + minimised);

@@ -69,7 +69,7 @@ record ConfigOption(
                             "model.mixer.**.state_size"),
                     whole(
                             "--window",
-                            "Last positions that sliding-attention, or scatterbrain exactly, sees, its own included.",
+                            "Last positions that sliding-attention and nsa see, and scatterbrain exactly, the own one included.",
                             "model.mixer.**.window"),
                     one(
                             "--conv-method",
