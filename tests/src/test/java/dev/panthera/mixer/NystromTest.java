@@ -328,6 +328,9 @@ class NystromTest {
         assertThatThrownBy(() -> causal(0, 1)).isInstanceOf(UserException.class);
         assertThatThrownBy(() -> causal(4, -1)).isInstanceOf(UserException.class);
         assertThatThrownBy(() -> causal(4, Double.NaN)).isInstanceOf(UserException.class);
+        assertThatThrownBy(() -> new Nystrom.Config(HEADS, 4, 1, 0, true, EXACT))
+                .isInstanceOf(UserException.class)
+                .hasMessageContaining("causal=false");
         assertThatThrownBy(() -> new PublishedNystrom.Options(true, -1, false, 0))
                 .isInstanceOf(UserException.class);
         assertThatThrownBy(() -> new PublishedNystrom.Options(true, 6, false, 4))

@@ -226,6 +226,26 @@ class SelectedAttentionTest {
         }
     }
 
+    /** More positions than the model has been built for are drawn once, as all others are. */
+    @Test
+    void aStepBeyondTheModelsLengthAllocatesNothing() {
+        try (var rig = Rig.cpu(1);
+                var state = Decoding.empty(rig, BATCH, LENGTH)) {
+            Mixer mixer =
+                    selected(new RandomSelection.Config(), 3)
+                            .build(new Layer(0, 1, WIDTH, 4), new Init(1, 1));
+            rig.parameters(mixer);
+            double[] input = Rig.gaussian(3, BATCH * WIDTH);
+            for (int t = 0; t < LENGTH; t++) {
+                long before = rig.device().allocations();
+                Decoding.step(rig, mixer::extend, state, input, 1);
+                if (t > 1) {
+                    assertThat(rig.device().allocations()).isEqualTo(before);
+                }
+            }
+        }
+    }
+
     private static boolean[] attending(double[] outputs) {
         boolean[] attending = new boolean[outputs.length / WIDTH];
         for (int i = 0; i < outputs.length; i++) {
@@ -430,10 +450,10 @@ class SelectedAttentionTest {
     void whatCannotBeIsRefused() {
         assertThatThrownBy(() -> selected(new FullSelection.Config(), -1))
                 .isInstanceOf(UserException.class)
-                .hasMessageStartingWith("--k -1");
+                .hasMessageStartingWith("selection: k -1");
         assertThatThrownBy(() -> new SelectiveLookups.Config(1, -2, 0, true, true))
                 .isInstanceOf(UserException.class)
-                .hasMessageStartingWith("--k -2");
+                .hasMessageStartingWith("selection: k -2");
         assertThatThrownBy(() -> new LearnedSelection.Config(false, -1, 0, true))
                 .isInstanceOf(UserException.class)
                 .hasMessageContaining("penalty -1.0");

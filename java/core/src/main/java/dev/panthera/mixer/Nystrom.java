@@ -69,7 +69,7 @@ public record Nystrom(
      * @param ridge weight of a segment's mean in what its landmark stands for, 0 or more
      * @param dropout probability of dropping an element of the output, before it is projected
      * @param causal whether no output depends on a later position; if not, as the original computes it
-     * @param published what only the original's form has
+     * @param published what only the original's form has, the usual ones if {@code causal}
      */
     public record Config(
             int heads,
@@ -93,6 +93,9 @@ public record Nystrom(
                     dropout >= 0 && dropout < 1,
                     "nystrom dropout %s: a probability in [0, 1) is needed; try 0",
                     dropout);
+            UserException.require(
+                    !causal || published.equals(PublishedNystrom.Options.USUAL),
+                    "nystrom: the options of published change the form as published alone; leave them as they are, or set causal=false");
         }
 
         public Config(int heads, int landmarks) {

@@ -41,17 +41,18 @@ public record RandomSelection(int layer, int length, long drawKey) implements Se
     public Tensor scores(Tape tape, Tensor x) {
         return tape.training()
                 ? Draws.uniform(tape, drawKey, x.size(0), x.size(1))
-                : fixed(tape, x, 0);
+                : fixed(tape, x, 0, x.size(1));
     }
 
     @Override
     public Tensor extendScores(Tape tape, Tensor x, DecodeState state) {
-        return fixed(tape, x, state.position());
+        return fixed(tape, x, state.position(), state.capacity());
     }
 
-    private Tensor fixed(Tape tape, Tensor x, int first) {
+    /** @param longest the most positions that the same tape will ask for, so that it keeps one constant for all its steps */
+    private Tensor fixed(Tape tape, Tensor x, int first, int longest) {
         int count = x.size(1);
-        var key = new Scores(layer, Math.max(length, Math.addExact(first, count)));
+        var key = new Scores(layer, Math.max(length, longest));
         Tensor all = tape.constant(key, key::values, key.length());
         Tensor some = Tensor.wrap(all.values().slice(first, count), 1, count, 1);
         return BroadcastOperation.apply(tape, some, x.size(0), count, 1);

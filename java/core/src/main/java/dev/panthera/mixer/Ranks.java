@@ -14,8 +14,8 @@ final class Ranks {
     private Ranks() {}
 
     /**
-     * The nearest multiples of 2^-10 of scores up to a thousand. A product rounds a row by the rows beside it, so positions with equal inputs
-     * would be told apart by chance, and a decoder would choose others than the whole sequence does.
+     * The nearest multiples of 2^-10 of scores up to a thousand. A product rounds a row by the rows beside it, so positions
+     * with equal inputs would be told apart by chance, and a decoder would choose others than the whole sequence does.
      */
     static Tensor rounded(Tape tape, Tensor scores) {
         int places = tape.type() == DataType.F64 ? F64_PLACES : F32_PLACES;

@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * A position is chosen if its score is among the k largest of all up to its own, of equal ones the first: so what comes later
  * changes nothing, and of n positions in any order of their scores about {@code k (1 + log(n / k))} are chosen, which cost that many
  * times n and not n^2. Trained scores are compared by their multiples of 2^-10: positions with the same inputs have the same score, and
- * what rounding makes of it depends on how many are computed at once. The paper chooses once the sequence has ended; that is the form that is not causal, whose scores are compared as they are.
+ * what rounding makes of it depends on how many are computed at once. The paper chooses once the sequence has ended; that is the
+ * form that is not causal, whose scores are compared as they are.
  *
  * @param k places for each prefix; 0: the square root of its length, rounded up
  * @param skip whether the input is added to the output
@@ -53,7 +54,8 @@ public record SelectedAttention(
     /**
      * @param heads divides the width
      * @param selection what decides which positions attend
-     * @param k how many positions of a prefix may be chosen; 0: the square root of its length, rounded up
+     * @param k how many positions of a prefix may be chosen; 0: the square root of its length, rounded up; without effect on a
+     *     selection that has no limit, which are {@link FullSelection} and unlimited {@link ProgrammaticSelection}
      * @param dropout probability of dropping a weight when training
      * @param bias whether the query, key and value projections have one; the output projection always does
      * @param rotary as of {@link Attention.Config}
@@ -106,7 +108,7 @@ public record SelectedAttention(
     static void requirePlaces(int k) {
         UserException.require(
                 k >= 0,
-                "--k %d: a number of positions is needed, or 0 for the square root of the length; try 0",
+                "selection: k %d: a number of positions is needed, or 0 for the square root of the length; try 0",
                 k);
     }
 
