@@ -82,41 +82,57 @@ template <int COLUMNS> __device__ warp_query make_warp_query(const sparse_shape 
             item % shape.column_groups * (COLUMNS * WARP_THREADS)};
 }
 
-// A query's list: a lane takes a position of one of the blocks of a step.
-template <typename Body>
-__device__ void for_listed_keys(const sparse_shape &shape, const warp_query &query, const pan_seen_keys &seen,
-                                const Body &body) {
-    const pan_block_lists &lists = shape.desc.lists;
-    const int32_t *const list = list_of(shape, query.head, query.number);
-    const int lane = static_cast<int>(threadIdx.x);
-    const int narrow = lists.block_size < WARP_THREADS ? static_cast<int>(lists.block_size) : WARP_THREADS;
-    const int together = WARP_THREADS / narrow, slot = lane / narrow, offset = lane % narrow;
-    for (int64_t first = 0; first < lists.slots; first += together) {
-        const bool taken = slot < together && first + slot < lists.slots;
-        const pan_key_range keys = pan_listed_keys(&shape.desc, &seen, taken ? list[first + slot] : -1);
-        const int64_t begin = static_cast<int64_t>(taken ? list[first + slot] : 0) * lists.block_size;
-        for (int64_t part = 0; part < lists.block_size && part <= query.t; part += WARP_THREADS) {
-            const int64_t s = begin + part + offset;
-            const bool visible = s >= keys.begin && s < keys.end;
-            if (__ballot_sync(WHOLE_WARP, visible) != 0) {
-                body(s, visible);
-            }
-        }
-    }
+// Keys of equal ranges, `together` of which the lanes take at once, `narrow` keys of each.
+struct key_ranges {
+    int64_t count;
+    int64_t width; // of a range
+    int narrow, together;
+};
+
+__device__ inline key_ranges one_range(int64_t width) {
+    return {1, width, WARP_THREADS, 1};
 }
 
-// body(s, visible) for all keys that a query sees, each in one lane; those of a call by the whole warp.
+__device__ inline key_ranges listed_ranges(const pan_block_lists &lists, int64_t t) {
+    if (lists.slots == 0) {
+        return {0, 0, WARP_THREADS, 1};
+    }
+    const int64_t width = lists.block_size <= t ? lists.block_size : t + 1;
+    const int narrow = width < WARP_THREADS ? static_cast<int>(width) : WARP_THREADS;
+    return {lists.slots, width, narrow, WARP_THREADS / narrow};
+}
+
+// body(s, visible) for all keys that a query sees, each in one lane; those of a call by the whole warp. There is one
+// place from which the body is called, because it is large.
 template <typename Body>
 __device__ void for_seen_keys(const sparse_shape &shape, const warp_query &query, const Body &body) {
+    enum { FIRST, LISTED, LAST, KINDS };
+    const pan_block_lists &lists = shape.desc.lists;
     const pan_seen_keys seen = pan_seen_keys_of(&shape.desc, query.t);
-    for (int64_t s = threadIdx.x; s - threadIdx.x < seen.first; s += WARP_THREADS) {
-        body(s, s < seen.first);
-    }
-    if (shape.desc.lists.slots > 0) {
-        for_listed_keys(shape, query, seen, body);
-    }
-    for (int64_t s = seen.last + threadIdx.x; s - threadIdx.x <= query.t; s += WARP_THREADS) {
-        body(s, s <= query.t);
+    const int32_t *const list = lists.slots > 0 ? list_of(shape, query.head, query.number) : nullptr;
+    const int lane = static_cast<int>(threadIdx.x);
+#pragma unroll 1
+    for (int kind = FIRST; kind < KINDS; kind++) {
+        const key_ranges ranges = kind == FIRST    ? one_range(seen.first)
+                                  : kind == LISTED ? listed_ranges(lists, query.t)
+                                                   : one_range(query.t + 1 - seen.last);
+        const int slot = lane / ranges.narrow, offset = lane % ranges.narrow;
+        for (int64_t first = 0; first < ranges.count; first += ranges.together) {
+            int64_t begin = kind == FIRST ? 0 : seen.last;
+            pan_key_range keys = {begin, begin + ranges.width};
+            if (kind == LISTED) {
+                const int32_t entry = slot < ranges.together && first + slot < lists.slots ? list[first + slot] : -1;
+                begin = entry * lists.block_size;
+                keys = pan_listed_keys(&shape.desc, &seen, entry);
+            }
+            for (int64_t part = 0; part < ranges.width; part += WARP_THREADS) {
+                const int64_t s = begin + part + offset;
+                const bool visible = s >= keys.begin && s < keys.end;
+                if (__ballot_sync(WHOLE_WARP, visible) != 0) {
+                    body(s, visible);
+                }
+            }
+        }
     }
 }
 
