@@ -40,14 +40,14 @@ static sizes sizes_of(int all_variants) {
     return of;
 }
 
-/* None; one for each query; for blocks of queries and of all heads; the blocks themselves of all examples. */
+/* None; a list for each query; for the queries of a block and all heads; all blocks, if few, for all examples. */
 static pan_block_lists lists_of(const sizes *sizes, int variant) {
     const int64_t blocks = (sizes->first + sizes->length - 1) / sizes->block_size + 1;
     switch (variant % 4) {
     case 0: return (pan_block_lists){0};
     case 1: return (pan_block_lists){at_most(blocks, 3), sizes->block_size, 1, sizes->batch, sizes->kv_heads};
     case 2: return (pan_block_lists){at_most(blocks, 7), sizes->block_size, sizes->block_size, sizes->batch, 1};
-    default: return (pan_block_lists){blocks, sizes->block_size, 16, 1, sizes->kv_heads};
+    default: return (pan_block_lists){blocks < 65 ? blocks : 65, sizes->block_size, 16, 1, sizes->kv_heads};
     }
 }
 
@@ -70,7 +70,8 @@ static pan_pooled_attention_desc *pooled_desc(call *call, int variant) {
     const int kind = variant % LAYOUTS;
     desc->q = desc->o = head_layout(kind == PACKED ? DENSE : kind, sizes.heads, sizes.length, sizes.head_dim, 1);
     desc->k = desc->v = head_layout(kind, sizes.kv_heads, desc->always + sizes.blocks, sizes.head_dim, 2);
-    call->work = (double) (sizes.batch * sizes.heads * sizes.length * (desc->always + sizes.blocks) * sizes.head_dim);
+    call->work = (double) (sizes.batch * sizes.heads * sizes.length * (desc->always + sizes.blocks) *
+                           (sizes.head_dim + desc->excluded.slots));
     return desc;
 }
 

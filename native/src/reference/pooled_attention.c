@@ -23,6 +23,12 @@ static double dot(const real *a, const real *b, int64_t count) {
     return sum;
 }
 
+static void add_row(double *sum, double factor, const real *row, int64_t count) {
+    for (int64_t c = 0; c < count; c++) {
+        sum[c] += factor * row[c];
+    }
+}
+
 static bool is_excluded(const head *at, int64_t t, int64_t block) {
     const pan_block_lists *lists = &at->desc->excluded;
     if (lists->slots == 0) {
@@ -58,7 +64,7 @@ static double weight_of(double x, double lse) {
 pan_status PAN_BODY(pooled_attention_forward_workspace_size)(pan_stream *stream, const pan_pooled_attention_desc *desc,
                                                              int64_t *bytes) {
     (void) stream;
-    *bytes = pan_pooled_keys(desc) * (int64_t) sizeof(double);
+    *bytes = (pan_pooled_keys(desc) + desc->head_dim) * (int64_t) sizeof(double);
     return PAN_OK;
 }
 
@@ -82,16 +88,22 @@ static double softmax_row(const head *at, int64_t t, double *weight) {
     return lse;
 }
 
-static void head_forward(const head *at, real *o, real *lse, double *weight) {
+/* `scratch` has room for a weight of each key and a sum of each channel. */
+static void head_forward(const head *at, real *o, real *lse, double *scratch) {
     const pan_pooled_attention_desc *desc = at->desc;
+    double *weight = scratch, *sum = scratch + pan_pooled_keys(desc);
     for (int64_t t = 0; t < desc->length; t++) {
         lse[t] = (real) softmax_row(at, t, weight);
         for (int64_t c = 0; c < desc->head_dim; c++) {
-            double sum = 0.0;
-            for (int64_t j = 0; j < pan_pooled_keys(desc); j++) {
-                sum += sees(at, t, j) ? weight[j] * at->v[j * desc->v.length_stride + c] : 0.0;
+            sum[c] = 0.0;
+        }
+        for (int64_t j = 0; j < pan_pooled_keys(desc); j++) {
+            if (sees(at, t, j)) {
+                add_row(sum, weight[j], at->v + j * desc->v.length_stride, desc->head_dim);
             }
-            o[t * desc->o.length_stride + c] = (real) sum;
+        }
+        for (int64_t c = 0; c < desc->head_dim; c++) {
+            o[t * desc->o.length_stride + c] = (real) sum[c];
         }
     }
 }
@@ -147,9 +159,8 @@ static void query_gradient(const head *at, real *dq, double *sum) {
             sum[c] = 0.0;
         }
         for (int64_t j = 0; j < pan_pooled_keys(desc); j++) {
-            const double gradient = sees(at, t, j) ? backward_pair(at, t, j).gradient : 0.0;
-            for (int64_t c = 0; c < desc->head_dim && sees(at, t, j); c++) {
-                sum[c] += gradient * at->k[j * desc->k.length_stride + c];
+            if (sees(at, t, j)) {
+                add_row(sum, backward_pair(at, t, j).gradient, at->k + j * desc->k.length_stride, desc->head_dim);
             }
         }
         for (int64_t c = 0; c < desc->head_dim; c++) {
@@ -166,10 +177,8 @@ static void add_key_gradient(const head *at, int64_t j, double *k_sum, double *v
             continue;
         }
         const pair of = backward_pair(at, t, j);
-        for (int64_t c = 0; c < desc->head_dim; c++) {
-            k_sum[c] += of.gradient * at->q[t * desc->q.length_stride + c];
-            v_sum[c] += of.probability * at->d_o[t * desc->o.length_stride + c];
-        }
+        add_row(k_sum, of.gradient, at->q + t * desc->q.length_stride, desc->head_dim);
+        add_row(v_sum, of.probability, at->d_o + t * desc->o.length_stride, desc->head_dim);
     }
 }
 
