@@ -23,7 +23,9 @@ class PooledAttentionKernelTest {
     /** For each head of keys and three neighbouring queries. */
     private static final BlockLists LISTS = new BlockLists(2, SIZE, 3, 1, KEY_HEADS);
 
-    private static final int[] EXCLUDED = {-1, 0, /**/ 1, 4, /**/ 0, 3, /**/ 2, -1, /**/ 0, 1, /**/ -1, -1};
+    private static final int[] EXCLUDED = {
+        -1, 0, /**/ 1, 4, /**/ 0, 3, /**/ 2, -1, /**/ 0, 1, /**/ -1, -1
+    };
 
     /** With leading keys, a bias, excluded blocks, fewer blocks than have ended, and all of these. */
     private static PooledAttentionKernel[] kernels() {
@@ -160,7 +162,11 @@ class PooledAttentionKernelTest {
     }
 
     private static double[] differences(
-            PooledAttentionKernel kernel, double[][] inputs, int which, double[] dO, double[] dLse) {
+            PooledAttentionKernel kernel,
+            double[][] inputs,
+            int which,
+            double[] dO,
+            double[] dLse) {
         double[] moved = inputs[which];
         double[] result = new double[moved.length];
         for (int i = 0; i < moved.length; i++) {

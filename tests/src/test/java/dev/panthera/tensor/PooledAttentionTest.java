@@ -26,8 +26,7 @@ class PooledAttentionTest {
     private static final int KEY_WIDTH = 6;
 
     private static Tensor queries(Rig rig) {
-        return rig.leaf(
-                Rig.gaussian(1, BATCH * LENGTH * QUERY_WIDTH), BATCH, LENGTH, QUERY_WIDTH);
+        return rig.leaf(Rig.gaussian(1, BATCH * LENGTH * QUERY_WIDTH), BATCH, LENGTH, QUERY_WIDTH);
     }
 
     private static Tensor keys(Rig rig, int seed, int count) {
@@ -109,12 +108,10 @@ class PooledAttentionTest {
             Tensor whole = attend(tape, blocks, q, k, v).o();
             assertThat(rig.values(part))
                     .usingComparatorWithPrecision(1e-6)
-                    .containsExactly(
-                            rig.values(SliceOperation.apply(tape, whole, 1, first, 2)));
+                    .containsExactly(rig.values(SliceOperation.apply(tape, whole, 1, first, 2)));
             Wanted wanted = new Wanted(2, SIZE, BlockTopKKernel.ANY_WEIGHT, true);
             var listed =
-                    BlockTopKOperation.extend(
-                            tape, wanted, first, HEADS, KEY_HEADS, next, k, 1);
+                    BlockTopKOperation.extend(tape, wanted, first, HEADS, KEY_HEADS, next, k, 1);
             var all = BlockTopKOperation.apply(tape, wanted, HEADS, KEY_HEADS, q, k, 1);
             assertThat(listed.lists()).isEqualTo(new BlockLists(3, SIZE, 1, BATCH, KEY_HEADS));
             int[] some = rig.integers(listed.blocks());
@@ -124,10 +121,9 @@ class PooledAttentionTest {
                 assertThat(some[i]).isEqualTo(every[(list * LENGTH + first) * 3 + i % 6]);
             }
             tape.begin(Tape.Mode.TRAINING);
-            assertThatThrownBy(
-                            () ->
-                                    PooledAttentionOperation.extend(
-                                            tape, blocks, 0, HEADS, KEY_HEADS, q, k, v))
+            assertThatThrownBy(() ->
+                            PooledAttentionOperation.extend(
+                                    tape, blocks, 0, HEADS, KEY_HEADS, q, k, v))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("EVALUATION");
         }
@@ -182,16 +178,12 @@ class PooledAttentionTest {
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("for 7 queries");
             Wanted wanted = new Wanted(2, SIZE, 0, false);
-            assertThatThrownBy(
-                            () ->
-                                    BlockTopKOperation.apply(
-                                            tape, wanted, HEADS, KEY_HEADS, q, more, 0))
+            assertThatThrownBy(() ->
+                            BlockTopKOperation.apply(tape, wanted, HEADS, KEY_HEADS, q, more, 0))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("block top k");
             assertThatThrownBy(
-                            () ->
-                                    BlockTopKOperation.apply(
-                                            tape, wanted, HEADS, KEY_HEADS, q, q, 0))
+                            () -> BlockTopKOperation.apply(tape, wanted, HEADS, KEY_HEADS, q, q, 0))
                     .isInstanceOf(IllegalArgumentException.class);
         }
     }

@@ -129,8 +129,7 @@ public record PooledAttentionOperation(
                         keys,
                         queries);
         var result =
-                new PartialAttention(
-                        tape.allocate(q.shape()), tape.allocate(batch, heads, length));
+                new PartialAttention(tape.allocate(q.shape()), tape.allocate(batch, heads, length));
         tape.run(new PooledAttentionOperation(kernel, q, k, v, blocks.excluded, result));
         return result;
     }
