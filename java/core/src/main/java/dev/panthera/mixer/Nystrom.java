@@ -94,7 +94,7 @@ public record Nystrom(
                     "nystrom dropout %s: a probability in [0, 1) is needed; try 0",
                     dropout);
             UserException.require(
-                    !causal || published.equals(PublishedNystrom.Options.USUAL),
+                    !causal || PublishedNystrom.Options.USUAL.equals(published),
                     "nystrom: the options of published change the form as published alone; leave them as they are, or set causal=false");
         }
 
