@@ -35,6 +35,6 @@ final class Draws {
         Tensor ones = ReshapeOperation.apply(tape, tape.constant(1, coins), batch, length, COINS);
         Tensor tossed = DropoutOperation.apply(tape, FAIR, 0, key, ones);
         Tensor places = tape.constant(new Places(), Places::values, 1, COINS);
-        return LinearOperation.apply(tape, tossed, places, null);
+        return LinearOperation.apply(tape, tossed, places, null).detached();
     }
 }
