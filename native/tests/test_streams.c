@@ -7,8 +7,6 @@
 
 enum { THREADS = 4, ROUNDS = 3, VARIANT = 12 };
 
-enum { MAX_CALLS = 64 }; /* of all ops */
-
 typedef struct user {
     target target; /* the shared device with this thread's stream */
     call **calls;
@@ -41,9 +39,14 @@ static void *use_stream(void *context) {
 
 typedef struct calls {
     const target *reference;
-    call *calls[MAX_CALLS];
+    call **calls;
     int count;
 } calls;
+
+static void count_case(const op_case *op, void *context) {
+    (void) op;
+    ++*(size_t *) context;
+}
 
 static void add_call(const op_case *op, void *context) {
     calls *calls = context;
@@ -54,9 +57,14 @@ int main(void) {
     target reference = open_target(PAN_BACKEND_REFERENCE_F64, PAN_ISA_BEST, 1);
     target shared = tests_cuda_alone() ? open_target(PAN_BACKEND_CUDA, PAN_ISA_BEST, 0)
                                        : open_target(PAN_BACKEND_CPU, PAN_ISA_BEST, 3);
-    calls calls = {.reference = &reference};
+    size_t cases = 0;
+    for_each_case(count_case, &cases);
+    calls calls = {.reference = &reference, .calls = calloc(cases, sizeof *calls.calls)};
+    outcome *expected = calloc(cases, sizeof *expected);
+    if (calls.calls == NULL || expected == NULL) {
+        abort();
+    }
     for_each_case(add_call, &calls);
-    outcome expected[MAX_CALLS];
     for (int i = 0; i < calls.count; i++) {
         expected[i] = run_call(&shared, calls.calls[i], (run_options){0});
     }
@@ -77,6 +85,8 @@ int main(void) {
         free_outcome(&expected[i]);
         free_call(calls.calls[i]);
     }
+    free(calls.calls);
+    free(expected);
     close_target(&shared);
     close_target(&reference);
     return report();
