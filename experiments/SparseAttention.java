@@ -34,6 +34,7 @@ Layers[] models() {
     for (int k : List.of(4, 8, 16, 32)) {
         models.add(selected("programmatic", k, new ProgrammaticSelection.Config(true)));
         models.add(selected("learned", k, new LearnedSelection.Config()));
+        models.add(selected("learned-mildly", k, new LearnedSelection.Config(false, 1e-3, 0, true)));
         models.add(selected("random", k, new RandomSelection.Config()));
     }
     for (int window : List.of(4, 8, 16, 32)) {

@@ -35,14 +35,14 @@ public record LearnedSelection(
      */
     public record Config(boolean hard, double penalty, double noise, boolean bias)
             implements SelectionConfig {
-        private static final double PENALTY = 1e-3;
+        private static final double PENALTY = 1;
 
         public Config {
             requireFactor("penalty", penalty);
             requireFactor("noise", noise);
         }
 
-        /** Soft in training, with the original's penalty. */
+        /** Soft in training, with a penalty a thousand times the original's: it finds what to choose where places are scarce. */
         public Config() {
             this(false, PENALTY, 0, true);
         }
