@@ -1,7 +1,9 @@
 package dev.panthera.io;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.panthera.UserException;
 import java.io.IOException;
@@ -272,6 +274,7 @@ class SafetensorsTest {
                 .hasMessageContaining(reason);
     }
 
+    /** A header that ends at once is one of a file without tensors. */
     @Property(tries = 500)
     void randomBytesNeverCrashTheReader(@ForAll @Size(max = 80) byte[] noise) throws IOException {
         Path file = Files.createTempFile("panthera", ".safetensors");
@@ -284,7 +287,14 @@ class SafetensorsTest {
                             .put(noise)
                             .array();
             Files.write(file, content);
-            assertThatThrownBy(() -> SafetensorsFile.read(file)).isInstanceOf(UserException.class);
+            Throwable refused = catchThrowable(() -> SafetensorsFile.read(file));
+            if (new String(content, 8, content.length - 8, UTF_8)
+                    .replaceAll("\\s", "")
+                    .equals("{}")) {
+                assertThat(refused).isNull();
+            } else {
+                assertThat(refused).isInstanceOf(UserException.class);
+            }
         } finally {
             Files.delete(file);
         }
