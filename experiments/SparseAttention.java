@@ -5,7 +5,7 @@ import module dev.panthera;
  * Arora et al. 2023, arXiv 2312.04927): two layers, a short convolution and then a long one (base-conv), attention of all positions to
  * all, attention of at most k positions of each prefix, or attention to a window or to chosen blocks.
  *
- *     --scale small        a vocabulary of 512, a fifth of the rows, six passes, one learning rate: about half an hour on two cores
+ *     --scale small        a vocabulary of 512, a fifth of the rows, six passes, one learning rate: about an hour on two cores
  *
  * benchmarks/gap_report.py makes a table of what `panthera export` writes.
  */
